@@ -1,7 +1,44 @@
-//! All integration tests in one binary: it links once, and its modules share `support`.
+//! Integration tests, one binary. Each module says what it is for.
 
-/// What other tests stand on: containers, databases, repositories.
+/// The agent against the strict scripted model server.
+mod agent;
+/// The Alertmanager webhook, with a real Alertmanager.
+mod alerts;
+/// The command line contract.
+mod cli;
+/// Wrong configs, one clear line each.
+mod config;
+/// Kill -9 in each stage.
+mod crash;
+/// The whole loop in one command.
+mod demo;
+/// Real containers on a real engine.
+mod docker_source;
+/// Tails with rotation.
+mod file_source;
+/// `homeostat fingerprint`, and traces of real programs.
+mod fingerprint;
+/// The fix stage with real containers and real git.
+mod fix;
+/// Worker and stages: tickets, proposals, notices.
+mod heal;
+/// Pages and API.
+mod http;
+/// Occurrences and cursors across kills.
+mod ingest;
+/// Pages in a real Chromium.
+mod pages;
+/// The shipped rules against their own examples.
+mod rules;
+/// Every promise of the sandbox, each with a test that tries to break it.
+mod sandbox;
+/// `homeostat scan` over files of every format.
+mod scan;
+/// The strict scripted GitHub refuses what the real one refuses.
+mod scripted_github;
+/// One story, run on SQLite and on PostgreSQL.
+mod store;
+/// Shared helpers: containers, databases, git servers, scripted services.
 mod support;
-
-/// What `scripts/setup test` promises is there.
-mod setup;
+/// The unit file.
+mod systemd;

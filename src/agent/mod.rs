@@ -1,0 +1,1 @@
+//! The Claude agent: client, conversation machine, tools, budget, transcript. Never names the forge.

@@ -1,0 +1,1 @@
+//! The command line: run, check, scan, explain, fingerprint, demo, status, issue, job, pause, resume.

@@ -1,0 +1,1 @@
+//! Build everything, name every task, stop in order.

@@ -1,0 +1,1 @@
+//! Branches and proposals: GitHub and the local forge.

@@ -1,0 +1,1 @@
+//! Stage: reproduce, attempt, validate. Never names the forge.

@@ -1,0 +1,1 @@
+//! Stage: merge an accepted proposal. Never names the agent.

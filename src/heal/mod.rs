@@ -1,0 +1,8 @@
+//! The healing half: durable stages, each a leased job.
+
+pub mod announce;
+pub mod fix;
+pub mod land;
+pub mod propose;
+pub mod ticket;
+pub mod worker;

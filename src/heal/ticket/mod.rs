@@ -1,0 +1,1 @@
+//! Stage: open the ticket and report on it.

@@ -1,0 +1,1 @@
+//! Lease, run, complete, back off, dead-letter; knows no stage.

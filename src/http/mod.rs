@@ -1,0 +1,1 @@
+//! API, webhooks in, dashboard, metrics, health.

@@ -1,0 +1,1 @@
+//! Notices out: Slack, generic webhook.

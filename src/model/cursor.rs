@@ -1,0 +1,32 @@
+//! Places in sources, and what was lost between them.
+
+use crate::base::clock::Timestamp;
+
+/// Names one stream for ever: a source, the thing it reads (container id, file), and stdout or stderr.
+///
+/// Written like `docker:<container id>:stderr` or `file:<path>`; never contains a label or a name that may change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey(pub String);
+
+/// A place in a stream: everything before it has been read and is committed with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// Engine API: all lines before `nanos`, and `n_at_nanos` lines that carry exactly this time.
+    Docker { nanos: i64, n_at_nanos: u32 },
+    /// A file: which one it is, and how far it was read.
+    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+}
+
+/// Lines known to be lost, with the reason. Stored, counted and shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub stream: StreamKey,
+    pub service: String,
+    /// When the loss was noticed.
+    pub noticed_at: Timestamp,
+    /// From where to where, in words of the source (times, offsets).
+    pub from: String,
+    pub to: String,
+    /// Why, for example `rotated away unread`.
+    pub reason: String,
+}

@@ -1,0 +1,66 @@
+//! Occurrences on their way into the store, coalesced per fingerprint, and the batch they are committed in.
+
+use super::cursor::{Cursor, Gap, StreamKey};
+use super::decision::Decision;
+use super::detection::{Action, Severity};
+use super::fingerprint::Levels;
+use super::job::NewJob;
+use super::trace::Runtime;
+use crate::base::clock::Timestamp;
+use crate::base::redact::Clean;
+
+/// All occurrences of one (service, identity) since the last commit. An error storm makes one of these per
+/// fingerprint and commit, never one per line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OccurrenceGroup {
+    pub service: String,
+    pub levels: Levels,
+    /// Canonical form behind the identity, kept so that it can be explained.
+    pub preimage: String,
+    /// One line that names the error, for lists and titles.
+    pub title: Clean,
+    pub rule: String,
+    pub severity: Severity,
+    pub action: Action,
+    pub runtime: Runtime,
+    /// How many occurrences.
+    pub count: u64,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    /// A few redacted records as evidence: at least one for a new issue.
+    pub samples: Vec<Sample>,
+    /// Triage's answer for the first occurrence of the group that asked for more than counting, else the last.
+    pub decision: Decision,
+    /// Jobs that the decision asks for. The issue's id is filled in by the store; a job whose unique key is already there is left out.
+    pub jobs: Vec<NewJob>,
+}
+
+/// One redacted record as it was logged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub at: Timestamp,
+    pub text: Clean,
+    /// Container name, file path or alert that it came from.
+    pub origin: String,
+    /// Revision of the code that logged it, where known.
+    pub revision: Option<String>,
+}
+
+/// What one transaction of the watching half makes durable: all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CommitBatch {
+    pub groups: Vec<OccurrenceGroup>,
+    pub cursors: Vec<(StreamKey, Cursor)>,
+    pub gaps: Vec<Gap>,
+    /// Keys of deliveries (an alert's fingerprint and start) in this batch. A group that belongs to a key already
+    /// stored is left out: see [`OccurrenceGroup`] and `deliveries` below.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Groups that came with one outside delivery, stored once however often the delivery repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// For Alertmanager: `alertmanager:<fingerprint>:<startsAt>`.
+    pub key: String,
+    pub groups: Vec<OccurrenceGroup>,
+}

@@ -1,0 +1,93 @@
+//! The contract between the worker and the stages of healing.
+//!
+//! It stands here so that the worker knows no stage and no stage knows another: a stage returns the jobs that
+//! follow, and the worker commits them together with its result.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::job::{Job, JobKind, NewJob};
+use crate::base::shutdown::Shutdown;
+
+/// One kind of durable work. Running twice must be safe: a stage looks before it creates.
+#[async_trait::async_trait]
+pub trait Stage: Send + Sync {
+    /// The jobs it runs.
+    fn kind(&self) -> JobKind;
+
+    /// Runs a leased job. Returns soon after `context.stop` is requested, with [`StageResult::Released`].
+    async fn run(&self, context: StageContext) -> StageOutcome;
+}
+
+/// What a stage is given.
+#[derive(Clone)]
+pub struct StageContext {
+    pub job: Job,
+    /// Requested when the daemon stops, the job is cancelled, the pause switch is on, or the lease is lost.
+    pub stop: Shutdown,
+    pub progress: Arc<dyn Progress>,
+}
+
+impl fmt::Debug for StageContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageContext").field("job", &self.job).finish_non_exhaustive()
+    }
+}
+
+/// What a stage leaves behind while it runs. Implemented by the worker over the store.
+#[async_trait::async_trait]
+pub trait Progress: Send + Sync {
+    /// Shows a step on the page. `name` is constant, `detail` redacted. Failing to show it never fails the job.
+    async fn step(&self, name: &'static str, detail: &str);
+
+    /// Makes `state` (JSON of the stage's own) durable as the job's progress.
+    async fn save(&self, state: &str) -> Result<(), ProgressError>;
+}
+
+/// The job's progress could not be made durable; the stage should stop and let the job be retried.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgressError {
+    #[error("the lease of the job was lost")]
+    LeaseLost,
+    #[error("failed to save the job's progress")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How a run ended, with the jobs that follow. Both become durable in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageOutcome {
+    pub result: StageResult,
+    pub next: Vec<NewJob>,
+}
+
+impl StageOutcome {
+    /// Done, with one line for people and the jobs that follow.
+    pub fn done(summary: impl Into<String>, next: Vec<NewJob>) -> Self {
+        Self { result: StageResult::Done { summary: summary.into() }, next }
+    }
+
+    /// Try again later; `after` overrides the back-off (a server's `retry-after`).
+    pub fn retry(reason: impl Into<String>, after: Option<Duration>) -> Self {
+        Self { result: StageResult::Retry { reason: reason.into(), after }, next: Vec::new() }
+    }
+
+    /// No retry will help; a person must look.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self { result: StageResult::Failed { reason: reason.into() }, next: Vec::new() }
+    }
+
+    /// Stopped on request before the end; the next lease goes on.
+    pub const fn released() -> Self {
+        Self { result: StageResult::Released, next: Vec::new() }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageResult {
+    Done { summary: String },
+    Retry { reason: String, after: Option<Duration> },
+    Failed { reason: String },
+    Released,
+}

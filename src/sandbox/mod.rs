@@ -1,0 +1,1 @@
+//! A `SandboxSpec` run by a container engine: no network, no credentials, capped.

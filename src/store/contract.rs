@@ -1,0 +1,177 @@
+//! The trait every database implements, method by method.
+
+use std::time::Duration;
+
+use super::types::{
+    AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, JobFilter, LocalComment, LocalTicket,
+    NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError, TimelineEntry, Usage,
+};
+use crate::base::clock::Timestamp;
+use crate::base::id::{AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId};
+use crate::model::attempt::Attempt;
+use crate::model::cursor::{Cursor, Gap, StreamKey};
+use crate::model::fingerprint::Fingerprint;
+use crate::model::issue::{Issue, IssueEvent};
+use crate::model::job::{Heartbeat, Job, JobKind, JobStep, Lease, NewJob};
+use crate::model::money::NanoUsd;
+use crate::model::occurrence::CommitBatch;
+use crate::model::proposal::{Proposal, ProposalState};
+use crate::model::stage::StageOutcome;
+use crate::model::ticket::Ticket;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Everything durable. Every method is one transaction: all of it or nothing. Times are passed in, so that the
+/// store has no clock of its own; `actor` is who asked for a change (`homeostat`, or a person).
+#[async_trait::async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    // --- life ---
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+    /// Id of this installation, made at first start: labels containers, so that two never reap each other's.
+    async fn instance_id(&self) -> Result<String>;
+    /// When this store was first used.
+    async fn first_run_at(&self, now: Timestamp) -> Result<Timestamp>;
+    /// Waits until a job may have been queued by anybody, or `at_most` has passed. A hint, never a promise.
+    async fn job_nudge(&self, at_most: Duration);
+    /// Closes the connections; later calls fail.
+    async fn close(&self);
+
+    // --- watching ---
+
+    /// Commits occurrences, cursors, gaps and the jobs they ask for. For each group: find or create its issue by
+    /// (service, identity); add to the count and the minute's count; keep samples; apply `SeenAgain` for
+    /// `Decision::Reopen`; queue its jobs (none if the issue is muted in the store, whatever the cache said).
+    async fn commit(&self, batch: CommitBatch, now: Timestamp) -> Result<CommitReceipt>;
+    /// The committed cursor of a stream.
+    async fn cursor(&self, stream: &StreamKey) -> Result<Option<Cursor>>;
+    /// What triage needs to know of an issue.
+    async fn issue_brief(&self, service: &str, identity: &Fingerprint) -> Result<Option<IssueBrief>>;
+    /// Newest gaps first.
+    async fn gaps(&self, limit: u32) -> Result<Vec<Gap>>;
+
+    // --- issues ---
+
+    async fn issues(&self, filter: &IssueFilter) -> Result<Vec<Issue>>;
+    async fn issue(&self, id: IssueId) -> Result<Issue>;
+    /// Issues whose id, or whose identity's hex digits, start with `prefix` (at least 4 digits, `h1:` allowed); at most 10.
+    async fn find_issues(&self, prefix: &str) -> Result<Vec<Issue>>;
+    async fn issue_detail(&self, id: IssueId) -> Result<IssueDetail>;
+    /// Moves the issue's state by `event`, queues `jobs`, and writes a timeline entry and an audit row.
+    async fn apply_issue_event(
+        &self,
+        id: IssueId,
+        event: IssueEvent,
+        jobs: Vec<NewJob>,
+        entry: TimelineEntry,
+    ) -> Result<Issue>;
+    /// Adds to the issue's story without changing its state.
+    async fn add_timeline(&self, id: IssueId, entry: TimelineEntry) -> Result<()>;
+
+    // --- queue ---
+
+    /// Queues a job; the id of the job that already has the unique key if there is one.
+    async fn enqueue(&self, job: NewJob, now: Timestamp) -> Result<JobId>;
+    /// The next job of these kinds that is due: highest priority, then oldest. A running job whose lease expired is
+    /// due again. Nothing while the pause switch is on. `owner` is for people.
+    async fn lease(
+        &self,
+        kinds: &[JobKind],
+        owner: &str,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Option<Lease>>;
+    /// Extends a lease to `now + ttl` and says whether to go on.
+    async fn heartbeat(
+        &self,
+        job: JobId,
+        token: LeaseToken,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Heartbeat>;
+    /// Saves the stage's own JSON under the lease; refused with `LeaseLost` if it is not held any more.
+    async fn save_progress(&self, job: JobId, token: LeaseToken, state: &str, now: Timestamp) -> Result<()>;
+    /// Ends a lease: result and next jobs together. `Done` ends the job; `Retry` queues it at `retry_at`, or lets it die
+    /// when `retry_at` is `None` (the worker counts attempts); `Failed` lets it die; `Released` queues it at once
+    /// without counting a failure. A job whose cancel was requested becomes `Cancelled` whatever the outcome but `Done`.
+    async fn complete(
+        &self,
+        job: JobId,
+        token: LeaseToken,
+        outcome: StageOutcome,
+        retry_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<()>;
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<Job>>;
+    async fn job(&self, id: JobId) -> Result<Job>;
+    /// A queued or dead job is cancelled at once, a running one at its next heartbeat.
+    async fn cancel_job(&self, id: JobId, actor: &str, now: Timestamp) -> Result<Job>;
+    /// Puts a dead or cancelled job back into the queue with its failures forgotten.
+    async fn requeue_job(&self, id: JobId, actor: &str, now: Timestamp) -> Result<Job>;
+    /// Adds a visible step; `seq` is given by the store.
+    async fn add_step(&self, job: JobId, at: Timestamp, name: &str, detail: &str) -> Result<()>;
+    /// Steps of a job with `seq` above `after`, oldest first.
+    async fn steps(&self, job: JobId, after: i64) -> Result<Vec<JobStep>>;
+    /// Turns the pause switch. It survives a restart and holds for every process on this store.
+    async fn set_paused(&self, is_paused: bool, actor: &str, now: Timestamp) -> Result<()>;
+    async fn is_paused(&self) -> Result<bool>;
+
+    // --- healing ---
+
+    /// Writes an attempt whole (by id), new or changed.
+    async fn save_attempt(&self, attempt: &Attempt) -> Result<()>;
+    async fn attempt(&self, id: AttemptId) -> Result<Attempt>;
+    /// Attempts of an issue, oldest first.
+    async fn attempts(&self, issue: IssueId) -> Result<Vec<Attempt>>;
+    /// Appends one entry to an attempt's transcript; `seq` must be the next number (from 1), so that two writers cannot interleave.
+    async fn append_transcript(
+        &self,
+        attempt: AttemptId,
+        seq: i64,
+        entry: &str,
+        now: Timestamp,
+    ) -> Result<()>;
+    /// All entries in order, as written.
+    async fn transcript(&self, attempt: AttemptId) -> Result<Vec<String>>;
+    /// Reserves money if no limit can be passed.
+    async fn reserve(&self, reservation: NewReservation, limits: SpendLimits) -> Result<Reserved>;
+    /// Replaces a reservation by what the call cost. Settling twice keeps the first.
+    async fn settle(&self, id: ReservationId, usage: Usage, cost: NanoUsd, now: Timestamp) -> Result<()>;
+    /// Marks the open reservations of an attempt as cut off: they count in full from now on. Returns how many.
+    async fn settle_cut_off(&self, attempt: AttemptId, now: Timestamp) -> Result<u64>;
+    async fn spend_of_attempt(&self, attempt: AttemptId) -> Result<SpendTotals>;
+    async fn spend_since(&self, since: Timestamp) -> Result<SpendTotals>;
+    /// Writes the issue's ticket; a second one for the same issue and tracker keeps the first and returns it.
+    async fn save_ticket(&self, ticket: &Ticket) -> Result<Ticket>;
+    async fn ticket(&self, issue: IssueId) -> Result<Option<Ticket>>;
+    /// Writes a proposal whole; one per attempt, a second for the same attempt keeps the first and returns it.
+    async fn save_proposal(&self, proposal: &Proposal) -> Result<Proposal>;
+    async fn set_proposal_state(&self, id: ProposalId, state: ProposalState, now: Timestamp) -> Result<()>;
+    async fn proposal(&self, id: ProposalId) -> Result<Proposal>;
+    /// Proposals of an issue, oldest first.
+    async fn proposals(&self, issue: IssueId) -> Result<Vec<Proposal>>;
+
+    // --- the local tracker ---
+
+    /// Opens a local ticket, or returns the number of the one with this marker.
+    async fn open_local_ticket(&self, marker: &str, title: &str, body: &str, now: Timestamp) -> Result<i64>;
+    async fn comment_local_ticket(&self, number: i64, comment: LocalComment) -> Result<()>;
+    async fn local_ticket(&self, number: i64) -> Result<LocalTicket>;
+
+    // --- people ---
+
+    async fn overview(&self, now: Timestamp) -> Result<Overview>;
+    async fn audit(
+        &self,
+        actor: &str,
+        action: &str,
+        subject: &str,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<()>;
+    /// Newest first.
+    async fn audit_entries(&self, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// Whether every row's hash follows from the one before it.
+    async fn verify_audit(&self) -> Result<bool>;
+}

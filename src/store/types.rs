@@ -1,0 +1,233 @@
+//! What goes into the store and comes out of it besides the model's own values.
+
+use crate::base::clock::Timestamp;
+use crate::base::id::{AttemptId, IssueId, JobId, ReservationId};
+use crate::model::issue::{Issue, IssueState};
+use crate::model::job::{JobKind, JobState};
+use crate::model::money::NanoUsd;
+use crate::model::occurrence::Sample;
+
+/// Why a call to the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away, busy or out of space: the same call may succeed later.
+    #[error("failed to {action}: the database is not available")]
+    Unavailable {
+        action: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database answered that the call can never be right (a broken row, a schema from the future, a bug).
+    #[error("failed to {action}")]
+    Broken {
+        action: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The lease is expired, completed or someone else's.
+    #[error("the lease of job {job} is lost")]
+    LeaseLost { job: JobId },
+    /// There is no such row.
+    #[error("there is no {what} `{id}`")]
+    NotFound { what: &'static str, id: String },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Broken { .. } | Self::LeaseLost { .. } | Self::NotFound { .. } => false,
+        }
+    }
+}
+
+/// What a commit did for one group, in the order of the batch (deliveries' groups after the plain ones).
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommittedGroup {
+    pub issue: IssueId,
+    /// Whether this commit created the issue.
+    pub is_new: bool,
+    /// The issue's state after the commit.
+    pub state: IssueState,
+    /// All occurrences so far.
+    pub count: u64,
+    pub n_jobs_queued: u32,
+}
+
+/// Answer to a commit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CommitReceipt {
+    pub groups: Vec<CommittedGroup>,
+    /// Deliveries left out because their key was there already.
+    pub n_repeated_deliveries: u32,
+}
+
+/// What triage needs to know of an issue; small, since it is cached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IssueBrief {
+    pub id: IssueId,
+    pub state: IssueState,
+    pub last_seen: Timestamp,
+    /// When a ticket or fix job was last queued for it.
+    pub last_acted_at: Option<Timestamp>,
+}
+
+/// Which issues to list. Newest `last_seen` first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct IssueFilter {
+    pub service: Option<String>,
+    /// Name of a state, see [`IssueState::name`].
+    pub state: Option<String>,
+    /// Whether issues of rules with the action `count` are listed too.
+    pub with_counted: bool,
+    /// Text that the title contains, without regard to case.
+    pub text: Option<String>,
+    pub limit: u32,
+    pub offset: u32,
+}
+
+/// Everything an issue's page shows that is not a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IssueDetail {
+    pub issue: Issue,
+    /// Newest first, at most [`MAX_SAMPLES`].
+    pub samples: Vec<Sample>,
+    /// Occurrences per minute, oldest first; minutes without any are left out.
+    pub per_minute: Vec<(Timestamp, u64)>,
+    /// Oldest first.
+    pub timeline: Vec<TimelineEntry>,
+}
+
+/// Samples kept per issue: the first three and the newest seventeen.
+pub const MAX_SAMPLES: u32 = 20;
+
+/// One line of an issue's story: written with the change it tells of, in the same transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineEntry {
+    pub at: Timestamp,
+    /// Who: `homeostat`, or a person's name.
+    pub actor: String,
+    /// Constant name, for example `issue opened`, `ticket opened`, `muted`.
+    pub what: String,
+    pub detail: String,
+}
+
+/// Which jobs to list. Newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobFilter {
+    pub issue: Option<IssueId>,
+    pub kind: Option<JobKind>,
+    pub state: Option<JobState>,
+    pub limit: u32,
+}
+
+/// Money asked for before a model call is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReservation {
+    pub id: ReservationId,
+    pub attempt: AttemptId,
+    pub issue: IssueId,
+    pub service: String,
+    pub model: String,
+    /// The most that the call can cost.
+    pub amount: NanoUsd,
+    pub at: Timestamp,
+}
+
+/// Limits that a reservation must keep, all checked in the same transaction that reserves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpendLimits {
+    pub per_attempt: NanoUsd,
+    pub per_issue: NanoUsd,
+    /// Since midnight UTC, over everything.
+    pub per_day: NanoUsd,
+}
+
+/// Answer to a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    Granted,
+    /// The call could pass this limit, so it must not be made.
+    Refused {
+        limit: &'static str,
+        limit_amount: NanoUsd,
+        spent: NanoUsd,
+    },
+}
+
+/// Tokens a call used, as the provider counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub input_tokens: u64,
+    pub cache_write_tokens: u64,
+    pub cache_read_tokens: u64,
+    pub output_tokens: u64,
+}
+
+/// What was spent. An unsettled reservation counts in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SpendTotals {
+    pub settled: NanoUsd,
+    /// Reserved for calls that are under way.
+    pub reserved: NanoUsd,
+    /// Calls cut off before their usage was seen, settled at their reservation.
+    pub unsettled: NanoUsd,
+    pub n_calls: u64,
+}
+
+impl SpendTotals {
+    /// Everything that was or may have to be paid.
+    pub fn total(&self) -> NanoUsd {
+        self.settled + self.reserved + self.unsettled
+    }
+}
+
+/// Numbers for the dashboard's head, `status` and `/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overview {
+    /// (state name, how many), for issues of rules with the action `issue`.
+    pub issues_by_state: Vec<(String, u64)>,
+    /// (kind name, state name, how many).
+    pub jobs: Vec<(String, String, u64)>,
+    pub n_occurrences: u64,
+    pub n_gaps: u64,
+    pub spend_today: SpendTotals,
+    pub is_paused: bool,
+}
+
+/// A comment on a ticket of the local tracker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalComment {
+    /// Says which event it tells of; writing the same marker twice keeps the first.
+    pub marker: String,
+    pub at: Timestamp,
+    /// Markdown.
+    pub body: String,
+}
+
+/// A ticket of the local tracker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalTicket {
+    pub number: i64,
+    /// The issue's marker; unique.
+    pub marker: String,
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    pub is_open: bool,
+    pub opened_at: Timestamp,
+    pub comments: Vec<LocalComment>,
+}
+
+/// One row of the audit chain. `hash` covers the row and the hash before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub seq: i64,
+    pub at: Timestamp,
+    pub actor: String,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+    pub hash: String,
+}

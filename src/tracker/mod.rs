@@ -1,0 +1,1 @@
+//! Tickets: GitHub Issues and the local tracker.

@@ -1,0 +1,1 @@
+//! Read a trace, normalise it, hash it.

@@ -1,0 +1,1 @@
+//! Ties the watching half together and commits occurrences with their cursors.

@@ -1,0 +1,1 @@
+//! Lines to records: one small machine per runtime, one joiner per stream.

@@ -1,0 +1,1 @@
+//! Rule files: what to look for, as data. Parse, check, compile to one `RuleSet`.

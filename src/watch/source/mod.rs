@@ -1,0 +1,1 @@
+//! Where lines come from: Docker containers and files, each with its cursor.

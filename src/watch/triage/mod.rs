@@ -1,0 +1,1 @@
+//! What does an occurrence mean for its issue: cooldown, mute, storm, route. Pure.

@@ -1,0 +1,1 @@
+//! The agent against the strict scripted model server.

@@ -1,0 +1,1 @@
+//! The Alertmanager webhook, with a real Alertmanager.

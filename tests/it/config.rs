@@ -1,0 +1,1 @@
+//! Wrong configs, one clear line each.

@@ -1,0 +1,1 @@
+//! Tails with rotation.

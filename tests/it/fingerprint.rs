@@ -1,0 +1,1 @@
+//! `homeostat fingerprint`, and traces of real programs.

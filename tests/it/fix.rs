@@ -1,0 +1,1 @@
+//! The fix stage with real containers and real git.

@@ -1,0 +1,1 @@
+//! Worker and stages: tickets, proposals, notices.

@@ -1,0 +1,1 @@
+//! The shipped rules against their own examples.

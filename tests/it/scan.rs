@@ -1,0 +1,1 @@
+//! `homeostat scan` over files of every format.

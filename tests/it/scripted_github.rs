@@ -1,0 +1,1 @@
+//! The strict scripted GitHub refuses what the real one refuses.

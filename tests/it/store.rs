@@ -1,0 +1,1 @@
+//! One story, run on SQLite and on PostgreSQL.
