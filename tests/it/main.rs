@@ -38,6 +38,8 @@ mod scan;
 mod scripted_github;
 /// One story, run on SQLite and on PostgreSQL.
 mod store;
+/// What `scripts/setup test` promises is there.
+mod setup;
 /// Shared helpers: containers, databases, git servers, scripted services.
 mod support;
 /// The unit file.

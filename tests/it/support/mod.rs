@@ -1,1 +1,11 @@
-//! Shared helpers: containers, databases, git servers, scripted services.
+//! What integration tests stand on: a container, a database, a repository, each fresh, each with a name of its own, each gone at the
+//! end of the test, also when it panics.
+//!
+//! They are the real things (the machine's engine, PostgreSQL and git), as `scripts/setup test` has started them. A test never skips
+//! because one of them is away: it fails and says what to run. Scripted servers for the outside world (model, forge) stand elsewhere.
+
+pub(crate) mod docker;
+pub(crate) mod git;
+pub(crate) mod name;
+pub(crate) mod postgres;
+pub(crate) mod wait;
