@@ -36,10 +36,10 @@ mod sandbox;
 mod scan;
 /// The strict scripted GitHub refuses what the real one refuses.
 mod scripted_github;
-/// One story, run on SQLite and on PostgreSQL.
-mod store;
 /// What `scripts/setup test` promises is there.
 mod setup;
+/// One story, run on SQLite and on PostgreSQL.
+mod store;
 /// Shared helpers: containers, databases, git servers, scripted services.
 mod support;
 /// The unit file.
