@@ -36,6 +36,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod forge;
+pub mod github;
 pub mod heal;
 pub mod http;
 pub mod messenger;

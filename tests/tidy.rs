@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const BOTTOM: &[&str] = &["base", "model"];
 const WATCH_PARTS: &[&str] =
     &["watch/source", "watch/rules", "watch/scan", "watch/join", "watch/fingerprint", "watch/triage"];
-const ADAPTERS: &[&str] = &["store", "agent", "sandbox", "repo", "forge", "tracker", "messenger"];
+const ADAPTERS: &[&str] = &["store", "agent", "sandbox", "repo", "github", "forge", "tracker", "messenger"];
 const STAGES: &[&str] =
     &["heal/worker", "heal/ticket", "heal/fix", "heal/propose", "heal/land", "heal/announce"];
 
@@ -23,14 +23,16 @@ fn allowed(part: &str) -> Vec<&'static str> {
         "model" => vec!["base"],
         // `scan` asks the rules for their literals.
         "watch/scan" => [BOTTOM, &["watch/rules"]].concat(),
-        // The local forge and the local tracker keep their proposals and tickets in the store.
-        "forge" | "tracker" => [BOTTOM, &["store"]].concat(),
+        // The local forge and the local tracker keep their proposals and tickets in the store; those on GitHub share one client.
+        "forge" | "tracker" => [BOTTOM, &["store", "github"]].concat(),
         part if WATCH_PARTS.contains(&part) || ADAPTERS.contains(&part) => BOTTOM.to_vec(),
         "watch/ingest" => [BOTTOM, WATCH_PARTS, &["store"]].concat(),
         // Walls: what touches hostile text cannot push, what pushes cannot talk to the model.
-        "heal/fix" => without(&["forge"]),
-        "heal/propose" | "heal/land" => without(&["agent"]),
-        part if STAGES.contains(&part) => below_stages(),
+        "heal/fix" => without(&["forge", "github"]),
+        "heal/propose" | "heal/land" => [&without(&["agent"])[..], &["heal/story"]].concat(),
+        // The texts for people and the timeline, which every stage writes alike.
+        "heal/story" => [BOTTOM, &["store"]].concat(),
+        part if STAGES.contains(&part) => [&below_stages()[..], &["heal/story"]].concat(),
         "watch" | "heal" => vec![],
         "http" => [&below_stages()[..], STAGES, &["watch/ingest"]].concat(),
         // `config` builds the settings of every part, `http`'s among them.

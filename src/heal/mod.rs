@@ -4,5 +4,6 @@ pub mod announce;
 pub mod fix;
 pub mod land;
 pub mod propose;
+pub mod story;
 pub mod ticket;
 pub mod worker;

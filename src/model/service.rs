@@ -23,6 +23,41 @@ pub struct Repository {
     pub folder: String,
 }
 
+/// Finds what is known of a service by its name: from the config's `[[service]]` entries, else from the image labels
+/// of the container it was last seen in. Implemented where the config is, asked by the stages of healing.
+#[async_trait::async_trait]
+pub trait Services: Send + Sync + std::fmt::Debug {
+    /// The service; one without a repository and with the route [`Route::Ticket`] where nothing is known of it.
+    async fn service(&self, name: &str) -> Service;
+}
+
+/// Services that never change: the config's entries, and what tests make.
+#[derive(Debug, Clone, Default)]
+pub struct FixedServices(pub Vec<Service>);
+
+#[async_trait::async_trait]
+impl Services for FixedServices {
+    async fn service(&self, name: &str) -> Service {
+        let known = self.0.iter().find(|service| service.name == name).cloned();
+        known.unwrap_or_else(|| Service::unknown(name))
+    }
+}
+
+impl Service {
+    /// What is held of a service nobody has configured.
+    pub fn unknown(name: &str) -> Self {
+        Self { name: name.to_owned(), repository: None, route: Route::Ticket }
+    }
+
+    /// The repository to fix it in, where the route goes that far.
+    pub fn fixable(&self) -> Option<&Repository> {
+        match self.route {
+            Route::Fix => self.repository.as_ref(),
+            Route::Ignore | Route::Ticket => None,
+        }
+    }
+}
+
 /// How far homeostat may go for a service. Ordered: later is further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Route {
@@ -49,5 +84,26 @@ impl Route {
     /// The route with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|route| route.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_known_service_with_a_repository_is_fixed() {
+        let repository = Repository {
+            url: "/srv/git/shop.git".to_owned(),
+            base_branch: "main".to_owned(),
+            revision: None,
+            folder: String::new(),
+        };
+        let shop = Service { name: "shop".to_owned(), repository: Some(repository), route: Route::Fix };
+        let services = FixedServices(vec![shop.clone()]);
+        assert_eq!(services.service("shop").await, shop);
+        assert!(shop.fixable().is_some());
+        assert!(Service { route: Route::Ticket, ..shop }.fixable().is_none());
+        assert_eq!(services.service("other").await, Service::unknown("other"));
     }
 }

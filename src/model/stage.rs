@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::{Job, JobKind, NewJob};
+use crate::base::chain::Chain;
 use crate::base::shutdown::Shutdown;
 
 /// One kind of durable work. Running twice must be safe: a stage looks before it creates.
@@ -90,4 +91,34 @@ pub enum StageResult {
     Retry { reason: String, after: Option<Duration> },
     Failed { reason: String },
     Released,
+}
+
+/// Why a stage cannot go on, as its steps report it with `?`: every adapter's error becomes one of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setback {
+    /// The same step may succeed later; `after` is what the other side asked for.
+    Retry { reason: String, after: Option<Duration> },
+    /// A person must do something first.
+    Failed { reason: String },
+    /// The stage was asked to stop, or its lease is lost.
+    Released,
+}
+
+impl From<Setback> for StageOutcome {
+    fn from(setback: Setback) -> Self {
+        match setback {
+            Setback::Retry { reason, after } => Self::retry(reason, after),
+            Setback::Failed { reason } => Self::failed(reason),
+            Setback::Released => Self::released(),
+        }
+    }
+}
+
+impl From<ProgressError> for Setback {
+    fn from(error: ProgressError) -> Self {
+        match error {
+            ProgressError::LeaseLost => Self::Released,
+            ProgressError::Store(_) => Self::Retry { reason: Chain(&error).to_string(), after: None },
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! What goes into the store and comes out of it besides the model's own values.
 
+use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
 use crate::base::id::{AttemptId, IssueId, JobId, ReservationId};
 use crate::model::issue::{Issue, IssueState};
 use crate::model::job::{JobKind, JobState};
 use crate::model::money::NanoUsd;
 use crate::model::occurrence::Sample;
+use crate::model::stage::Setback;
 
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,18 @@ impl StoreError {
         match self {
             Self::Unavailable { .. } => true,
             Self::Broken { .. } | Self::LeaseLost { .. } | Self::NotFound { .. } => false,
+        }
+    }
+}
+
+/// A stage that cannot reach the store is retried; one whose lease is lost writes nothing more.
+impl From<StoreError> for Setback {
+    fn from(error: StoreError) -> Self {
+        let reason = Chain(&error).to_string();
+        match error {
+            StoreError::Unavailable { .. } => Self::Retry { reason, after: None },
+            StoreError::LeaseLost { .. } => Self::Released,
+            StoreError::Broken { .. } | StoreError::NotFound { .. } => Self::Failed { reason },
         }
     }
 }

@@ -1,0 +1,1 @@
+//! What stages tell people: texts built from the store, and timeline entries written once.
