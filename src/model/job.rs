@@ -115,6 +115,13 @@ impl NewJob {
         Self::new(None, key, 10, JobPayload::ReportReopened { then_fix })
     }
 
+    /// Tells people that a storm of new errors began in the service of the commit's own (storm) issue; once per storm.
+    pub fn announce_storm(started_at: Timestamp) -> Self {
+        let kind = NoticeKind::StormStarted;
+        let key = format!("announce:{}:{ISSUE_PLACEHOLDER}:{}", kind.name(), started_at.as_second());
+        Self::new(None, key, 5, JobPayload::Announce { kind, attempt: None, proposal: None })
+    }
+
     /// Starts a fix; `round` counts the fixes of an issue (0 for the first, then the number of attempts so far).
     pub fn fix(issue: IssueId, round: u32) -> Self {
         Self::new(Some(issue), format!("fix:{issue}:{round}"), 0, JobPayload::Fix)

@@ -82,6 +82,8 @@ pub struct CommitReceipt {
 pub struct IssueBrief {
     pub id: IssueId,
     pub state: IssueState,
+    /// When it came into this state; triage gives an old version some time after a fix has landed.
+    pub state_since: Timestamp,
     pub last_seen: Timestamp,
     /// When a ticket or fix job was last queued for it.
     pub last_acted_at: Option<Timestamp>,
