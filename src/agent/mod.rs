@@ -1,1 +1,12 @@
 //! The Claude agent: client, conversation machine, tools, budget, transcript. Never names the forge.
+//!
+//! [`run::run`] is the way in; [`contract`] says what it needs and what it gives.
+//! What it reads (logs, the repository, tool output) is data from strangers: redacted once before it is first sent,
+//! fenced and capped. What the model says is stored byte for byte and believed in nothing.
+
+pub mod contract;
+pub mod error;
+pub mod price;
+pub mod run;
+pub mod settings;
+pub mod usage;
