@@ -1,14 +1,11 @@
-//! The redactor: the only maker of [`Clean`] text.
-//!
-//! Keys, tokens, passwords, bearer headers, e-mail addresses and card numbers are replaced by `[redacted:<kind>]`
-//! before a record leaves the watching half or a tool result reaches the model. More patterns come from the config.
+//! Text that may leave the watching half.
 
 use std::fmt;
 
-/// Text that has passed the redactor. Only [`Redactor`] makes it from foreign text; [`Clean::trusted`] is for texts
+/// Text that has passed the redactor. Only [`super::Redactor`] makes it from foreign text; [`Clean::trusted`] is for texts
 /// that homeostat itself wrote or read back from its own store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Clean(String);
+pub struct Clean(pub(super) String);
 
 impl Clean {
     /// A text of homeostat's own, or one that was redacted before it was stored.

@@ -1,0 +1,172 @@
+//! Searches all patterns at once and puts placeholders in place of what they find.
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use regex_automata::util::{captures::Captures, syntax};
+use regex_automata::{Input, Match, meta::Regex};
+
+use super::clean::Clean;
+use super::patterns::{BUILTIN, Pattern};
+use super::plausible::{Check, is_plausible};
+
+/// A pattern of the operator's own, from the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraPattern {
+    /// Shown in the placeholder: lower-case letters, digits and `-`.
+    pub name: String,
+    /// A regular expression of linear time. Its first group is replaced, or the whole match where it has none.
+    pub pattern: String,
+}
+
+/// Why an extra pattern cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("redaction pattern `{name}`: {reason}")]
+pub struct PatternProblem {
+    pub name: String,
+    pub reason: String,
+}
+
+/// How often the text is gone over until nothing more is found. Each pass replaces at least one byte of plain text;
+/// real text needs two (one that replaces, one that finds nothing).
+const MAX_PASSES: usize = 16;
+
+/// Replaces what nobody but the service may see. Cheap to clone, shared by all streams.
+#[derive(Debug, Clone)]
+pub struct Redactor(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    regex: Regex,
+    kinds: Vec<Kind>,
+    placeholder: Regex,
+}
+
+#[derive(Debug)]
+struct Kind {
+    replacement: String,
+    check: Check,
+}
+
+impl Redactor {
+    /// The patterns that are built in.
+    pub fn builtin() -> Self {
+        static BUILT: LazyLock<Redactor> =
+            LazyLock::new(|| Redactor::with_extra(&[]).expect("the built-in patterns are tested"));
+        BUILT.clone()
+    }
+
+    /// The built-in patterns and `extra`, which are tried first; all problems at once.
+    pub fn with_extra(extra: &[ExtraPattern]) -> Result<Self, Vec<PatternProblem>> {
+        let problems: Vec<PatternProblem> = extra.iter().filter_map(problem_of).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let own = extra.iter().map(|it| (it.name.as_str(), it.pattern.as_str(), Check::Always));
+        let built = BUILTIN.iter().map(|Pattern { kind, regex, check }| (*kind, *regex, *check));
+        let (mut regexes, mut kinds) = (Vec::new(), Vec::new());
+        for (name, regex, check) in own.chain(built) {
+            regexes.push(regex);
+            kinds.push(Kind { replacement: format!("[redacted:{name}]"), check });
+        }
+        let regex =
+            compile(&regexes).map_err(|reason| vec![PatternProblem { name: "all".into(), reason }])?;
+        let placeholder = compile(&[r"\[redacted:[a-z0-9-]+\]"]).expect("a constant pattern");
+        Ok(Self(Arc::new(Inner { regex, kinds, placeholder })))
+    }
+
+    /// `text` without secrets and personal data. Where nothing is found it costs one search and the copy.
+    pub fn redact(&self, text: &str) -> Clean {
+        let Some(mut redacted) = self.pass(text) else { return Clean(text.to_owned()) };
+        for _ in 1..MAX_PASSES {
+            match self.pass(&redacted) {
+                Some(next) => redacted = next,
+                None => break,
+            }
+        }
+        Clean(redacted)
+    }
+
+    /// One pass over the text; `None` if there is nothing to replace.
+    fn pass(&self, text: &str) -> Option<String> {
+        let Inner { regex, kinds, .. } = &*self.0;
+        if !regex.is_match(text) {
+            return None;
+        }
+        let mut placeholders = None;
+        let (mut redacted, mut copied) = (None::<String>, 0);
+        let mut captures = regex.create_captures();
+        let mut at = 0;
+        while at <= text.len() {
+            regex.search_captures(&Input::new(text).range(at..), &mut captures);
+            let Some(whole) = captures.get_match() else { break };
+            let (kind, secret) = secret_of(kinds, &captures, whole);
+            // What is not taken may hide something in its value, so the search goes on there.
+            at = if secret.start > whole.start() { secret.start } else { whole.end() }.max(at + 1);
+            if secret.is_empty() || !is_plausible(kind.check, text, secret.clone()) {
+                continue;
+            }
+            let known = placeholders.get_or_insert_with(|| self.placeholders(text));
+            let Some(secret) = outside(known, secret) else { continue };
+            let secret = text.floor_char_boundary(secret.start)..text.ceil_char_boundary(secret.end);
+            at = secret.end;
+            if secret.start < copied {
+                continue;
+            }
+            let out = redacted.get_or_insert_with(|| String::with_capacity(text.len()));
+            out.push_str(&text[copied..secret.start]);
+            out.push_str(&kind.replacement);
+            copied = secret.end;
+        }
+        redacted.map(|mut out| {
+            out.push_str(&text[copied..]);
+            out
+        })
+    }
+
+    fn placeholders(&self, text: &str) -> Vec<Range<usize>> {
+        self.0.placeholder.find_iter(text).map(|found| found.range()).collect()
+    }
+}
+
+/// The kind that matched and what of the text it calls secret: its first group, or all of the match.
+fn secret_of<'k>(kinds: &'k [Kind], captures: &Captures, whole: Match) -> (&'k Kind, Range<usize>) {
+    let group = (1..captures.group_len()).find_map(|group| captures.get_group(group));
+    (&kinds[whole.pattern().as_usize()], group.map_or(whole.range(), |span| span.range()))
+}
+
+/// `secret` widened to whole placeholders; `None` if it lies within one or is made of them.
+fn outside(placeholders: &[Range<usize>], secret: Range<usize>) -> Option<Range<usize>> {
+    let mut widened = secret.clone();
+    let mut covered = 0;
+    for known in placeholders.iter().filter(|it| it.start < secret.end && secret.start < it.end) {
+        covered += known.end.min(secret.end) - known.start.max(secret.start);
+        widened = widened.start.min(known.start)..widened.end.max(known.end);
+    }
+    (covered < secret.len()).then_some(widened)
+}
+
+fn compile(regexes: &[&str]) -> Result<Regex, String> {
+    Regex::builder()
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(16 << 20)))
+        .build_many(regexes)
+        .map_err(|error| error.to_string())
+}
+
+fn problem_of(extra: &ExtraPattern) -> Option<PatternProblem> {
+    let problem = |reason: &str| Some(PatternProblem { name: extra.name.clone(), reason: reason.to_owned() });
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if extra.name.is_empty() || !extra.name.bytes().all(is_name) {
+        return problem("its name must be of lower-case letters, digits and `-`");
+    }
+    match compile(&[&extra.pattern]) {
+        Err(reason) => problem(&format!("not a regular expression: {reason}")),
+        Ok(regex) if regex.is_match("") => problem("it matches the empty text and would match everywhere"),
+        Ok(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
