@@ -28,6 +28,8 @@ mod http;
 mod ingest;
 /// Pages in a real Chromium.
 mod pages;
+/// Mirrors, clones and patches, with real git over HTTP.
+mod repo;
 /// The shipped rules against their own examples.
 mod rules;
 /// Every promise of the sandbox, each with a test that tries to break it.
