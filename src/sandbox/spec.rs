@@ -29,7 +29,7 @@ pub struct SandboxLimits {
     pub memory_bytes: u64,
     pub cpus: f64,
     pub pids: u32,
-    /// Size of `/workspace`.
+    /// Size of [`WORKSPACE`].
     pub workspace_bytes: u64,
     /// Size of `/tmp`.
     pub tmp_bytes: u64,
@@ -116,8 +116,9 @@ pub enum ExecEnd {
     Flooded,
 }
 
-/// The work folder: a tmpfs, writable, empty at the start. It belongs to nobody, so make a folder in it for a repository.
-pub const WORKSPACE: &str = "/workspace";
+/// The work folder: a tmpfs, writable by all, empty at the start; make a folder in it for a repository. No image should have a folder
+/// of this name: older versions of runc give a tmpfs the mode of what it covers.
+pub const WORKSPACE: &str = "/sandbox";
 
 /// A command that writes more than this is killed.
 pub const FLOOD_BYTES: u64 = 256 << 20;

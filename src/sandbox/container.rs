@@ -1,0 +1,145 @@
+//! One running sandbox: commands in, files in and out, removed at the end.
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bytes::Bytes;
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use super::engine::{is_not_found, remove};
+use super::error::SandboxError;
+use super::exec::{self, ExecFailure};
+use super::spec::{ExecOutput, ExecRequest, WORKSPACE};
+use super::sweep;
+use crate::base::chain::Chain;
+
+/// A running sandbox. Remove it with [`Sandbox::remove`]; one that is dropped is removed in the background, and that is logged.
+#[derive(Debug)]
+pub struct Sandbox {
+    docker: Docker,
+    id: String,
+    name: String,
+    /// Held while a command runs. Whether one was begun whose end was not seen, so that it may still run.
+    is_dirty: Mutex<bool>,
+    is_removed: bool,
+}
+
+impl Sandbox {
+    pub(super) fn new(docker: Docker, id: String, name: String) -> Self {
+        Self { docker, id, name, is_dirty: Mutex::new(false), is_removed: false }
+    }
+
+    /// The engine's id of the container, 64 hex digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The container's name, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs one command; a second one waits for its end. Afterwards none of its processes is left, nor if this future is dropped and
+    /// another command follows.
+    pub async fn exec(&self, request: ExecRequest) -> Result<ExecOutput, SandboxError> {
+        let mut is_dirty = self.is_dirty.lock().await;
+        if *is_dirty {
+            self.sweep("run a command in").await?;
+        }
+        *is_dirty = true;
+        match exec::exec(&self.docker, &self.id, request).await {
+            Ok(output) => {
+                *is_dirty = false;
+                Ok(output)
+            }
+            Err(ExecFailure::Unswept) => Err(self.lost("run a command in").await),
+            Err(ExecFailure::Engine(source)) => Err(self.failed("run a command in", source).await),
+        }
+    }
+
+    /// Unpacks a tar archive into `folder` (absolute; made if it is not there), as the sandbox's user.
+    pub async fn upload(&self, folder: &str, tar: Bytes) -> Result<(), SandboxError> {
+        let script = r#"mkdir -p -- "$1" && exec tar -xf - -C "$1""#;
+        let request = ExecRequest { stdin: tar, ..ExecRequest::new(["sh", "-c", script, "upload", folder]) };
+        let output = self.exec(request).await?;
+        if output.passed() { Ok(()) } else { Err(self.transfer("upload files to", &output)) }
+    }
+
+    /// Packs `folder` (absolute) into a tar archive of at most `max_bytes`. The archive was made inside the sandbox: every name,
+    /// link and mode in it is hostile.
+    pub async fn download(&self, folder: &str, max_bytes: usize) -> Result<Vec<u8>, SandboxError> {
+        let argv = ["tar", "-cf", "-", "-C", folder, "."];
+        // Both halves together hold all that is allowed; one byte more and the archive has a hole.
+        let request =
+            ExecRequest { output_cap: max_bytes, workdir: WORKSPACE.to_owned(), ..ExecRequest::new(argv) };
+        let output = self.exec(request).await?;
+        if output.is_truncated() {
+            let message = format!("`{folder}` is larger than {max_bytes} bytes");
+            return Err(SandboxError::Transfer {
+                action: "download files from",
+                name: self.name.clone(),
+                message,
+            });
+        }
+        if output.passed() { Ok(output.stdout) } else { Err(self.transfer("download files from", &output)) }
+    }
+
+    /// Kills everything in it and removes it with all its files.
+    pub async fn remove(mut self) -> Result<(), SandboxError> {
+        let removed = remove(&self.docker, &self.id).await;
+        self.is_removed = removed.is_ok();
+        removed.map_err(|source| SandboxError::Engine { action: "remove", name: self.name.clone(), source })
+    }
+
+    pub(super) async fn sweep(&self, action: &'static str) -> Result<(), SandboxError> {
+        if sweep::sweep(&self.docker, &self.id).await { Ok(()) } else { Err(self.lost(action).await) }
+    }
+
+    /// A container that cannot be swept may still run what it should not: it is removed at once.
+    async fn lost(&self, action: &'static str) -> SandboxError {
+        if let Err(error) = remove(&self.docker, &self.id).await {
+            warn!(container = self.name, error = %Chain(&error), "failed to remove a lost sandbox");
+        }
+        SandboxError::Lost { action, name: self.name.clone() }
+    }
+
+    async fn failed(&self, action: &'static str, source: Error) -> SandboxError {
+        // 409: the container is not running.
+        let is_gone = is_not_found(&source)
+            || matches!(source, Error::DockerResponseServerError { status_code: 409, .. });
+        if is_gone {
+            return self.lost(action).await;
+        }
+        SandboxError::Engine { action, name: self.name.clone(), source }
+    }
+
+    fn transfer(&self, action: &'static str, output: &ExecOutput) -> SandboxError {
+        let message = String::from_utf8_lossy(&output.stderr);
+        let message = format!("{:?}: {}", output.end, message.trim());
+        SandboxError::Transfer { action, name: self.name.clone(), message }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.is_removed {
+            return;
+        }
+        let (docker, id, name) = (self.docker.clone(), self.id.clone(), self.name.clone());
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    match remove(&docker, &id).await {
+                        Ok(()) => warn!(container = name, "removed a sandbox that was dropped"),
+                        Err(error) => {
+                            warn!(container = name, error = %Chain(&error), "failed to remove a sandbox that was dropped");
+                        }
+                    }
+                });
+            }
+            Err(_) => {
+                warn!(container = name, "a sandbox was dropped outside the runtime; the next start reaps it")
+            }
+        }
+    }
+}
