@@ -1,1 +1,19 @@
-//! Rule files: what to look for, as data. Parse, check, compile to one `RuleSet`.
+//! Rule files: what to look for, as data. Parse, check, compile to one [`RuleSet`].
+//!
+//! A rule names patterns that are searched **line by line** (`^` and `$` are the ends of a line), excludes that take a
+//! line back, and example lines of both kinds that `homeostat check` and the tests run. The regex engine takes linear
+//! time, so no rule can hang the daemon. Patterns are ASCII unless they say `(?u)`.
+//!
+//! Pure: no clock, no database; [`RuleSet::load_dir`] is the one function that reads files.
+
+mod builtin;
+mod escape;
+mod examples;
+mod literal;
+mod parse;
+mod rule;
+mod set;
+
+pub use literal::{Cost, RequiredLiterals};
+pub use rule::{Origin, Rule, RuleProblem};
+pub use set::RuleSet;

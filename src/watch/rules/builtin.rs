@@ -1,0 +1,73 @@
+//! Where rules come from: the files in the binary, or a folder.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use super::parse::parse;
+use super::rule::{Rule, RuleProblem};
+use super::set::RuleSet;
+
+/// The shipped files, most telling first: among rules of one severity the earlier wins.
+const BUILTIN: &[(&str, &str)] = &[
+    ("builtin:python.toml", include_str!("../../../rules/python.toml")),
+    ("builtin:generic.toml", include_str!("../../../rules/generic.toml")),
+];
+
+impl RuleSet {
+    /// The shipped rules.
+    pub fn builtin() -> Arc<Self> {
+        static BUILT: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
+            Arc::new(RuleSet::from_texts(BUILTIN.iter().copied()).expect("the shipped rules are tested"))
+        });
+        Arc::clone(&BUILT)
+    }
+
+    /// All `*.toml` of a folder, in the order of their names; all problems at once.
+    pub fn load_dir(folder: &Path) -> Result<Self, Vec<RuleProblem>> {
+        let unreadable = |path: &Path, error: &std::io::Error| RuleProblem {
+            file: path.display().to_string(),
+            line: 0,
+            key: "rules".into(),
+            message: format!("cannot be read: {error}"),
+            hint: "check the path and its permissions".into(),
+        };
+        let entries = fs::read_dir(folder).map_err(|error| vec![unreadable(folder, &error)])?;
+        let mut paths: Vec<_> = entries.filter_map(|entry| entry.ok().map(|it| it.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
+        paths.sort();
+        let (mut texts, mut problems) = (Vec::new(), Vec::new());
+        for path in &paths {
+            match fs::read_to_string(path) {
+                Ok(text) => texts.push((path.display().to_string(), text)),
+                Err(error) => problems.push(unreadable(path, &error)),
+            }
+        }
+        if paths.is_empty() {
+            let error = std::io::Error::other("no file ends in .toml");
+            problems.push(unreadable(folder, &error));
+        }
+        match Self::from_texts(texts.iter().map(|(file, text)| (file.as_str(), text.as_str()))) {
+            Ok(set) if problems.is_empty() => Ok(set),
+            Ok(_) => Err(problems),
+            Err(more) => Err([problems, more].concat()),
+        }
+    }
+
+    /// Rules from the texts of files, each with its name.
+    pub fn from_texts<'t>(
+        texts: impl IntoIterator<Item = (&'t str, &'t str)>,
+    ) -> Result<Self, Vec<RuleProblem>> {
+        let (mut rules, mut problems) = (Vec::<Rule>::new(), Vec::new());
+        for (file, text) in texts {
+            let (mut found, mut wrong) = parse(file, text);
+            rules.append(&mut found);
+            problems.append(&mut wrong);
+        }
+        match Self::compile(rules) {
+            Ok(set) if problems.is_empty() => Ok(set),
+            Ok(_) => Err(problems),
+            Err(more) => Err([problems, more].concat()),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Every rule against its own examples.
+
+use super::rule::RuleProblem;
+use super::set::{RuleSet, problem};
+
+impl RuleSet {
+    /// Examples that a rule should hit and does not, and the other way round. Empty when all is well.
+    pub fn check_examples(&self) -> Vec<RuleProblem> {
+        let mut problems = Vec::new();
+        for (idx, rule) in self.rules().iter().enumerate() {
+            for (example, text) in rule.examples.iter().enumerate().filter(|(_, text)| !self.hits(idx, text))
+            {
+                let key = format!("match[{example}]");
+                problems.push(problem(
+                    rule,
+                    &key,
+                    format!("not hit: `{text}`"),
+                    "mend the pattern or the example",
+                ));
+            }
+            for (example, text) in
+                rule.counter_examples.iter().enumerate().filter(|(_, text)| self.hits(idx, text))
+            {
+                let key = format!("no_match[{example}]");
+                problems.push(problem(
+                    rule,
+                    &key,
+                    format!("hit: `{text}`"),
+                    "narrow the pattern or add an `except`",
+                ));
+            }
+        }
+        problems
+    }
+}

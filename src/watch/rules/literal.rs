@@ -1,0 +1,259 @@
+//! Which texts must stand in everything a pattern matches.
+//!
+//! One search for these texts over a whole block tells which lines are worth a closer look. `regex-syntax` extracts
+//! literals at the ends of a pattern only; most rules have theirs in the middle (`\b[A-Z]\w+Error: `), so this walks
+//! the parsed pattern itself and keeps the rarest set of texts of which every match contains one.
+
+use std::collections::BTreeSet;
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// Sets larger than this are not worth their place in the prefilter.
+const MAX_LITERALS: usize = 64;
+
+/// Classes larger than this are not spelled out.
+const MAX_CLASS: usize = 8;
+
+/// A literal shorter than this is found in nearly every line.
+const MIN_LENGTH: usize = 3;
+
+/// What a rule costs in the scan of ordinary lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cost {
+    /// Nothing: its literals are part of the one prefilter.
+    Prefiltered,
+    /// Its literals are short and common, so many ordinary lines are looked at closely.
+    Common,
+    /// No literal at all: every line is looked at.
+    EveryLine,
+}
+
+impl Cost {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prefiltered => "prefiltered",
+            Self::Common => "common",
+            Self::EveryLine => "every-line",
+        }
+    }
+}
+
+/// Texts, in lower-case ASCII, of which at least one is in everything that is matched; empty if there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequiredLiterals(BTreeSet<Vec<u8>>);
+
+impl RequiredLiterals {
+    /// Reads them off a parsed pattern.
+    pub(super) fn of(pattern: &Hir) -> Self {
+        let mut found = analyse(pattern).best().filter(|set| score(set) > 0.0).unwrap_or_default();
+        let all: Vec<Vec<u8>> = found.iter().cloned().collect();
+        found.retain(|it| !all.iter().any(|other| other.len() < it.len() && contains(it, other)));
+        Self(found)
+    }
+
+    /// What is required by one of several patterns; nothing as soon as one of them requires nothing.
+    pub(super) fn union(all: impl IntoIterator<Item = Self>) -> Self {
+        let mut union = BTreeSet::new();
+        for Self(set) in all {
+            if set.is_empty() {
+                return Self::default();
+            }
+            union.extend(set);
+        }
+        Self(union)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What a rule with these literals costs.
+    pub fn cost(&self) -> Cost {
+        match self.0.iter().map(Vec::len).min() {
+            None => Cost::EveryLine,
+            Some(shortest) if shortest < 4 => Cost::Common,
+            Some(_) => Cost::Prefiltered,
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
+
+type Set = BTreeSet<Vec<u8>>;
+
+/// What is known of a piece of a pattern.
+#[derive(Default)]
+struct Piece {
+    /// All that it can match, where that is a short list.
+    exact: Option<Set>,
+    /// The best set of which every match contains one.
+    required: Option<Set>,
+}
+
+impl Piece {
+    fn exactly(texts: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self { exact: Some(texts.into_iter().collect()), required: None }
+    }
+
+    fn best(self) -> Option<Set> {
+        better(self.exact, self.required)
+    }
+}
+
+fn analyse(pattern: &Hir) -> Piece {
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => Piece::exactly([Vec::new()]),
+        HirKind::Literal(literal) => Piece::exactly([literal.0.to_ascii_lowercase()]),
+        HirKind::Class(class) => Piece { exact: spelled_out(class), required: None },
+        HirKind::Capture(capture) => analyse(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let piece = analyse(&repetition.sub);
+            match (repetition.min, repetition.max, piece.exact) {
+                (0, Some(1), Some(exact)) => Piece::exactly(exact.into_iter().chain([Vec::new()])),
+                (0, _, _) => Piece::default(),
+                (1, Some(1), exact) => Piece { exact, required: piece.required },
+                (_, _, exact) => Piece { exact: None, required: better(exact, piece.required) },
+            }
+        }
+        HirKind::Concat(pieces) => concat(pieces),
+        HirKind::Alternation(pieces) => alternation(pieces),
+    }
+}
+
+fn concat(pieces: &[Hir]) -> Piece {
+    let (mut run, mut required, mut is_whole) = (Set::from([Vec::new()]), None, true);
+    for piece in pieces.iter().map(analyse) {
+        match piece.exact {
+            Some(exact) if run.len() * exact.len() <= MAX_LITERALS => {
+                run = run
+                    .iter()
+                    .flat_map(|head| exact.iter().map(move |tail| [&head[..], tail].concat()))
+                    .collect();
+            }
+            exact => {
+                is_whole = false;
+                required = better(required, Some(std::mem::replace(&mut run, Set::from([Vec::new()]))));
+                required = better(required, piece.required);
+                if let Some(exact) = exact {
+                    run = exact;
+                }
+            }
+        }
+    }
+    if is_whole {
+        Piece { exact: Some(run), required: None }
+    } else {
+        Piece { exact: None, required: better(required, Some(run)) }
+    }
+}
+
+fn alternation(pieces: &[Hir]) -> Piece {
+    let pieces: Vec<Piece> = pieces.iter().map(analyse).collect();
+    let exact = pieces.iter().try_fold(Set::new(), |mut all, piece| {
+        all.extend(piece.exact.clone()?);
+        (all.len() <= MAX_LITERALS).then_some(all)
+    });
+    let required = pieces.into_iter().try_fold(Set::new(), |mut all, piece| {
+        all.extend(piece.best()?);
+        (all.len() <= MAX_LITERALS).then_some(all)
+    });
+    Piece { exact, required }
+}
+
+/// The members of a small class, without regard to case.
+fn spelled_out(class: &Class) -> Option<Set> {
+    let mut members = Set::new();
+    match class {
+        Class::Bytes(class) => {
+            for range in class.ranges() {
+                for byte in range.start()..=range.end() {
+                    members.insert(vec![byte.to_ascii_lowercase()]);
+                    if members.len() > MAX_CLASS {
+                        return None;
+                    }
+                }
+            }
+        }
+        Class::Unicode(class) => {
+            for range in class.ranges() {
+                for member in range.start()..=range.end() {
+                    members.insert(member.to_ascii_lowercase().to_string().into_bytes());
+                    if members.len() > MAX_CLASS {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+    // Lines are searched without their breaks.
+    members.remove(b"\n".as_slice());
+    (!members.is_empty()).then_some(members)
+}
+
+fn better(left: Option<Set>, right: Option<Set>) -> Option<Set> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(if score(&right) > score(&left) { right } else { left }),
+        (left, right) => left.or(right),
+    }
+}
+
+/// How rare the most common member is in ordinary logs, less something for each member; 0 if it is of no use.
+fn score(set: &Set) -> f32 {
+    let rarity = |literal: &Vec<u8>| literal.iter().map(|byte| weight(*byte)).sum::<f32>();
+    if set.iter().any(|it| it.len() < MIN_LENGTH) {
+        return 0.0;
+    }
+    let rarest = set.iter().map(rarity).fold(f32::INFINITY, f32::min);
+    if rarest.is_finite() { (rarest.min(8.0) - 0.05 * set.len() as f32).max(0.01) } else { 0.0 }
+}
+
+/// How much a byte says: less where ordinary logs are full of it.
+fn weight(byte: u8) -> f32 {
+    match byte {
+        b' ' | b'"' | b':' | b',' | b'.' | b'-' | b'/' | b'=' => 0.6,
+        b'0'..=b'9' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 0.9,
+        _ => 1.3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, expected: &[&str]) {
+        let parsed = regex_automata::util::syntax::parse_with(pattern, &super::super::set::syntax()).unwrap();
+        let found = RequiredLiterals::of(&parsed);
+        let found: Vec<_> = found.iter().map(|it| std::str::from_utf8(it).unwrap()).collect();
+        assert_eq!(found, expected, "of: {pattern}");
+    }
+
+    #[test]
+    fn finds_what_every_match_contains() {
+        check("(?i)traceback", &["traceback"]);
+        check(r"\b[A-Z]\w+(?:Error|Exception): ", &["error: ", "exception: "]);
+        check(
+            r#""level": ?"(?:error|fatal)""#,
+            &[r#""level": "error""#, r#""level": "fatal""#, r#""level":"error""#, r#""level":"fatal""#],
+        );
+        check(r"(?i)\bout of memory|oom-?kill", &["oom-kill", "oomkill", "out of memory"]);
+        check(r"(?:foo)?bar\w+bazqux\d*", &["bazqux"]);
+        check(r"^goroutine \d+ \[", &["goroutine "]);
+        check(
+            r"(?i)error[:\s]|errors",
+            &["error\t", "error\u{b}", "error\u{c}", "error\r", "error ", "error:", "errors"],
+        );
+    }
+
+    #[test]
+    fn says_when_there_is_none() {
+        for pattern in [r"\d+", "a|b", r"(?:error)*", r"x.y", r"(?i)error|\w+"] {
+            check(pattern, &[]);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One rule file to rules, with all its problems at once.
+//!
+//! ```toml
+//! except = ['regex', …]          # optional: takes lines back from every rule of the file
+//!
+//! [[rule]]
+//! id = "python.traceback"
+//! severity = "error"             # info | warning | error | critical
+//! action = "issue"               # issue | count
+//! runtime = "python"             # optional
+//! description = "an uncaught exception"
+//! any = ['regex', …]
+//! except = ['regex', …]          # optional
+//! match = ["a line it must hit", …]
+//! no_match = ["a line it must not hit", …]
+//! ```
+
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::rule::{Origin, Rule, RuleProblem};
+use crate::model::detection::{Action, Severity};
+use crate::model::trace::Runtime;
+
+const FILE_KEYS: [&str; 2] = ["rule", "except"];
+const RULE_KEYS: [&str; 9] =
+    ["id", "severity", "action", "runtime", "description", "any", "except", "match", "no_match"];
+
+/// The rules of one file; those with a problem are left out and the problems are returned beside them.
+pub(super) fn parse(file: &str, text: &str) -> (Vec<Rule>, Vec<RuleProblem>) {
+    let mut reader = Reader { file: file.into(), text, problems: Vec::new() };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        reader.problem(at, "toml", error.message().to_owned(), "see https://toml.io for the syntax");
+    }
+    let root = root.into_inner();
+    reader.refuse_unknown(&root, &FILE_KEYS, "file");
+    let excludes = reader.strings(&root, "except", "file").unwrap_or_default();
+    let mut rules = Vec::new();
+    for entry in reader.tables(&root) {
+        rules.extend(reader.rule(entry, &excludes));
+    }
+    (rules, reader.problems)
+}
+
+struct Reader<'t> {
+    file: Arc<str>,
+    text: &'t str,
+    problems: Vec<RuleProblem>,
+}
+
+impl Reader<'_> {
+    fn problem(
+        &mut self,
+        at: usize,
+        key: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let (file, line) = (self.file.to_string(), self.line(at));
+        self.problems.push(RuleProblem {
+            file,
+            line,
+            key: key.into(),
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+
+    fn line(&self, at: usize) -> usize {
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        1 + memchr::memchr_iter(b'\n', before).count()
+    }
+
+    fn refuse_unknown(&mut self, table: &DeTable<'_>, known: &[&str], of: &str) {
+        for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+            let hint = format!("known here: {}", known.join(", "));
+            self.problem(key.span().start, format!("{of}: {}", key.get_ref()), "unknown key", hint);
+        }
+    }
+
+    fn tables<'v>(&mut self, root: &'v DeTable<'v>) -> Vec<&'v Spanned<DeValue<'v>>> {
+        match root.get("rule").map(|value| (value.span().start, value.get_ref())) {
+            None => Vec::new(),
+            Some((_, DeValue::Array(entries))) => entries.iter().collect(),
+            Some((at, _)) => {
+                self.problem(at, "rule", "not a list of tables", "write `[[rule]]`");
+                Vec::new()
+            }
+        }
+    }
+
+    fn rule(&mut self, entry: &Spanned<DeValue<'_>>, file_excludes: &[String]) -> Option<Rule> {
+        let at = entry.span().start;
+        let DeValue::Table(table) = entry.get_ref() else {
+            self.problem(at, "rule", "not a table", "write `[[rule]]`");
+            return None;
+        };
+        let n_problems = self.problems.len();
+        let id = self.string(table, "id", "rule").unwrap_or_default();
+        let of = if id.is_empty() { "rule".to_owned() } else { id.clone() };
+        self.refuse_unknown(table, &RULE_KEYS, &of);
+        if !is_id(&id) {
+            let hint = "give `id = \"group.name\"` of lower-case letters, digits, `-` and `_`";
+            self.problem(at, format!("{of}: id"), if id.is_empty() { "missing" } else { "not an id" }, hint);
+        }
+        let severity =
+            self.named(table, "severity", &of, at, Severity::from_name, "info, warning, error or critical");
+        let action = self.named(table, "action", &of, at, action_from_name, "issue or count");
+        let runtimes = Runtime::ALL.map(Runtime::name).join(", ");
+        let runtime = match table.contains_key("runtime") {
+            true => self.named(table, "runtime", &of, at, Runtime::from_name, &runtimes),
+            false => None,
+        };
+        let patterns = self.strings(table, "any", &of).unwrap_or_default();
+        if patterns.is_empty() {
+            self.problem(
+                at,
+                format!("{of}: any"),
+                "missing or empty",
+                "give at least one regular expression",
+            );
+        }
+        let own_excludes = self.strings(table, "except", &of).unwrap_or_default();
+        let examples = self.strings(table, "match", &of).unwrap_or_default();
+        if examples.is_empty() {
+            self.problem(
+                at,
+                format!("{of}: match"),
+                "missing or empty",
+                "give at least one line it must hit",
+            );
+        }
+        let counter_examples = self.strings(table, "no_match", &of).unwrap_or_default();
+        let description = self.string(table, "description", &of).unwrap_or_default();
+        (self.problems.len() == n_problems).then_some(())?;
+        Some(Rule {
+            id: id.into(),
+            severity: severity?,
+            action: action?,
+            runtime,
+            description,
+            patterns,
+            excludes: [own_excludes, file_excludes.to_vec()].concat(),
+            examples,
+            counter_examples,
+            origin: Origin { file: Arc::clone(&self.file), line: self.line(at) },
+        })
+    }
+
+    fn string(&mut self, table: &DeTable<'_>, key: &str, of: &str) -> Option<String> {
+        let value = table.get(key)?;
+        let DeValue::String(text) = value.get_ref() else {
+            self.problem(value.span().start, format!("{of}: {key}"), "not a string", "put it in quotes");
+            return None;
+        };
+        Some(text.clone().into_owned())
+    }
+
+    fn strings(&mut self, table: &DeTable<'_>, key: &str, of: &str) -> Option<Vec<String>> {
+        let value = table.get(key)?;
+        let DeValue::Array(entries) = value.get_ref() else {
+            self.problem(value.span().start, format!("{of}: {key}"), "not a list", "write `[\"…\", \"…\"]`");
+            return None;
+        };
+        let mut strings = Vec::new();
+        for (idx, entry) in entries.iter().enumerate() {
+            let DeValue::String(text) = entry.get_ref() else {
+                let key = format!("{of}: {key}[{idx}]");
+                self.problem(entry.span().start, key, "not a string", "put it in quotes");
+                continue;
+            };
+            strings.push(text.clone().into_owned());
+        }
+        Some(strings)
+    }
+
+    fn named<T>(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        of: &str,
+        at: usize,
+        from_name: impl Fn(&str) -> Option<T>,
+        names: &str,
+    ) -> Option<T> {
+        if !table.contains_key(key) {
+            self.problem(at, format!("{of}: {key}"), "missing", format!("one of {names}"));
+            return None;
+        }
+        let name = self.string(table, key, of)?;
+        let value = from_name(&name);
+        if value.is_none() {
+            let at = table.get(key).map_or(at, |value| value.span().start);
+            self.problem(
+                at,
+                format!("{of}: {key}"),
+                format!("unknown {key} `{name}`"),
+                format!("one of {names}"),
+            );
+        }
+        value
+    }
+}
+
+fn action_from_name(name: &str) -> Option<Action> {
+    match name {
+        "issue" => Some(Action::Issue),
+        "count" => Some(Action::Count),
+        _ => None,
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    let is_word = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b"-_".contains(&it))
+    };
+    id.len() <= 80 && id.contains('.') && id.split('.').all(is_word)
+}

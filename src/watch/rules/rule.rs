@@ -1,0 +1,58 @@
+//! One rule, and what can be wrong with one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::detection::{Action, Severity};
+use crate::model::trace::Runtime;
+
+/// What to look for in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Unique, of the form `group.name`, for example `python.traceback`. Stored with every occurrence.
+    pub id: Arc<str>,
+    pub severity: Severity,
+    pub action: Action,
+    /// What prints such lines, where only one runtime does.
+    pub runtime: Option<Runtime>,
+    pub description: String,
+    /// A line is hit if any of these is found in it …
+    pub patterns: Vec<String>,
+    /// … and none of these.
+    pub excludes: Vec<String>,
+    /// Texts with a line that the rule must hit.
+    pub examples: Vec<String>,
+    /// Texts without such a line.
+    pub counter_examples: Vec<String>,
+    pub origin: Origin,
+}
+
+/// Where a rule was written down.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Path of the file, or `builtin:<name>`.
+    pub file: Arc<str>,
+    /// Line of the rule's head, counted from 1.
+    pub line: usize,
+}
+
+/// One thing wrong with a rule file, with all that is needed to put it right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleProblem {
+    pub file: String,
+    /// Line, counted from 1.
+    pub line: usize,
+    /// The key or the rule it is about, for example `python.traceback: any[2]`.
+    pub key: String,
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl fmt::Display for RuleProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, key, message, hint } = self;
+        write!(f, "{file}:{line}: {key}: {message}")?;
+        if hint.is_empty() { Ok(()) } else { write!(f, " ({hint})") }
+    }
+}

@@ -1,0 +1,245 @@
+//! Rules compiled to one set.
+//!
+//! One aho-corasick automaton over the required literals of all rules says which rules may hit a line; only their
+//! regexes run. Rules without a literal are tried on every line.
+
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax::{Config, parse_with};
+use regex_syntax::hir::Hir;
+
+use super::escape::unescaped;
+use super::literal::{Cost, RequiredLiterals};
+use super::rule::{Rule, RuleProblem};
+use crate::base::redact::Clean;
+use crate::model::detection::Detection;
+
+/// Rules, checked and compiled. Shared by all streams.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    /// Best first: by severity, then in the order of the rules.
+    ranked: Vec<Ranked>,
+    literals: Option<AhoCorasick>,
+    /// For each literal of the automaton, the ranks of the rules that require it.
+    ranks_of: Vec<Vec<usize>>,
+    /// Ranks of the rules without a literal.
+    on_every_line: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Ranked {
+    detection: Detection,
+    /// Place in `rules`.
+    rule: usize,
+    patterns: Regex,
+    excludes: Option<Regex>,
+    literals: RequiredLiterals,
+}
+
+impl RuleSet {
+    /// Compiles rules; all problems at once.
+    pub fn compile(rules: Vec<Rule>) -> Result<Self, Vec<RuleProblem>> {
+        let mut problems = doubles(&rules);
+        let mut ranked: Vec<Ranked> = Vec::new();
+        for (idx, rule) in rules.iter().enumerate() {
+            match compile_rule(idx, rule) {
+                Ok(compiled) => ranked.push(compiled),
+                Err(mut found) => problems.append(&mut found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        ranked.sort_by_key(|it| std::cmp::Reverse(it.detection.severity));
+        let mut texts: Vec<&[u8]> = ranked.iter().flat_map(|it| it.literals.iter()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let ranks_with = |text: &&[u8]| {
+            let ranks =
+                ranked.iter().enumerate().filter(|(_, it)| it.literals.iter().any(|own| own == *text));
+            ranks.map(|(rank, _)| rank).collect()
+        };
+        let ranks_of: Vec<Vec<usize>> = texts.iter().map(ranks_with).collect();
+        let on_every_line = ranked
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| it.literals.is_empty())
+            .map(|(rank, _)| rank)
+            .collect();
+        let literals = (!texts.is_empty()).then(|| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(&texts)
+                .expect("a few thousand bytes of literals stay far below the automaton's limits")
+        });
+        Ok(Self { literals, ranks_of, on_every_line, ranked, rules })
+    }
+
+    /// The rules in the order they were given.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The texts of which one stands in every line that a rule with literals can hit; lower-case ASCII.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.ranked.iter().flat_map(|it| it.literals.iter())
+    }
+
+    /// What each rule costs, in the order of [`RuleSet::rules`].
+    pub fn costs(&self) -> Vec<Cost> {
+        let mut costs = vec![Cost::EveryLine; self.rules.len()];
+        for it in &self.ranked {
+            costs[it.rule] = it.literals.cost();
+        }
+        costs
+    }
+
+    /// Whether some rule has no literal, so that every line must be looked at.
+    pub fn needs_every_line(&self) -> bool {
+        !self.on_every_line.is_empty()
+    }
+
+    /// The best hit in any line of a record: highest severity, then rule order.
+    pub fn detect(&self, text: &Clean) -> Option<Detection> {
+        let lines = text.as_str().as_bytes().split(|byte| *byte == b'\n');
+        lines.filter_map(|line| self.best_rank(line)).min().map(|rank| self.ranked[rank].detection.clone())
+    }
+
+    /// Whether any rule hits this line.
+    pub fn is_hit(&self, line: &[u8]) -> bool {
+        self.best_rank(line).is_some()
+    }
+
+    /// Whether this one rule hits any line of a text, whatever else does.
+    pub fn hits(&self, rule: usize, text: &str) -> bool {
+        let Some(ranked) = self.ranked.iter().find(|it| it.rule == rule) else { return false };
+        text.split('\n')
+            .any(|line| in_line(line.as_bytes(), &|line| ranked.hits(line).then_some(0)).is_some())
+    }
+
+    fn best_rank(&self, line: &[u8]) -> Option<usize> {
+        in_line(line, &|line| self.best_rank_here(line))
+    }
+
+    fn best_rank_here(&self, line: &[u8]) -> Option<usize> {
+        let mut suspects: Vec<usize> = self.on_every_line.clone();
+        if let Some(literals) = &self.literals {
+            let mut last = None;
+            for hit in literals.find_overlapping_iter(line) {
+                let literal = hit.pattern().as_usize();
+                if last != Some(literal) {
+                    suspects.extend(&self.ranks_of[literal]);
+                }
+                last = Some(literal);
+            }
+        }
+        suspects.sort_unstable();
+        suspects.dedup();
+        suspects.into_iter().find(|rank| self.ranked[*rank].hits(line))
+    }
+}
+
+/// The best of what `rank` says of a line and of the lines that are escaped within it.
+fn in_line(line: &[u8], rank: &dyn Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+    let here = rank(line);
+    let Some(inner) = unescaped(line) else { return here };
+    let within = inner.split(|byte| *byte == b'\n').filter_map(rank).min();
+    here.into_iter().chain(within).min()
+}
+
+impl Ranked {
+    fn hits(&self, line: &[u8]) -> bool {
+        self.patterns.is_match(line) && !self.excludes.as_ref().is_some_and(|it| it.is_match(line))
+    }
+}
+
+/// How patterns are read: ASCII, `^` and `$` at the ends of a line.
+pub(super) fn syntax() -> Config {
+    Config::new().unicode(false).utf8(false).multi_line(true)
+}
+
+fn compile_rule(idx: usize, rule: &Rule) -> Result<Ranked, Vec<RuleProblem>> {
+    let mut problems = Vec::new();
+    let patterns = parse_all(rule, "any", &rule.patterns, &mut problems);
+    let excludes = parse_all(rule, "except", &rule.excludes, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let too_big = |error: regex_automata::meta::BuildError| {
+        vec![problem(rule, "any", format!("too large to compile: {error}"), "use smaller repetitions")]
+    };
+    let build = |hirs: &[Hir]| {
+        Regex::builder()
+            .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(1 << 20)))
+            .build_many_from_hir(hirs)
+            .map_err(too_big)
+    };
+    let regex = build(&patterns)?;
+    if regex.is_match("") {
+        return Err(vec![problem(rule, "any", "it hits the empty line", "make it require something")]);
+    }
+    Ok(Ranked {
+        detection: Detection { rule: Arc::clone(&rule.id), severity: rule.severity, action: rule.action },
+        rule: idx,
+        literals: RequiredLiterals::union(patterns.iter().map(RequiredLiterals::of)),
+        patterns: regex,
+        excludes: if excludes.is_empty() { None } else { Some(build(&excludes)?) },
+    })
+}
+
+fn parse_all(rule: &Rule, key: &str, patterns: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Hir> {
+    let mut parsed = Vec::new();
+    for (idx, pattern) in patterns.iter().enumerate() {
+        let key = format!("{key}[{idx}]");
+        match parse_with(pattern, &syntax()) {
+            Ok(hir) => parsed.push(hir),
+            Err(error) => problems.push(problem(
+                rule,
+                &key,
+                format!("not a regular expression: {}", one_line(&error.to_string())),
+                "see https://docs.rs/regex for the syntax; look-around and back-references do not exist",
+            )),
+        }
+        if pattern.contains(r"\n") {
+            problems.push(problem(rule, &key, "it wants a line break", "rules are searched line by line"));
+        }
+    }
+    parsed
+}
+
+/// The regex parser draws its message over several lines; its last line says what is wrong.
+fn one_line(message: &str) -> String {
+    message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+pub(super) fn problem(
+    rule: &Rule,
+    key: &str,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> RuleProblem {
+    RuleProblem {
+        file: rule.origin.file.to_string(),
+        line: rule.origin.line,
+        key: format!("{}: {key}", rule.id),
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+fn doubles(rules: &[Rule]) -> Vec<RuleProblem> {
+    let mut seen = std::collections::HashMap::new();
+    let mut problems = Vec::new();
+    for rule in rules {
+        if let Some(Rule { origin, .. }) = seen.insert(Arc::clone(&rule.id), rule) {
+            let message = format!("the id is taken by {}:{}", origin.file, origin.line);
+            problems.push(problem(rule, "id", message, "give it another"));
+        }
+    }
+    problems
+}
