@@ -1,1 +1,32 @@
 //! Lines to records: one small machine per runtime, one joiner per stream.
+//!
+//! [`Joiner`] takes the lines of one stream in order and gives back [`crate::model::record::Record`]s: whole stack
+//! traces, and single lines that the scanner marked. It reads no clock, keeps no more than its [`Limits`] allow, and
+//! is a pure function of the lines and their own times, so that a replay after a crash joins as the first run did.
+//! What a trace means is not its business: that is `watch/fingerprint`.
+
+mod joiner;
+pub mod peel;
+
+pub use joiner::Joiner;
+
+use std::time::Duration;
+
+/// Bounds of a [`Joiner`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Lines kept of one record; what comes after is counted to the record but left out, and the record is marked.
+    pub max_lines: u32,
+    /// Bytes kept of one record, line breaks included.
+    pub max_bytes: usize,
+    /// A record ends when its stream is silent for so long, by the lines' own times where they have any.
+    pub timeout: Duration,
+    /// Lines that may wait for the line that decides whether they belong to a trace.
+    pub look_back: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_lines: 4000, max_bytes: 256 * 1024, timeout: Duration::from_secs(2), look_back: 64 }
+    }
+}
