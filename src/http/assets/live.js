@@ -1,0 +1,40 @@
+// Listens for "something changed" and swaps the page's content. Without it the page is complete, it just does not refresh itself.
+(() => {
+  const address = document.body.dataset.events;
+  if (!address || !window.EventSource) return;
+  let isBusy = false;
+  let isStale = false;
+
+  const isEditing = () => document.activeElement && document.activeElement.matches("input, select, textarea");
+
+  // What the person has folded or unfolded stays so; a part keeps its place by its order among all parts.
+  const folds = (root) => [...root.querySelectorAll("details")].map((it) => [it.id || it.querySelector("summary")?.textContent, it.open]);
+
+  async function refresh() {
+    if (isBusy || isEditing()) { isStale = true; return; }
+    isBusy = true;
+    isStale = false;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const open = new Map(folds(document));
+      for (const id of ["strip", "main"]) {
+        const fresh = page.getElementById(id);
+        const old = document.getElementById(id);
+        if (!fresh || !old) continue;
+        for (const part of fresh.querySelectorAll("details")) {
+          const key = part.id || part.querySelector("summary")?.textContent;
+          if (open.has(key)) part.open = open.get(key);
+        }
+        old.replaceWith(document.adoptNode(fresh));
+      }
+    } finally {
+      isBusy = false;
+    }
+  }
+
+  const source = new EventSource(address);
+  source.addEventListener("changed", refresh);
+  setInterval(() => { if (isStale) refresh(); }, 1000);
+})();

@@ -1,0 +1,278 @@
+//! An issue's page: its story, its trace, the work on it, the proof and the proposal. And a local ticket's page.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Html;
+
+use super::chart::{self, Chart};
+use super::diff::{self, DiffLine};
+use super::jobs::JobRow;
+use super::show::{When, grouped, words};
+use super::{Head, markdown, render};
+use crate::base::clock::Timestamp;
+use crate::base::id::IssueId;
+use crate::http::error::HttpError;
+use crate::http::path_id::PathId;
+use crate::http::state::App;
+use crate::model::attempt::{Attempt, Outcome};
+use crate::model::issue::{Issue, IssueState};
+use crate::model::job::JobStep;
+use crate::model::proof::{CheckRun, Validation};
+use crate::model::proposal::{Proposal, ProposalState};
+use crate::model::ticket::Ticket;
+use crate::store::types::{JobFilter, LocalTicket};
+
+/// Lines of a diff that are shown.
+const MAX_DIFF_LINES: usize = 1500;
+
+struct SampleView {
+    origin: String,
+    at: When,
+    text: String,
+}
+
+struct StoryLine {
+    at: When,
+    actor: String,
+    what: String,
+    detail: String,
+}
+
+struct Run {
+    name: String,
+    expected: &'static str,
+    is_as_expected: bool,
+    command: String,
+    verdict: String,
+    output: String,
+}
+
+struct AttemptView {
+    number: u32,
+    outcome: String,
+    outcome_name: &'static str,
+    model: String,
+    cost: String,
+    calls: String,
+    started: When,
+    report: String,
+    diff: Vec<DiffLine>,
+    has_proof: bool,
+    proof_holds: bool,
+    runs: Vec<Run>,
+    checks: Vec<Run>,
+}
+
+struct ProposalView {
+    id: String,
+    branch: String,
+    base_branch: String,
+    state: &'static str,
+    is_draft: bool,
+    can_accept: bool,
+    is_accepted: bool,
+    url: String,
+    is_local: bool,
+    files: Vec<String>,
+    title: String,
+    body: String,
+    opened: When,
+}
+
+struct JobView {
+    row: JobRow,
+    steps: Vec<JobStep>,
+    is_open: bool,
+}
+
+#[derive(Template)]
+#[template(path = "issue.html")]
+struct IssuePage {
+    head: Head,
+    events: String,
+    issue: Issue,
+    state_words: String,
+    count: String,
+    first_seen: When,
+    last_seen: When,
+    chart: Option<Chart>,
+    ticket: Option<Ticket>,
+    samples: Vec<SampleView>,
+    story: Vec<StoryLine>,
+    attempts: Vec<AttemptView>,
+    proposals: Vec<ProposalView>,
+    jobs: Vec<JobView>,
+    is_muted: bool,
+    can_retry: bool,
+}
+
+pub(in crate::http) async fn issue(
+    State(app): State<App>,
+    Path(PathId(id)): Path<PathId>,
+) -> Result<Html<String>, HttpError> {
+    let id = IssueId::from_uuid(id);
+    let now = app.clock.now();
+    let store = &app.store;
+    let detail = store.issue_detail(id).await?;
+    let jobs = store.jobs(&JobFilter { issue: Some(id), limit: 50, ..JobFilter::default() }).await?;
+    let is_accepted = jobs.iter().any(|job| job.kind() == crate::model::job::JobKind::Land);
+    let mut job_views = Vec::new();
+    for job in jobs.iter().rev() {
+        let steps = store.steps(job.id, 0).await?;
+        let row = JobRow::new(job, now);
+        let is_open = row.can_cancel || row.state == "dead";
+        job_views.push(JobView { row, steps, is_open });
+    }
+    let attempts = store.attempts(id).await?;
+    let proposals = store.proposals(id).await?;
+    let chart = chart::draw(&detail.per_minute, now);
+    let samples = detail.samples.into_iter().map(|it| SampleView {
+        origin: it.origin,
+        at: When::new(it.at, now),
+        text: it.text.into_string(),
+    });
+    let story = detail.timeline.into_iter().map(|it| StoryLine {
+        at: When::new(it.at, now),
+        actor: it.actor,
+        what: it.what,
+        detail: it.detail,
+    });
+    let issue = detail.issue;
+    render(&IssuePage {
+        head: Head::load(&app).await?,
+        events: format!("/issues/{id}/events"),
+        state_words: words(issue.state.name()),
+        count: grouped(issue.count),
+        first_seen: When::new(issue.first_seen, now),
+        last_seen: When::new(issue.last_seen, now),
+        chart,
+        ticket: store.ticket(id).await?,
+        samples: samples.collect(),
+        story: story.collect(),
+        attempts: attempts.iter().rev().map(|it| attempt_view(it, now)).collect(),
+        proposals: proposals.iter().rev().map(|it| proposal_view(it, is_accepted, now)).collect(),
+        jobs: job_views,
+        is_muted: matches!(issue.state, IssueState::Muted { .. }),
+        can_retry: matches!(
+            issue.state,
+            IssueState::Open | IssueState::NeedsPerson | IssueState::Landed | IssueState::Resolved
+        ),
+        issue,
+    })
+}
+
+fn attempt_view(attempt: &Attempt, now: Timestamp) -> AttemptView {
+    let validation = attempt.validation.as_ref();
+    AttemptView {
+        number: attempt.number,
+        outcome: attempt.outcome.map_or_else(|| "running".to_owned(), |it| words(it.name())),
+        outcome_name: attempt.outcome.map_or("running", Outcome::name),
+        model: attempt.model.clone(),
+        cost: attempt.cost.to_string(),
+        calls: format!("{} model calls, {} tool runs", attempt.n_model_calls, attempt.n_tool_calls),
+        started: When::new(attempt.started_at, now),
+        report: markdown::to_html(&attempt.report),
+        diff: diff::lines(&attempt.patch, MAX_DIFF_LINES),
+        has_proof: validation.is_some(),
+        proof_holds: validation.is_some_and(Validation::holds),
+        runs: validation.map(proof_runs).unwrap_or_default(),
+        checks: validation.map(check_runs).unwrap_or_default(),
+    }
+}
+
+fn proof_runs(validation: &Validation) -> Vec<Run> {
+    let proof = &validation.proof;
+    let fails_right = !proof.before.passed() && proof.before_matches_issue;
+    vec![
+        run("before", "base and the new test: fails with the logged error", &proof.before, fails_right),
+        run("after", "with the fix: passes", &proof.after, proof.after.passed()),
+        run("reverted", "with the fix taken out again: fails", &proof.reverted, !proof.reverted.passed()),
+    ]
+}
+
+fn check_runs(validation: &Validation) -> Vec<Run> {
+    let checks = validation.checks.iter().flat_map(|check| {
+        let is_no_worse = check.patched.passed() || !check.baseline.passed();
+        [
+            run(&format!("{} on base", check.name), "for comparison", &check.baseline, true),
+            run(
+                &format!("{} with the patch", check.name),
+                "no worse than on base",
+                &check.patched,
+                is_no_worse,
+            ),
+        ]
+    });
+    checks.collect()
+}
+
+fn run(name: &str, expected: &'static str, check: &CheckRun, is_as_expected: bool) -> Run {
+    let verdict = match (check.is_timed_out, check.passed()) {
+        (true, _) => "timed out".to_owned(),
+        (false, true) => format!("passed in {:.1} s", check.took.as_secs_f64()),
+        (false, false) => format!("failed ({}) in {:.1} s", check.exit_code, check.took.as_secs_f64()),
+    };
+    Run {
+        name: name.to_owned(),
+        expected,
+        is_as_expected,
+        command: check.command.clone(),
+        verdict,
+        output: check.output.clone(),
+    }
+}
+
+fn proposal_view(proposal: &Proposal, is_accepted: bool, now: Timestamp) -> ProposalView {
+    let is_local = proposal.forge == "local";
+    let is_open = proposal.state == ProposalState::Open;
+    ProposalView {
+        id: proposal.id.to_string(),
+        branch: proposal.branch.clone(),
+        base_branch: proposal.base_branch.clone(),
+        state: proposal.state.name(),
+        is_draft: proposal.is_draft,
+        can_accept: is_local && is_open && !proposal.is_draft && !is_accepted,
+        is_accepted: is_accepted && is_open,
+        url: proposal.url.clone(),
+        is_local,
+        files: proposal.files.clone(),
+        title: proposal.title.clone(),
+        body: markdown::to_html(&proposal.body),
+        opened: When::new(proposal.opened_at, now),
+    }
+}
+
+struct CommentView {
+    at: When,
+    body: String,
+}
+
+#[derive(Template)]
+#[template(path = "ticket.html")]
+struct TicketPage {
+    head: Head,
+    events: String,
+    ticket: LocalTicket,
+    body: String,
+    opened: When,
+    comments: Vec<CommentView>,
+}
+
+pub(in crate::http) async fn ticket(
+    State(app): State<App>,
+    Path(number): Path<i64>,
+) -> Result<Html<String>, HttpError> {
+    let now = app.clock.now();
+    let ticket = app.store.local_ticket(number).await?;
+    let comments = ticket.comments.iter();
+    let comments =
+        comments.map(|it| CommentView { at: When::new(it.at, now), body: markdown::to_html(&it.body) });
+    render(&TicketPage {
+        head: Head::load(&app).await?,
+        events: "/events".to_owned(),
+        body: markdown::to_html(&ticket.body),
+        opened: When::new(ticket.opened_at, now),
+        comments: comments.collect(),
+        ticket,
+    })
+}

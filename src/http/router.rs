@@ -1,0 +1,59 @@
+//! Which address leads where.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use super::state::App;
+use super::{actions, assets, guard, health, live, login, pages};
+
+/// A request that takes longer is answered 408. Event streams answer at once and go on.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest body taken: an Alertmanager group with many alerts stays far below.
+const MAX_BODY: usize = 8 << 20;
+
+/// All addresses of the daemon.
+pub fn router(app: App) -> Router {
+    let changes = Router::new()
+        .route("/issues/{id}/mute", post(actions::mute))
+        .route("/issues/{id}/unmute", post(actions::unmute))
+        .route("/issues/{id}/retry", post(actions::retry))
+        .route("/proposals/{id}/accept", post(actions::accept))
+        .route("/jobs/{id}/cancel", post(actions::cancel_job))
+        .route("/jobs/{id}/requeue", post(actions::requeue_job))
+        .route("/pause", post(actions::pause))
+        .route("/resume", post(actions::resume))
+        .route("/login", post(login::login))
+        .route("/v1/alerts", post(actions::alerts));
+    let pages = Router::new()
+        .route("/", get(pages::issues))
+        .route("/issues/{id}", get(pages::issue))
+        .route("/jobs", get(pages::jobs))
+        .route("/gaps", get(pages::gaps))
+        .route("/tickets/{number}", get(pages::ticket))
+        .route("/login", get(login::page))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics));
+    let streams =
+        Router::new().route("/events", get(live::overview)).route("/issues/{id}/events", get(live::issue));
+    pages
+        .merge(changes)
+        .layer(CompressionLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
+        .merge(streams)
+        .fallback(pages::not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .layer(middleware::from_fn(guard::headers))
+        .layer(CatchPanicLayer::new())
+        .with_state(app)
+}

@@ -1,0 +1,28 @@
+//! What the config says about HTTP.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use url::Url;
+
+use crate::base::secret::Secret;
+
+/// Where to listen and who may come in.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address to bind. Anything but loopback needs `token`.
+    pub listen: SocketAddr,
+    /// What people and programs must show: as a bearer token, or once on the login page.
+    pub token: Option<Secret>,
+    /// Address under which people reach the dashboard, for links in tickets and notices.
+    pub public_url: Url,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8686)),
+            token: None,
+            public_url: Url::parse("http://127.0.0.1:8686").expect("a constant address"),
+        }
+    }
+}
