@@ -17,6 +17,10 @@ const MAX_CLASS: usize = 8;
 /// A literal shorter than this is found in nearly every line.
 const MIN_LENGTH: usize = 3;
 
+/// Words of which ordinary lines are full: they say nothing.
+const COMMON: [&str; 12] =
+    ["level", "severity", "info", "message", "status", "time", "http", "log", "com.", "org.", "name", "\": "];
+
 /// What a rule costs in the scan of ordinary lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
@@ -205,7 +209,11 @@ fn better(left: Option<Set>, right: Option<Set>) -> Option<Set> {
 
 /// How rare the most common member is in ordinary logs, less something for each member; 0 if it is of no use.
 fn score(set: &Set) -> f32 {
-    let rarity = |literal: &Vec<u8>| literal.iter().map(|byte| weight(*byte)).sum::<f32>();
+    let rarity = |literal: &Vec<u8>| -> f32 {
+        let common: usize =
+            COMMON.iter().filter(|it| contains(literal, it.as_bytes())).map(|it| it.len()).sum();
+        literal.iter().map(|byte| weight(*byte)).sum::<f32>() - common as f32
+    };
     if set.iter().any(|it| it.len() < MIN_LENGTH) {
         return 0.0;
     }

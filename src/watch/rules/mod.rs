@@ -9,6 +9,7 @@
 mod builtin;
 mod escape;
 mod examples;
+mod levels;
 mod literal;
 mod parse;
 mod rule;

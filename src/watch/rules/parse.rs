@@ -1,7 +1,8 @@
 //! One rule file to rules, with all its problems at once.
 //!
 //! ```toml
-//! except = ['regex', …]          # optional: takes lines back from every rule of the file
+//! except = ['regex', …]          # optional: takes lines back from every rule of the file; `@quiet` stands for lines
+//!                                # whose own level is info or less, `@warning` for those that are warnings
 //!
 //! [[rule]]
 //! id = "python.traceback"
@@ -173,7 +174,16 @@ impl Reader<'_> {
                 self.problem(entry.span().start, key, "not a string", "put it in quotes");
                 continue;
             };
-            strings.push(text.clone().into_owned());
+            match super::levels::named(text) {
+                Some(patterns) if key == "except" => {
+                    strings.extend(patterns.iter().map(|it| (*it).to_owned()))
+                }
+                None if key == "except" && text.starts_with('@') => {
+                    let hint = format!("one of {}", super::levels::NAMES.join(", "));
+                    self.problem(entry.span().start, format!("{of}: {key}[{idx}]"), "unknown set", hint);
+                }
+                _ => strings.push(text.clone().into_owned()),
+            }
         }
         Some(strings)
     }

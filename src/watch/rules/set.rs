@@ -119,14 +119,14 @@ impl RuleSet {
     pub fn hits(&self, rule: usize, text: &str) -> bool {
         let Some(ranked) = self.ranked.iter().find(|it| it.rule == rule) else { return false };
         text.split('\n')
-            .any(|line| in_line(line.as_bytes(), &|line| ranked.hits(line).then_some(0)).is_some())
+            .any(|line| in_line(line.as_bytes(), &|it, whole| ranked.hits(it, whole).then_some(0)).is_some())
     }
 
     fn best_rank(&self, line: &[u8]) -> Option<usize> {
-        in_line(line, &|line| self.best_rank_here(line))
+        in_line(line, &|it, whole| self.best_rank_here(it, whole))
     }
 
-    fn best_rank_here(&self, line: &[u8]) -> Option<usize> {
+    fn best_rank_here(&self, line: &[u8], whole: &[u8]) -> Option<usize> {
         let mut suspects: Vec<usize> = self.on_every_line.clone();
         if let Some(literals) = &self.literals {
             let mut last = None;
@@ -140,21 +140,24 @@ impl RuleSet {
         }
         suspects.sort_unstable();
         suspects.dedup();
-        suspects.into_iter().find(|rank| self.ranked[*rank].hits(line))
+        suspects.into_iter().find(|rank| self.ranked[*rank].hits(line, whole))
     }
 }
 
 /// The best of what `rank` says of a line and of the lines that are escaped within it.
-fn in_line(line: &[u8], rank: &dyn Fn(&[u8]) -> Option<usize>) -> Option<usize> {
-    let here = rank(line);
+fn in_line(line: &[u8], rank: &dyn Fn(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
+    let here = rank(line, line);
     let Some(inner) = unescaped(line) else { return here };
-    let within = inner.split(|byte| *byte == b'\n').filter_map(rank).min();
+    let within = inner.split(|byte| *byte == b'\n').filter_map(|it| rank(it, line)).min();
     here.into_iter().chain(within).min()
 }
 
 impl Ranked {
-    fn hits(&self, line: &[u8]) -> bool {
-        self.patterns.is_match(line) && !self.excludes.as_ref().is_some_and(|it| it.is_match(line))
+    /// Whether the rule hits `line`, which is `whole` or is escaped within it. The excludes look at both: the level of
+    /// a JSON line counts for the texts in its fields.
+    fn hits(&self, line: &[u8], whole: &[u8]) -> bool {
+        let takes_back = |it: &Regex| it.is_match(line) || (line.len() != whole.len() && it.is_match(whole));
+        self.patterns.is_match(line) && !self.excludes.as_ref().is_some_and(takes_back)
     }
 }
 
