@@ -119,11 +119,11 @@ impl RuleSet {
     pub fn hits(&self, rule: usize, text: &str) -> bool {
         let Some(ranked) = self.ranked.iter().find(|it| it.rule == rule) else { return false };
         text.split('\n')
-            .any(|line| in_line(line.as_bytes(), &|it, whole| ranked.hits(it, whole).then_some(0)).is_some())
+            .any(|line| in_line(line.as_bytes(), |it, whole| ranked.hits(it, whole).then_some(0)).is_some())
     }
 
     fn best_rank(&self, line: &[u8]) -> Option<usize> {
-        in_line(line, &|it, whole| self.best_rank_here(it, whole))
+        in_line(line, |it, whole| self.best_rank_here(it, whole))
     }
 
     fn best_rank_here(&self, line: &[u8], whole: &[u8]) -> Option<usize> {
@@ -145,7 +145,7 @@ impl RuleSet {
 }
 
 /// The best of what `rank` says of a line and of the lines that are escaped within it.
-fn in_line(line: &[u8], rank: &dyn Fn(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
+fn in_line(line: &[u8], rank: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
     let here = rank(line, line);
     let Some(inner) = unescaped(line) else { return here };
     let within = inner.split(|byte| *byte == b'\n').filter_map(|it| rank(it, line)).min();
