@@ -12,4 +12,4 @@ mod plausible;
 mod redactor;
 
 pub use clean::Clean;
-pub use redactor::{ExtraPattern, PatternProblem, Redactor};
+pub use redactor::{ExtraPattern, Hidden, PatternProblem, Redactor, unhide};

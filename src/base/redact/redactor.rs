@@ -35,6 +35,20 @@ const MAX_PASSES: usize = 16;
 #[derive(Debug, Clone)]
 pub struct Redactor(Arc<Inner>);
 
+/// A value that was redacted, and the numbered placeholder that stands for it in one text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// `[redacted:<kind>-<n>]`
+    pub placeholder: String,
+    value: String,
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hidden").field(&self.placeholder).finish()
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     regex: Regex,
@@ -44,7 +58,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Kind {
-    replacement: String,
+    name: String,
     check: Check,
 }
 
@@ -67,7 +81,7 @@ impl Redactor {
         let (mut regexes, mut kinds) = (Vec::new(), Vec::new());
         for (name, regex, check) in own.chain(built) {
             regexes.push(regex);
-            kinds.push(Kind { replacement: format!("[redacted:{name}]"), check });
+            kinds.push(Kind { name: name.to_owned(), check });
         }
         let regex =
             compile(&regexes).map_err(|reason| vec![PatternProblem { name: "all".into(), reason }])?;
@@ -77,9 +91,38 @@ impl Redactor {
 
     /// `text` without secrets and personal data. Where nothing is found it costs one search and the copy.
     pub fn redact(&self, text: &str) -> Clean {
-        let Some(mut redacted) = self.pass(text) else { return Clean(text.to_owned()) };
+        self.passes(text, &mut |kind, _| format!("[redacted:{}]", kind.name))
+    }
+
+    /// Like [`Redactor::redact`], with placeholders that tell the values apart, so that [`unhide`] can put them back. Equal values
+    /// have equal placeholders; the same text gives the same numbers every time.
+    pub fn redact_numbered(&self, text: &str) -> (Clean, Vec<Hidden>) {
+        let mut hidden: Vec<Hidden> = Vec::new();
+        let mut n = 0;
+        let clean = self.passes(text, &mut |kind, value| {
+            let prefix = format!("[redacted:{}-", kind.name);
+            let is_known = |it: &&Hidden| it.value == value && it.placeholder.starts_with(&prefix);
+            if let Some(known) = hidden.iter().find(is_known) {
+                return known.placeholder.clone();
+            }
+            let placeholder = loop {
+                n += 1;
+                let candidate = format!("{prefix}{n}]");
+                // The text may hold what looks like a placeholder; none of ours may be taken for it.
+                if !text.contains(&candidate) {
+                    break candidate;
+                }
+            };
+            hidden.push(Hidden { placeholder: placeholder.clone(), value: value.to_owned() });
+            placeholder
+        });
+        (clean, hidden)
+    }
+
+    fn passes(&self, text: &str, name: &mut dyn FnMut(&Kind, &str) -> String) -> Clean {
+        let Some(mut redacted) = self.pass(text, name) else { return Clean(text.to_owned()) };
         for _ in 1..MAX_PASSES {
-            match self.pass(&redacted) {
+            match self.pass(&redacted, name) {
                 Some(next) => redacted = next,
                 None => break,
             }
@@ -88,7 +131,7 @@ impl Redactor {
     }
 
     /// One pass over the text; `None` if there is nothing to replace.
-    fn pass(&self, text: &str) -> Option<String> {
+    fn pass(&self, text: &str, name: &mut dyn FnMut(&Kind, &str) -> String) -> Option<String> {
         let Inner { regex, kinds, .. } = &*self.0;
         if !regex.is_match(text) {
             return None;
@@ -115,7 +158,7 @@ impl Redactor {
             }
             let out = redacted.get_or_insert_with(|| String::with_capacity(text.len()));
             out.push_str(&text[copied..secret.start]);
-            out.push_str(&kind.replacement);
+            out.push_str(&name(kind, &text[secret.clone()]));
             copied = secret.end;
         }
         redacted.map(|mut out| {
@@ -127,6 +170,12 @@ impl Redactor {
     fn placeholders(&self, text: &str) -> Vec<Range<usize>> {
         self.0.placeholder.find_iter(text).map(|found| found.range()).collect()
     }
+}
+
+/// `text` with the values of `hidden` in place of their placeholders.
+pub fn unhide(text: &str, hidden: &[Hidden]) -> String {
+    // A later value may contain an earlier placeholder.
+    hidden.iter().rev().fold(text.to_owned(), |text, it| text.replace(&it.placeholder, &it.value))
 }
 
 /// The kind that matched and what of the text it calls secret: its first group, or all of the match.
