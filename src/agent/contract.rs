@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::usage::Usage;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::id::ReservationId;
-use crate::base::redact::Clean;
+use crate::base::redact::{Clean, Redactor};
 use crate::model::attempt::Outcome;
 use crate::model::money::NanoUsd;
 use crate::model::stage::Progress;
@@ -151,6 +151,8 @@ pub struct AgentParts {
     /// Steps for the page: constant names, redacted detail.
     pub progress: Arc<dyn Progress>,
     pub clock: SharedClock,
+    /// Passed by every tool result before it is first sent.
+    pub redactor: Redactor,
 }
 
 impl std::fmt::Debug for AgentParts {

@@ -13,7 +13,11 @@ pub enum AgentError {
     ModelRefused { message: String },
     /// The model API is away or overloaded, also after retries.
     #[error("failed to call the model API: {message}")]
-    ModelAway { message: String },
+    ModelAway {
+        message: String,
+        /// How long it asked to be left alone.
+        retry_after: Option<std::time::Duration>,
+    },
     /// The workspace is gone; a fresh one can be restored from the transcript.
     #[error("failed to {action} in the workspace")]
     Workspace {
