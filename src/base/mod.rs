@@ -8,6 +8,7 @@ pub mod chain;
 pub mod clock;
 pub mod env;
 pub mod id;
+pub mod markdown;
 pub mod redact;
 pub mod secret;
 pub mod shutdown;
