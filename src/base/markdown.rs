@@ -65,9 +65,10 @@ pub fn code(text: &str, max_chars: usize) -> String {
     if fence.len() > 1 { format!("{fence} {line} {fence}") } else { format!("{fence}{line}{fence}") }
 }
 
-/// A code span for a cell of a table, where a bar would end the cell even inside code.
+/// A code span for a cell of a table, where a bar ends the cell even inside code. It is replaced, not escaped: behind
+/// a backslash of the text an escaped bar would end the cell all the same.
 pub fn cell(text: &str, max_chars: usize) -> String {
-    code(text, max_chars).replace('|', "\\|")
+    code(&text.replace('|', "¦"), max_chars)
 }
 
 /// A fenced block of at most about `max_bytes` bytes, its middle left out where it is longer. `info` is a word of

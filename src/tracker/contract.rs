@@ -2,7 +2,6 @@
 
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
-use crate::base::id::IssueId;
 use crate::github;
 use crate::model::service::Repository;
 use crate::model::stage::Setback;
@@ -20,8 +19,7 @@ pub struct Place<'a> {
 /// A ticket to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTicket {
-    pub issue: IssueId,
-    /// Unique; stands in the body already (see `heal/story`).
+    /// Unique; the body begins with it.
     pub marker: String,
     pub title: String,
     /// Markdown, safe, capped.
@@ -46,13 +44,13 @@ pub trait Tracker: Send + Sync + std::fmt::Debug {
     /// Whether tickets of a service with this repository can be kept here.
     fn accepts(&self, repository: Option<&Repository>) -> bool;
 
-    /// The ticket with this marker, open or closed.
+    /// The ticket that begins with this marker, open or closed.
     async fn find(&self, place: Place<'_>, marker: &str) -> Result<Option<TicketRef>, TrackerError>;
 
     /// Opens a ticket. Look first: only the local tracker refuses a second one by itself.
     async fn open(&self, place: Place<'_>, ticket: &NewTicket) -> Result<TicketRef, TrackerError>;
 
-    /// Adds a comment unless there is one with this marker, which stands in `body` already.
+    /// Adds a comment unless there is one that begins with this marker, as `body` does.
     async fn comment(
         &self,
         key: &str,

@@ -54,7 +54,7 @@ impl GitHubTracker {
         let path =
             format!("/issues?state=all&sort=created&direction=desc&per_page=100&since={since:.0}{filters}");
         let is_it = |issue: &ApiIssue| {
-            issue.pull_request.is_none() && issue.body.as_deref().is_some_and(|body| body.contains(marker))
+            issue.pull_request.is_none() && begins_with(issue.body.as_deref(), marker)
         };
         let listed: Vec<ApiIssue> =
             self.client.list(home, &path, "list issues", |issues| issues.iter().any(is_it)).await?;
@@ -99,8 +99,7 @@ impl Tracker for GitHubTracker {
         let (home, number) = split(key)?;
         let since = since.saturating_sub(SKEW).unwrap_or(Timestamp::MIN);
         let path = format!("/issues/{number}/comments?per_page=100&since={since:.0}");
-        let is_it =
-            |comment: &ApiComment| comment.body.as_deref().is_some_and(|body| body.contains(marker));
+        let is_it = |comment: &ApiComment| begins_with(comment.body.as_deref(), marker);
         let listed: Vec<ApiComment> =
             self.client.list(&home, &path, "list comments", |comments| comments.iter().any(is_it)).await?;
         if listed.iter().any(is_it) {
@@ -121,6 +120,11 @@ impl Tracker for GitHubTracker {
         }
         Ok(())
     }
+}
+
+/// Not anywhere in the body: what a service logged may hold a marker too.
+fn begins_with(body: Option<&str>, marker: &str) -> bool {
+    body.is_some_and(|body| body.trim_start().starts_with(marker))
 }
 
 /// Reads `owner/name#42`.

@@ -18,7 +18,7 @@ pub struct LocalTracker {
 }
 
 impl LocalTracker {
-    /// A tracker over this store, whose tickets are read on their issues' pages below `public_url`.
+    /// A tracker over this store, whose tickets are read below `public_url`.
     pub fn new(store: Arc<dyn Store>, clock: SharedClock, public_url: &str) -> Self {
         Self { store, clock, public_url: public_url.trim_end_matches('/').to_owned() }
     }
@@ -40,10 +40,10 @@ impl Tracker for LocalTracker {
     }
 
     async fn open(&self, _: Place<'_>, ticket: &NewTicket) -> Result<TicketRef, TrackerError> {
-        let NewTicket { issue, marker, title, body } = ticket;
+        let NewTicket { marker, title, body } = ticket;
         let opened = self.store.open_local_ticket(marker, title, body, self.clock.now()).await;
         let number = opened.map_err(TrackerError::Store)?;
-        Ok(TicketRef { key: number.to_string(), url: format!("{}/issues/{issue}", self.public_url) })
+        Ok(TicketRef { key: number.to_string(), url: format!("{}/tickets/{number}", self.public_url) })
     }
 
     async fn comment(&self, key: &str, marker: &str, body: &str, _: Timestamp) -> Result<(), TrackerError> {

@@ -34,7 +34,7 @@ fn code_cannot_be_ended_from_inside() {
     for (input, expected) in cases {
         assert_eq!(code(input, 100), expected, "{input:?}");
     }
-    assert_eq!(cell("a|b", 9), "`a\\|b`");
+    assert_eq!(cell("@a\\|b", 9), "`@a\\¦b`");
 }
 
 #[test]
