@@ -1,1 +1,7 @@
 //! Stage: push the branch of a validated attempt and open its proposal. Never names the agent.
+//!
+//! **Invariant:** nothing is pushed that has not passed the diff policy ([`policy`]), which judges what git itself
+//! says would be pushed. **Invariant:** killed between any two outside calls and run again, it leaves one branch and
+//! one proposal.
+
+pub mod policy;
