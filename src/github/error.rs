@@ -44,17 +44,16 @@ impl Error {
         error: octocrab::Error,
         now: Timestamp,
     ) -> Self {
-        match error {
-            octocrab::Error::GitHub { source, .. } => Self::from_answer(action, repository, &source, now),
-            error @ (octocrab::Error::Json { .. } | octocrab::Error::Serde { .. }) => {
-                Self::Odd { action, source: Box::new(error) }
-            }
-            octocrab::Error::JWT { source, .. } => {
-                Self::Settings { problem: format!("the app's private key cannot sign: {source}") }
-            }
-            // Everything else (the type is non-exhaustive) is about sending and receiving.
-            error => Self::Away { action, source: Box::new(error) },
+        // The type is non-exhaustive: what is not named here is about sending and receiving.
+        if let octocrab::Error::GitHub { source, .. } = &error {
+            return Self::from_answer(action, repository, source, now);
         }
+        if let octocrab::Error::JWT { source, .. } = &error {
+            return Self::Settings { problem: format!("the app's private key cannot sign: {source}") };
+        }
+        let is_odd = matches!(error, octocrab::Error::Json { .. } | octocrab::Error::Serde { .. });
+        let source = Box::new(error);
+        if is_odd { Self::Odd { action, source } } else { Self::Away { action, source } }
     }
 
     fn from_answer(action: &'static str, repository: &str, answer: &GitHubError, now: Timestamp) -> Self {
