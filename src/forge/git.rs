@@ -145,11 +145,20 @@ pub(super) fn failure(action: &'static str, output: &Output) -> ForgeError {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let advice = if says(&["returned error: 401", "authentication failed", "could not read username"]) {
         "the token is wrong or expired"
-    } else if says(&["returned error: 403", "permission to", "permission denied", "insufficient permission"]) {
+    } else if says(&["returned error: 403", "permission to", "permission denied", "insufficient permission"])
+    {
         "the token or the user may not write there"
-    } else if says(&["returned error: 404", "repository not found", "does not appear to be a git repository"]) {
+    } else if says(&["returned error: 404", "repository not found", "does not appear to be a git repository"])
+    {
         "no such repository, or the token cannot see it: check its address"
-    } else if says(&["protected branch", "gh006", "gh013", "hook declined", "denycurrentbranch", "checked out"]) {
+    } else if says(&[
+        "protected branch",
+        "gh006",
+        "gh013",
+        "hook declined",
+        "denycurrentbranch",
+        "checked out",
+    ]) {
         "the repository's rules do not let homeostat write this branch"
     } else if says(&["without `workflow` scope", "without `workflows` permission", "large file", "gh001"]) {
         "the forge does not accept the content"

@@ -9,8 +9,6 @@ mod github;
 mod local;
 mod push;
 
-pub use contract::{
-    Forge, ForgeError, Merge, Merged, NewProposal, ProposalRef, Push, Pushed, Settings,
-};
+pub use contract::{Forge, ForgeError, Merge, Merged, NewProposal, ProposalRef, Push, Pushed, Settings};
 pub use github::GitHubForge;
 pub use local::LocalForge;

@@ -29,7 +29,8 @@ async fn look(
     push: Push<'_>,
     reference: &str,
 ) -> Result<Option<String>, ForgeError> {
-    let listed = git.run(push.clone, &["ls-remote", "--quiet", url, reference], "look for the branch").await?;
+    let listed =
+        git.run(push.clone, &["ls-remote", "--quiet", url, reference], "look for the branch").await?;
     let mut heads = listed.lines().filter_map(|line| line.split_once('\t'));
     Ok(heads.find(|(_, name)| *name == reference).map(|(head, _)| head.to_owned()))
 }
@@ -68,6 +69,7 @@ async fn create(git: Git<'_>, url: &str, push: Push<'_>, reference: &str) -> Res
     }
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     let said = String::from_utf8_lossy(&said).to_lowercase();
-    let is_late = ["stale info", "already exists", "cannot lock ref"].iter().any(|words| said.contains(words));
+    let is_late =
+        ["stale info", "already exists", "cannot lock ref"].iter().any(|words| said.contains(words));
     if is_late { Ok(false) } else { Err(failure(action, &output)) }
 }

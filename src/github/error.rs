@@ -123,7 +123,8 @@ fn asked_wait(answer: &GitHubError, now: Timestamp) -> Option<Duration> {
         return Some(Duration::from_secs(seconds.max(1)));
     }
     let reset = header("x-ratelimit-reset").filter(|_| is_exhausted);
-    let until_reset = reset.and_then(|at| i64::try_from(at).ok()).map(|at| at.saturating_sub(now.as_second()));
+    let until_reset =
+        reset.and_then(|at| i64::try_from(at).ok()).map(|at| at.saturating_sub(now.as_second()));
     let seconds = until_reset.and_then(|seconds| u64::try_from(seconds).ok());
     Some(Duration::from_secs(seconds.map_or(60, |seconds| seconds + 1)))
 }
@@ -144,8 +145,12 @@ const fn advice(status: u16) -> &'static str {
     match status {
         301 | 302 | 307 | 308 => "the repository was renamed or moved, set its new address",
         401 => "the token is wrong or expired, set a new one",
-        403 => "the token may not do this, give it read and write access to contents, issues and pull requests",
-        404 => "no such repository, or the token cannot see it: check the address and the token's repositories",
+        403 => {
+            "the token may not do this, give it read and write access to contents, issues and pull requests"
+        }
+        404 => {
+            "no such repository, or the token cannot see it: check the address and the token's repositories"
+        }
         410 => "it was deleted, or the repository has its issues switched off",
         422 => "GitHub does not accept the content",
         _ => "look at GitHub's message",

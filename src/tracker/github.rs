@@ -53,9 +53,8 @@ impl GitHubTracker {
         let since = since.saturating_sub(SKEW).unwrap_or(Timestamp::MIN);
         let path =
             format!("/issues?state=all&sort=created&direction=desc&per_page=100&since={since:.0}{filters}");
-        let is_it = |issue: &ApiIssue| {
-            issue.pull_request.is_none() && begins_with(issue.body.as_deref(), marker)
-        };
+        let is_it =
+            |issue: &ApiIssue| issue.pull_request.is_none() && begins_with(issue.body.as_deref(), marker);
         let listed: Vec<ApiIssue> =
             self.client.list(home, &path, "list issues", |issues| issues.iter().any(is_it)).await?;
         let found = listed.iter().find(|issue| is_it(issue));
@@ -129,9 +128,9 @@ fn begins_with(body: Option<&str>, marker: &str) -> bool {
 
 /// Reads `owner/name#42`.
 fn split(key: &str) -> Result<(RepositoryName, u64), TrackerError> {
-    let parts = key.split_once('#').and_then(|(name, number)| {
-        Some((RepositoryName::parse(name)?, number.parse().ok()?))
-    });
+    let parts = key
+        .split_once('#')
+        .and_then(|(name, number)| Some((RepositoryName::parse(name)?, number.parse().ok()?)));
     parts.ok_or_else(|| TrackerError::ForeignKey { tracker: "github", key: key.to_owned() })
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::contract::{NewTicket, Place, TicketRef, Tracker, TrackerError};
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::model::service::Repository;
-use crate::store::types::LocalComment;
 use crate::store::Store;
+use crate::store::types::LocalComment;
 
 /// The local tracker.
 #[derive(Debug)]
@@ -49,8 +49,7 @@ impl Tracker for LocalTracker {
     async fn comment(&self, key: &str, marker: &str, body: &str, _: Timestamp) -> Result<(), TrackerError> {
         let foreign = |_| TrackerError::ForeignKey { tracker: "local", key: key.to_owned() };
         let number: i64 = key.parse().map_err(foreign)?;
-        let comment =
-            LocalComment { marker: marker.to_owned(), at: self.clock.now(), body: body.to_owned() };
+        let comment = LocalComment { marker: marker.to_owned(), at: self.clock.now(), body: body.to_owned() };
         self.store.comment_local_ticket(number, comment).await.map_err(TrackerError::Store)
     }
 

@@ -151,7 +151,8 @@ impl Policy {
                 findings.refuse(path, "a new line is too long to be reviewed");
             }
             if line.contains("[redacted:") {
-                findings.refuse(path, "a new line holds a placeholder of the redactor in the place of a secret");
+                findings
+                    .refuse(path, "a new line holds a placeholder of the redactor in the place of a secret");
                 continue;
             }
             for kind in self.secrets_in(line) {
@@ -238,10 +239,7 @@ impl Findings {
     }
 
     fn into_verdict(self) -> Verdict {
-        Verdict {
-            refusals: self.refusals.into_iter().collect(),
-            look_at: self.look_at.into_iter().collect(),
-        }
+        Verdict { refusals: self.refusals.into_iter().collect(), look_at: self.look_at.into_iter().collect() }
     }
 }
 

@@ -44,7 +44,9 @@ pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>) -> (String, Strin
 fn headline(attempt: &Attempt, proposal: Option<&Proposal>) -> String {
     let n = attempt.number;
     match (proposal, attempt.outcome) {
-        (Some(_), _) => format!("**Attempt {n}: fixed and proposed.** A person decides whether it is merged."),
+        (Some(_), _) => {
+            format!("**Attempt {n}: fixed and proposed.** A person decides whether it is merged.")
+        }
         (None, Some(outcome)) => format!("**Attempt {n}: {}**", ending(outcome)),
         (None, None) => format!("**Attempt {n} has not ended.**"),
     }

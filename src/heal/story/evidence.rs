@@ -55,7 +55,8 @@ pub fn record(sample: Option<&Sample>) -> String {
 
 /// The three runs of the proof with their output.
 pub fn proof(proof: &Proof) -> String {
-    let same = if proof.before_matches_issue { "with this error" } else { "with another error than this one" };
+    let same =
+        if proof.before_matches_issue { "with this error" } else { "with another error than this one" };
     let runs = [
         format!("**Before** the change the new test {} {same}:", verb(&proof.before)),
         run(&proof.before),

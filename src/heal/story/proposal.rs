@@ -76,7 +76,8 @@ fn not_verified(attempt: &Attempt, validation: &Validation) -> String {
     }
     let failing = validation.checks.iter().filter(|check| !check.patched.passed()).count();
     if failing > 0 {
-        points.push(format!("- {failing} of the project's checks fail with the change as they do without it."));
+        points
+            .push(format!("- {failing} of the project's checks fail with the change as they do without it."));
     }
     points.join("\n")
 }

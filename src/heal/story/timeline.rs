@@ -30,7 +30,8 @@ pub async fn tell_once(store: &dyn Store, happened: Happened<'_>) -> Result<Issu
     if known.timeline.iter().any(|entry| entry.what == what && entry.detail == detail) {
         return Ok(known.issue);
     }
-    let entry = TimelineEntry { at, actor: actor.to_owned(), what: what.to_owned(), detail: detail.to_owned() };
+    let entry =
+        TimelineEntry { at, actor: actor.to_owned(), what: what.to_owned(), detail: detail.to_owned() };
     match event {
         Some(event) => store.apply_issue_event(issue, event, Vec::new(), entry).await,
         None => {

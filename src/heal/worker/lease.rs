@@ -209,8 +209,10 @@ impl Runner {
                 if n_failures >= self.settings.max_failures_of(job.kind()) {
                     return (None, "dead");
                 }
-                let delay = after
-                    .map_or_else(|| self.settings.backoff.delay(n_failures), |asked| asked.min(MAX_ASKED_WAIT));
+                let delay = after.map_or_else(
+                    || self.settings.backoff.delay(n_failures),
+                    |asked| asked.min(MAX_ASKED_WAIT),
+                );
                 let delay = jiff::SignedDuration::try_from(delay).unwrap_or(jiff::SignedDuration::MAX);
                 (Some(now.saturating_add(delay).unwrap_or(Timestamp::MAX)), "retried")
             }

@@ -9,11 +9,15 @@ fn policy() -> Policy {
 
 /// A patch that adds `line` to the file.
 fn adding(path: &str, line: &str) -> String {
-    format!("diff --git a/{path} b/{path}\nindex 1..2 100644\n--- a/{path}\n+++ b/{path}\n@@ -1 +1,2 @@\n x\n+{line}\n")
+    format!(
+        "diff --git a/{path} b/{path}\nindex 1..2 100644\n--- a/{path}\n+++ b/{path}\n@@ -1 +1,2 @@\n x\n+{line}\n"
+    )
 }
 
 fn new_file(path: &str, mode: &str, line: &str) -> String {
-    format!("diff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0..1\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{line}\n")
+    format!(
+        "diff --git a/{path} b/{path}\nnew file mode {mode}\nindex 0..1\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+{line}\n"
+    )
 }
 
 fn judged(text: &str) -> Verdict {
@@ -95,7 +99,10 @@ fn refuses_by_content() {
         ("x = '\u{e0041}'", hidden),
         ("\u{1b}[2J", hidden),
         (&long, "a new line is too long to be reviewed"),
-        ("key = \"[redacted:github-token]\"", "a new line holds a placeholder of the redactor in the place of a secret"),
+        (
+            "key = \"[redacted:github-token]\"",
+            "a new line holds a placeholder of the redactor in the place of a secret",
+        ),
         ("t = 'ghp_0123456789abcdefghijklmnopqrstuvwxyz'", "a new line holds a secret (github-token)"),
     ];
     for (line, reason) in cases {
