@@ -42,7 +42,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Commits occurrences, cursors, gaps and the jobs they ask for. For each group: find or create its issue by
     /// (service, identity); add to the count and the minute's count; keep samples; apply `SeenAgain` for
-    /// `Decision::Reopen`; queue its jobs (none if the issue is muted in the store, whatever the cache said).
+    /// `Decision::Reopen`; queue its jobs. Whatever the cache said, a muted issue gets no jobs, and neither does a `Reopen` of an
+    /// issue that is not over in the store: somebody else was first. A mute whose time is over counts as none.
     async fn commit(&self, batch: CommitBatch, now: Timestamp) -> Result<CommitReceipt>;
     /// The committed cursor of a stream.
     async fn cursor(&self, stream: &StreamKey) -> Result<Option<Cursor>>;
@@ -58,7 +59,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Issues whose id, or whose identity's hex digits, start with `prefix` (at least 4 digits, `h1:` allowed); at most 10.
     async fn find_issues(&self, prefix: &str) -> Result<Vec<Issue>>;
     async fn issue_detail(&self, id: IssueId) -> Result<IssueDetail>;
-    /// Moves the issue's state by `event`, queues `jobs`, and writes a timeline entry and an audit row.
+    /// Moves the issue's state by `event`, queues `jobs` (a fix among them moves it on to `Fixing`), and writes the timeline entry and
+    /// an audit row of the same actor and words. `entry.at` is the time of it all.
     async fn apply_issue_event(
         &self,
         id: IssueId,
@@ -71,7 +73,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     // --- queue ---
 
-    /// Queues a job; the id of the job that already has the unique key if there is one.
+    /// Queues a job; the id of the job that already has the unique key if there is one. A new fix moves its issue to `Fixing`, here and
+    /// wherever jobs are queued.
     async fn enqueue(&self, job: NewJob, now: Timestamp) -> Result<JobId>;
     /// The next job of these kinds that is due: highest priority, then oldest. A running job whose lease expired is
     /// due again. Nothing while the pause switch is on. `owner` is for people.
@@ -94,7 +97,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn save_progress(&self, job: JobId, token: LeaseToken, state: &str, now: Timestamp) -> Result<()>;
     /// Ends a lease: result and next jobs together. `Done` ends the job; `Retry` queues it at `retry_at`, or lets it die
     /// when `retry_at` is `None` (the worker counts attempts); `Failed` lets it die; `Released` queues it at once
-    /// without counting a failure. A job whose cancel was requested becomes `Cancelled` whatever the outcome but `Done`.
+    /// without counting a failure. A job whose cancel was requested becomes `Cancelled` whatever the outcome but `Done`. A fix that
+    /// is dead or cancelled, here or by a person, moves its issue from `Fixing` to `NeedsPerson`.
     async fn complete(
         &self,
         job: JobId,

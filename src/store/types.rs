@@ -3,6 +3,7 @@
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
 use crate::base::id::{AttemptId, IssueId, JobId, ReservationId};
+use crate::model::fingerprint::Fingerprint;
 use crate::model::issue::{Issue, IssueState};
 use crate::model::job::{JobKind, JobState};
 use crate::model::money::NanoUsd;
@@ -56,9 +57,12 @@ impl From<StoreError> for Setback {
     }
 }
 
-/// What a commit did for one group, in the order of the batch (deliveries' groups after the plain ones).
+/// What a commit did for one group, in the order of the batch (deliveries' groups after the plain ones). There is none for a
+/// group whose decision is `Drop` and for those of a repeated delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommittedGroup {
+    pub service: String,
+    pub identity: Fingerprint,
     pub issue: IssueId,
     /// Whether this commit created the issue.
     pub is_new: bool,
@@ -99,6 +103,7 @@ pub struct IssueFilter {
     pub with_counted: bool,
     /// Text that the title contains, without regard to case.
     pub text: Option<String>,
+    /// 0 stands for [`DEFAULT_LIMIT`], here and in every list.
     pub limit: u32,
     pub offset: u32,
 }
@@ -109,14 +114,22 @@ pub struct IssueDetail {
     pub issue: Issue,
     /// Newest first, at most [`MAX_SAMPLES`].
     pub samples: Vec<Sample>,
-    /// Occurrences per minute, oldest first; minutes without any are left out.
+    /// Occurrences per minute, oldest first; minutes without any are left out. The newest [`MAX_MINUTES`].
     pub per_minute: Vec<(Timestamp, u64)>,
-    /// Oldest first.
+    /// Oldest first; the newest [`MAX_TIMELINE`].
     pub timeline: Vec<TimelineEntry>,
 }
 
 /// Samples kept per issue: the first three and the newest seventeen.
 pub const MAX_SAMPLES: u32 = 20;
+/// How many of these are the first.
+pub const FIRST_SAMPLES: u32 = 3;
+/// Minutes with occurrences that an issue's page is given: a week, if there were some in each.
+pub const MAX_MINUTES: u32 = 7 * 24 * 60;
+/// Entries of a timeline that an issue's page is given.
+pub const MAX_TIMELINE: u32 = 1000;
+/// How many rows a list has whose caller says nothing.
+pub const DEFAULT_LIMIT: u32 = 100;
 
 /// One line of an issue's story: written with the change it tells of, in the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]

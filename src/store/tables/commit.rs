@@ -1,0 +1,394 @@
+//! The watching half's one transaction: occurrences, cursors, gaps and the jobs they ask for.
+//!
+//! Few statements, each over all rows, so that a commit costs a handful of round trips however many errors came at once. Rows are
+//! written in the order of their keys: two processes that commit the same issues wait for each other and never in a ring.
+
+use std::collections::BTreeMap;
+
+use super::issues::{self, Move, action_name, state_at, state_of};
+use super::jobs::{self, Prepared, Queued};
+use super::stories::{self, MINUTE, own_entry};
+use super::streams;
+use crate::base::clock::Timestamp;
+use crate::base::id::IssueId;
+use crate::model::decision::Decision;
+use crate::model::fingerprint::Fingerprint;
+use crate::model::issue::{IssueEvent, IssueState};
+use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use crate::store::fault::Fault;
+use crate::store::session::Session;
+use crate::store::statement::{batch, statements};
+use crate::store::types::{CommitReceipt, CommittedGroup, FIRST_SAMPLES, MAX_SAMPLES, TimelineEntry};
+use crate::store::value::{args, hex_id, json_rows, saturated, without_nul, wrong};
+
+statements! {
+    UPSERT_ISSUES = batch!(
+        "-- upsert_issues
+insert into issues (id, service, identity, exact, place, template, preimage, title, title_folded, rule, severity, action, runtime,
+  state, state_since, count, first_seen, last_seen, updated_at)
+select r.id, r.service, r.identity, r.exact, r.place, r.template, r.preimage, r.title, r.title_folded, r.rule, r.severity,
+  r.action, r.runtime, 'open', $2, r.count, r.first_seen, r.last_seen, $2
+from ",
+        [
+            id uuid, service text, identity bytes, exact bytes, place bytes, template text, preimage text, title text,
+            title_folded text, rule text, severity text, action text, runtime text, count int, first_seen int, last_seen int,
+        ],
+        " where true order by r.ordinal
+on conflict (service, identity) do update set
+  count = issues.count + excluded.count,
+  first_seen = case when excluded.first_seen < issues.first_seen then excluded.first_seen else issues.first_seen end,
+  last_seen = case when excluded.last_seen > issues.last_seen then excluded.last_seen else issues.last_seen end,
+  updated_at = excluded.updated_at
+returning id, service, identity, state, muted_until, count"
+    );
+    ADD_MINUTES = batch!(
+        "-- add_minutes
+insert into minutes (issue_id, minute, count) select r.issue_id, r.minute, r.count from ",
+        [issue_id uuid, minute int, count int],
+        " where true order by r.ordinal
+on conflict (issue_id, minute) do update set count = minutes.count + excluded.count"
+    );
+    ADD_SAMPLES = batch!(
+        "-- add_samples
+insert into samples (issue_id, seq, at, text, origin, revision)
+select r.issue_id,
+  coalesce((select max(seq) from samples where samples.issue_id = r.issue_id), 0)
+    + row_number() over (partition by r.issue_id order by r.ordinal),
+  r.at, r.text, r.origin, r.revision
+from ",
+        [issue_id uuid, at int, text text, origin text, revision text],
+        ""
+    );
+    // Between the first and the newest.
+    DROP_SAMPLES = batch!(
+        "-- drop_samples
+delete from samples where issue_id in (select r.issue_id from ",
+        [issue_id uuid],
+        ") and seq > $2 and seq <= (select max(newest.seq) from samples newest where newest.issue_id = samples.issue_id) - $3"
+    );
+}
+
+/// All groups of one issue in a batch.
+struct Merged<'a> {
+    /// Its id, should it be new.
+    id: IssueId,
+    groups: Vec<&'a OccurrenceGroup>,
+}
+
+/// What became of an issue in this commit.
+struct Committed {
+    id: IssueId,
+    is_new: bool,
+    count: u64,
+    /// The state it was stored with.
+    stored: IssueState,
+    /// The state it was found in; a mute whose time is over is none.
+    before: IssueState,
+    state: IssueState,
+    is_reopened: bool,
+    queued: Queued,
+}
+
+type Key<'a> = (&'a str, Fingerprint);
+
+fn key_of(group: &OccurrenceGroup) -> Key<'_> {
+    (&group.service, group.levels.identity)
+}
+
+pub(in crate::store) async fn commit(
+    session: &mut Session,
+    batch: &CommitBatch,
+    now: Timestamp,
+) -> Result<CommitReceipt, Fault> {
+    let (groups, n_repeated_deliveries) = groups_of(session, batch, now).await?;
+    let mut merged: BTreeMap<Key<'_>, Merged<'_>> = BTreeMap::new();
+    for group in &groups {
+        let fresh = || Merged { id: IssueId::new(), groups: Vec::new() };
+        merged.entry(key_of(group)).or_insert_with(fresh).groups.push(group);
+    }
+    let mut issues = upsert_issues(session, &merged, now).await?;
+    add_minutes(session, &merged, &issues).await?;
+    add_samples(session, &groups, &issues).await?;
+    let n_jobs_queued = queue_jobs(session, &groups, &mut issues, now).await?;
+    tell_stories(session, &merged, &issues, now).await?;
+    streams::save_cursors(session, &batch.cursors, now).await?;
+    streams::save_gaps(session, &batch.gaps).await?;
+    let groups = receipts(&groups, &issues, &n_jobs_queued);
+    Ok(CommitReceipt { groups, n_repeated_deliveries })
+}
+
+/// The groups to store: plain ones, then those of new deliveries; and how many deliveries were there already.
+async fn groups_of<'a>(
+    session: &mut Session,
+    batch: &'a CommitBatch,
+    now: Timestamp,
+) -> Result<(Vec<&'a OccurrenceGroup>, u32), Fault> {
+    let keys = batch.deliveries.iter().map(|delivery| delivery.key.as_str());
+    let mut taken = streams::take_deliveries(session, keys, now).await?;
+    let mut groups: Vec<&OccurrenceGroup> = batch.groups.iter().collect();
+    let mut n_repeated = 0;
+    for delivery in &batch.deliveries {
+        // Taken out, so that the same key twice in one batch is a repetition too.
+        if taken.remove(&without_nul(&delivery.key)) {
+            groups.extend(&delivery.groups);
+        } else {
+            n_repeated += 1;
+        }
+    }
+    groups.retain(|group| !matches!(group.decision, Decision::Drop { .. }));
+    Ok((groups, n_repeated))
+}
+
+#[derive(serde::Serialize)]
+struct IssueRow<'a> {
+    id: String,
+    service: &'a str,
+    identity: String,
+    exact: String,
+    place: Option<String>,
+    template: &'a str,
+    preimage: &'a str,
+    title: &'a str,
+    title_folded: String,
+    rule: &'a str,
+    severity: &'static str,
+    action: &'static str,
+    runtime: &'static str,
+    count: i64,
+    first_seen: i64,
+    last_seen: i64,
+}
+
+impl<'a> IssueRow<'a> {
+    /// The row of an issue that may be new: what it says is what its first group says.
+    fn of(merged: &Merged<'a>) -> Option<Self> {
+        let first = *merged.groups.first()?;
+        let groups = || merged.groups.iter();
+        Some(Self {
+            id: hex_id(merged.id.uuid()),
+            service: &first.service,
+            identity: hex::encode(first.levels.identity.bytes()),
+            exact: hex::encode(first.levels.exact.bytes()),
+            place: first.levels.place.map(|place| hex::encode(place.bytes())),
+            template: &first.levels.template,
+            preimage: &first.preimage,
+            title: first.title.as_str(),
+            title_folded: first.title.as_str().to_lowercase(),
+            rule: &first.rule,
+            severity: first.severity.name(),
+            action: action_name(first.action),
+            runtime: first.runtime.name(),
+            count: groups().map(|group| saturated(group.count)).fold(0, i64::saturating_add),
+            first_seen: groups().map(|group| group.first_seen.as_microsecond()).min()?,
+            last_seen: groups().map(|group| group.last_seen.as_microsecond()).max()?,
+        })
+    }
+}
+
+/// Makes or finds the issues and adds to their counts.
+async fn upsert_issues<'a>(
+    session: &mut Session,
+    merged: &BTreeMap<Key<'a>, Merged<'a>>,
+    now: Timestamp,
+) -> Result<BTreeMap<Key<'a>, Committed>, Fault> {
+    if merged.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<IssueRow<'_>> = merged.values().filter_map(IssueRow::of).collect();
+    let mut issues = BTreeMap::new();
+    for row in session.all(&UPSERT_ISSUES, vec![json_rows(&rows)?, now.into()]).await? {
+        let (service, identity) = (row.text("service")?, row.fingerprint("identity")?);
+        let (key, group) = merged
+            .iter()
+            .find(|((name, id), _)| *id == identity && without_nul(name) == service)
+            .ok_or_else(|| wrong("identity", identity))?;
+        let id = IssueId::from_uuid(row.get("id")?);
+        let stored = state_of(&row)?;
+        let before = state_at(stored, now);
+        let committed = Committed {
+            id,
+            is_new: id == group.id,
+            count: row.count("count")?,
+            stored,
+            before,
+            state: before,
+            is_reopened: false,
+            queued: Queued::default(),
+        };
+        issues.insert(*key, committed);
+    }
+    Ok(issues)
+}
+
+#[derive(serde::Serialize)]
+struct MinuteRow {
+    issue_id: String,
+    minute: i64,
+    count: i64,
+}
+
+/// Occurrences of a group count in the minute of its last: a commit holds a second or so, and no more is known.
+async fn add_minutes(
+    session: &mut Session,
+    merged: &BTreeMap<Key<'_>, Merged<'_>>,
+    issues: &BTreeMap<Key<'_>, Committed>,
+) -> Result<(), Fault> {
+    let mut counts: BTreeMap<(IssueId, i64), i64> = BTreeMap::new();
+    for (key, merged) in merged {
+        let Some(issue) = issues.get(key) else { continue };
+        for group in &merged.groups {
+            let minute = group.last_seen.as_microsecond().div_euclid(MINUTE) * MINUTE;
+            let count = counts.entry((issue.id, minute)).or_default();
+            *count = count.saturating_add(saturated(group.count));
+        }
+    }
+    let rows: Vec<MinuteRow> = counts
+        .into_iter()
+        .map(|((issue, minute), count)| MinuteRow { issue_id: hex_id(issue.uuid()), minute, count })
+        .collect();
+    if !rows.is_empty() {
+        session.run(&ADD_MINUTES, vec![json_rows(&rows)?]).await?;
+    }
+    Ok(())
+}
+
+#[derive(serde::Serialize)]
+struct SampleRow<'a> {
+    issue_id: String,
+    at: i64,
+    text: &'a str,
+    origin: &'a str,
+    revision: Option<&'a str>,
+}
+
+impl<'a> SampleRow<'a> {
+    fn of(issue: IssueId, sample: &'a Sample) -> Self {
+        Self {
+            issue_id: hex_id(issue.uuid()),
+            at: sample.at.as_microsecond(),
+            text: sample.text.as_str(),
+            origin: &sample.origin,
+            revision: sample.revision.as_deref(),
+        }
+    }
+}
+
+async fn add_samples(
+    session: &mut Session,
+    groups: &[&OccurrenceGroup],
+    issues: &BTreeMap<Key<'_>, Committed>,
+) -> Result<(), Fault> {
+    let mut rows = Vec::new();
+    for group in groups {
+        let Some(issue) = issues.get(&key_of(group)) else { continue };
+        rows.extend(group.samples.iter().map(|sample| SampleRow::of(issue.id, sample)));
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = json_rows(&rows)?;
+    session.run(&ADD_SAMPLES, vec![rows.clone()]).await?;
+    let kept = args![FIRST_SAMPLES, MAX_SAMPLES - FIRST_SAMPLES];
+    session.run(&DROP_SAMPLES, [vec![rows], kept].concat()).await?;
+    Ok(())
+}
+
+/// Queues the jobs that the groups ask for and moves the states of their issues; how many jobs were queued for each group.
+async fn queue_jobs<'a>(
+    session: &mut Session,
+    groups: &[&'a OccurrenceGroup],
+    issues: &mut BTreeMap<Key<'a>, Committed>,
+    now: Timestamp,
+) -> Result<Vec<u32>, Fault> {
+    let mut asked: Vec<(usize, Prepared)> = Vec::new();
+    for (group_idx, group) in groups.iter().enumerate() {
+        let Some(issue) = issues.get_mut(&key_of(group)) else { continue };
+        if matches!(issue.before, IssueState::Muted { .. }) {
+            continue;
+        }
+        if matches!(group.decision, Decision::Reopen { .. }) {
+            let reopened = issue.before.after(IssueEvent::SeenAgain);
+            // It is not over any more: another process, or an earlier commit, was first, and people have been told.
+            if issue.is_reopened || reopened == issue.before {
+                continue;
+            }
+            (issue.state, issue.is_reopened) = (reopened, true);
+        }
+        for job in &group.jobs {
+            asked.push((group_idx, jobs::prepare(job, Some(issue.id), now)?));
+        }
+    }
+    let (group_idxs, prepared): (Vec<usize>, Vec<Prepared>) = asked.into_iter().unzip();
+    let inserted = jobs::insert(session, &prepared, now).await?;
+    let mut n_jobs_queued = vec![0; groups.len()];
+    for (group_idx, job) in group_idxs.into_iter().zip(&prepared) {
+        if !inserted.contains(&job.id) {
+            continue;
+        }
+        n_jobs_queued[group_idx] += 1;
+        if let Some(issue) = issues.get_mut(&key_of(groups[group_idx])) {
+            issue.queued.add(job.kind);
+        }
+    }
+    for issue in issues.values_mut() {
+        if let Some(event) = issue.queued.event() {
+            issue.state = issue.state.after(event);
+        }
+    }
+    Ok(n_jobs_queued)
+}
+
+/// Writes the new states and what happened.
+async fn tell_stories(
+    session: &mut Session,
+    merged: &BTreeMap<Key<'_>, Merged<'_>>,
+    issues: &BTreeMap<Key<'_>, Committed>,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut moves = Vec::new();
+    let mut entries: Vec<(IssueId, TimelineEntry)> = Vec::new();
+    for (key, issue) in issues {
+        if issue.state != issue.stored || issue.queued.is_acted() {
+            moves.push(Move { issue: issue.id, to: issue.state, is_acted: issue.queued.is_acted() });
+        }
+        if issue.is_new {
+            let title = merged.get(key).and_then(|it| it.groups.first()).map_or("", |it| it.title.as_str());
+            entries.push((issue.id, own_entry(now, "issue opened", title)));
+        }
+        if issue.before != issue.stored {
+            entries.push((issue.id, own_entry(now, "mute ended", "")));
+        }
+        if issue.is_reopened {
+            entries.push((issue.id, own_entry(now, "issue reopened", "")));
+        }
+        if issue.state == IssueState::Fixing && issue.before != IssueState::Fixing {
+            entries.push((issue.id, own_entry(now, "fix queued", "")));
+        }
+    }
+    issues::set_states(session, &moves, now).await?;
+    stories::add_all(session, &entries).await?;
+    Ok(())
+}
+
+fn receipts(
+    groups: &[&OccurrenceGroup],
+    issues: &BTreeMap<Key<'_>, Committed>,
+    n_jobs_queued: &[u32],
+) -> Vec<CommittedGroup> {
+    let mut told_new = std::collections::BTreeSet::new();
+    let each = groups.iter().zip(n_jobs_queued);
+    each.filter_map(|(group, n_jobs_queued)| {
+        let key = key_of(group);
+        let issue = issues.get(&key)?;
+        Some(CommittedGroup {
+            service: group.service.clone(),
+            identity: group.levels.identity,
+            issue: issue.id,
+            is_new: issue.is_new && told_new.insert(key),
+            state: issue.state,
+            count: issue.count,
+            n_jobs_queued: *n_jobs_queued,
+        })
+    })
+    .collect()
+}
