@@ -1,21 +1,71 @@
 //! The joiner of one stream.
+//!
+//! At most one record is open. Lines that may belong to it are held until a later line decides; when the record
+//! ends without them they are read again from the start, as if they had just come. So two traces directly after one
+//! another are two records, and no line is ever in two of them.
+
+use std::borrow::Cow;
 
 use super::Limits;
+use super::block;
+use super::line::View;
+use super::machine::{State, Step, Sure, open, step};
+use super::peel;
 use crate::base::clock::Timestamp;
 use crate::model::record::Record;
 use crate::model::trace::Runtime;
+
+/// A line longer than this is looked at by its beginning only.
+const LOOK: usize = 4096;
 
 /// Joins the lines of one stream. See the module's documentation.
 #[derive(Debug)]
 pub struct Joiner {
     limits: Limits,
     n_pushed: u64,
+    open: Option<Open>,
+    held: Vec<Line>,
+    last_at: Option<Timestamp>,
+    last_now: Timestamp,
+    /// Buffers to be used again, so that records that come to nothing cost no allocation.
+    spare: Vec<String>,
+}
+
+/// A line that waits.
+#[derive(Debug)]
+struct Line {
+    text: String,
+    number: u64,
+    is_candidate: bool,
+    at: Option<Timestamp>,
+}
+
+/// The record that grows.
+#[derive(Debug)]
+struct Open {
+    state: State,
+    text: String,
+    first_line: u64,
+    n_lines: u32,
+    at: Option<Timestamp>,
+    /// It is a record whatever comes: a sure head, or lines were added to it.
+    is_confirmed: bool,
+    is_candidate: bool,
+    is_cut: bool,
 }
 
 impl Joiner {
     /// A joiner that has seen nothing.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, n_pushed: 0 }
+        Self {
+            limits,
+            n_pushed: 0,
+            open: None,
+            held: Vec::new(),
+            last_at: None,
+            last_now: Timestamp::UNIX_EPOCH,
+            spare: Vec::new(),
+        }
     }
 
     /// Takes the next line, without its line break. `is_candidate`: the scanner says a rule may match it. `at`: when
@@ -29,39 +79,222 @@ impl Joiner {
         now: Timestamp,
         out: &mut Vec<Record>,
     ) {
-        let _ = (self.limits, now);
-        let first_line = self.n_pushed;
+        let number = self.n_pushed;
         self.n_pushed += 1;
-        if is_candidate {
-            out.push(Record {
-                text: line.to_owned(),
-                first_line,
-                n_lines: 1,
-                at,
-                runtime: Runtime::Message,
-                is_cut: false,
-            });
+        if self.open.is_some() && self.is_silent_until(at, now) {
+            self.flush(out);
         }
+        self.last_at = at;
+        self.last_now = now;
+        let line = plain(line);
+        self.feed(&line, number, is_candidate, at, out);
     }
 
     /// Ends what is open: end of input, death of the container.
     pub fn flush(&mut self, out: &mut Vec<Record>) {
-        let _ = out;
+        while self.open.is_some() {
+            self.end(out);
+        }
     }
 
     /// Ends what has been silent for longer than the time-out.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Record>) {
-        let _ = (now, out);
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.flush(out);
+        }
     }
 
     /// Number (counted from 0 by pushes on this joiner) of the first line that must be read again after a crash,
     /// because it belongs to an open or possibly opening record; `None` when nothing is open.
     pub fn held_since(&self) -> Option<u64> {
-        None
+        self.open.as_ref().map(|open| open.first_line)
     }
 
     /// When [`Joiner::tick`] should be called next; `None` when nothing is open.
     pub fn deadline(&self) -> Option<Timestamp> {
-        None
+        self.open.as_ref()?;
+        Some(self.last_now.saturating_add(self.limits.timeout).unwrap_or(Timestamp::MAX))
     }
+
+    fn is_silent_until(&self, at: Option<Timestamp>, now: Timestamp) -> bool {
+        let (before, after) = match (self.last_at, at) {
+            (Some(before), Some(after)) => (before, after),
+            _ => (self.last_now, now),
+        };
+        before.saturating_add(self.limits.timeout).is_ok_and(|end| after > end)
+    }
+
+    fn feed(
+        &mut self,
+        line: &str,
+        number: u64,
+        is_candidate: bool,
+        at: Option<Timestamp>,
+        out: &mut Vec<Record>,
+    ) {
+        let view = View::new(beginning(line), is_candidate);
+        let Some(current) = &mut self.open else {
+            self.start(&view, line, number, at, out);
+            return;
+        };
+        match step(&mut current.state, &view) {
+            Step::Take => self.take(line),
+            Step::Done => {
+                self.take(line);
+                self.end(out);
+            }
+            Step::Hold => {
+                self.hold(line, number, is_candidate, at);
+                if self.held.len() > self.limits.look_back {
+                    self.end(out);
+                }
+            }
+            Step::End => {
+                self.end(out);
+                self.feed(line, number, is_candidate, at, out);
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        view: &View<'_>,
+        line: &str,
+        number: u64,
+        at: Option<Timestamp>,
+        out: &mut Vec<Record>,
+    ) {
+        let (state, is_sure) = match open(view) {
+            Some((state, sure)) => (state, sure != Sure::Perhaps),
+            None if view.is_candidate => (block::marked(view), false),
+            None => return,
+        };
+        let mut text = self.spare.pop().unwrap_or_default();
+        let kept = cut(line, self.limits.max_bytes);
+        text.push_str(kept);
+        self.open = Some(Open {
+            state,
+            text,
+            first_line: number,
+            n_lines: 1,
+            at,
+            is_confirmed: is_sure,
+            is_candidate: view.is_candidate,
+            is_cut: kept.len() < line.len(),
+        });
+        // Nothing can follow a line of JSON.
+        if peel::stands_alone(view.body) {
+            self.end(out);
+        }
+    }
+
+    /// Adds the held lines and this one to the open record.
+    fn take(&mut self, line: &str) {
+        let Some(open) = &mut self.open else { return };
+        for held in self.held.drain(..) {
+            open.add(&held.text, &self.limits);
+            reuse(&mut self.spare, held.text);
+        }
+        open.add(line, &self.limits);
+        open.is_confirmed = true;
+    }
+
+    fn hold(&mut self, line: &str, number: u64, is_candidate: bool, at: Option<Timestamp>) {
+        let mut text = self.spare.pop().unwrap_or_default();
+        text.push_str(cut(line, self.limits.max_bytes));
+        self.held.push(Line { text, number, is_candidate, at });
+    }
+
+    /// Ends the open record and reads what was held again.
+    fn end(&mut self, out: &mut Vec<Record>) {
+        let Some(mut open) = self.open.take() else { return };
+        let mut held = std::mem::take(&mut self.held);
+        if !open.is_confirmed && open.is_candidate {
+            // No trace after all: still a line with what is indented under it.
+            let n_indented = held
+                .iter()
+                .take_while(|line| line.text.len() > line.text.trim_start().len() + open.state.base)
+                .take_while(|line| !line.text.trim().is_empty())
+                .count();
+            for line in held.drain(..n_indented) {
+                open.add(&line.text, &self.limits);
+            }
+        }
+        if open.is_confirmed || open.is_candidate {
+            out.push(open.into_record());
+        } else {
+            reuse(&mut self.spare, open.text);
+        }
+        for line in held {
+            self.feed(&line.text, line.number, line.is_candidate, line.at, out);
+            reuse(&mut self.spare, line.text);
+        }
+    }
+}
+
+impl Open {
+    fn add(&mut self, line: &str, limits: &Limits) {
+        self.n_lines += 1;
+        let room = limits.max_bytes.saturating_sub(self.text.len() + 1);
+        let kept = cut(line, room);
+        if self.n_lines > limits.max_lines || (kept.is_empty() && !line.is_empty()) {
+            self.is_cut = true;
+            return;
+        }
+        self.is_cut |= kept.len() < line.len();
+        self.text.push('\n');
+        self.text.push_str(kept);
+    }
+
+    fn into_record(self) -> Record {
+        Record {
+            text: self.text,
+            first_line: self.first_line,
+            n_lines: self.n_lines,
+            at: self.at,
+            runtime: if self.is_confirmed { self.state.runtime } else { Runtime::Message },
+            is_cut: self.is_cut,
+        }
+    }
+}
+
+/// Keeps a few short buffers.
+fn reuse(spare: &mut Vec<String>, mut text: String) {
+    if spare.len() < 64 && text.capacity() < 16 * 1024 {
+        text.clear();
+        spare.push(text);
+    }
+}
+
+fn beginning(line: &str) -> &str {
+    if line.len() > 4 * LOOK { cut(line, LOOK) } else { line }
+}
+
+/// At most `length` bytes of the line, on a character's border.
+fn cut(line: &str, length: usize) -> &str {
+    &line[..line.floor_char_boundary(length.min(line.len()))]
+}
+
+/// The line without a carriage return at its end and without a terminal's escapes.
+fn plain(line: &str) -> Cow<'_, str> {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if memchr::memchr(0x1b, line.as_bytes()).is_none() {
+        return Cow::Borrowed(line);
+    }
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find('\u{1b}') {
+        text.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        rest = match after.strip_prefix('[') {
+            Some(sequence) => {
+                let end =
+                    sequence.find(|it: char| ('@'..='~').contains(&it)).map_or(sequence.len(), |it| it + 1);
+                &sequence[end..]
+            }
+            None => after.get(1..).unwrap_or(""),
+        };
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
 }

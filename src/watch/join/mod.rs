@@ -5,8 +5,19 @@
 //! is a pure function of the lines and their own times, so that a replay after a crash joins as the first run did.
 //! What a trace means is not its business: that is `watch/fingerprint`.
 
+mod at;
+mod block;
+mod go;
 mod joiner;
+mod line;
+mod machine;
+mod native;
 pub mod peel;
+mod python;
+mod rust;
+mod script;
+#[cfg(test)]
+mod tests;
 
 pub use joiner::Joiner;
 

@@ -1,0 +1,211 @@
+//! Runtimes whose frames begin with `at`: the JVM, Node and browsers, .NET.
+
+use super::line::{View, at_frame, is_bare_place, strict_at_frame, typed};
+use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use super::script::{is_ruby_frame, ruby_frames};
+use crate::model::trace::Runtime;
+
+/// A head that must be followed by a frame at once.
+const LOOSE: u8 = 0;
+/// A head whose message may go on for lines.
+const HEAD: u8 = 1;
+const FRAMES: u8 = 2;
+/// `Caused by: …` was seen: its message may go on for lines.
+const CAUSE: u8 = 3;
+/// Node's `{ … }` after the last frame.
+const OBJECT: u8 = 4;
+/// Node's preamble: place, source, caret, blank, head.
+const PREAMBLE: u8 = 5;
+/// anyhow and eyre: `Error: x`, blank, `Caused by:`.
+const RUST: u8 = 6;
+/// `nested exception is:` was seen: the next line is a head and yet belongs.
+const NESTED: u8 = 7;
+
+pub(super) fn open(body: &str) -> Option<Opening> {
+    let state = |runtime, phase| State::new(Kind::At, runtime, phase);
+    if let Some(runtime) = strict_at_frame(body) {
+        return Some((state(runtime, FRAMES), Sure::Orphan));
+    }
+    let text = body.trim_start();
+    if text.starts_with("Exception in thread \"") {
+        return Some((state(Runtime::Jvm, HEAD), Sure::Yes));
+    }
+    if text.starts_with("Caused by: ") && typed(&text[11..]).is_some() {
+        return Some((state(Runtime::Jvm, CAUSE), Sure::Orphan));
+    }
+    if text.starts_with("[UnhandledPromiseRejection") || text.starts_with("[Error") {
+        return Some((state(Runtime::Node, HEAD), Sure::Perhaps));
+    }
+    if is_bare_place(text) {
+        return Some((state(Runtime::Node, PREAMBLE), Sure::Perhaps));
+    }
+    let typed = typed(text)?;
+    Some((state(Runtime::Message, if typed.is_strict { HEAD } else { LOOSE }), Sure::Perhaps))
+}
+
+pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    state.count += 1;
+    match state.phase {
+        OBJECT => object(state, view),
+        PREAMBLE => preamble(state, view),
+        RUST => anyhow(state, view),
+        _ => trace(state, view),
+    }
+}
+
+fn trace(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    let is_indented = view.indent() > state.base;
+    let is_nested = state.phase == NESTED;
+    if is_nested {
+        state.enter(CAUSE);
+    }
+    if let Some(step) = part(state, text, is_indented) {
+        return step;
+    }
+    if text.ends_with("nested exception is:") && is_indented {
+        state.enter(NESTED);
+        return Step::Hold;
+    }
+    if is_nested && typed(text).is_some() {
+        return Step::Hold;
+    }
+    if text.is_empty() {
+        return if state.phase == LOOSE { Step::End } else { Step::Hold };
+    }
+    match state.phase {
+        LOOSE => Step::End,
+        HEAD | CAUSE if state.count > 60 || begins_other(view) => Step::End,
+        HEAD | CAUSE => Step::Hold,
+        // A browser's frame without a place, a note between frames.
+        FRAMES if is_indented && text.starts_with("at ") => Step::Take,
+        FRAMES if is_indented && !begins_other(view) => Step::Hold,
+        _ => Step::End,
+    }
+}
+
+/// The lines that can only be parts of a trace.
+fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
+    let frame = if is_indented || state.phase == FRAMES { at_frame(text) } else { None };
+    let frame =
+        frame.or_else(|| (text.starts_with("at ") && !is_indented).then(|| strict_tail(text)).flatten());
+    if let Some(runtime) = frame {
+        // ` at [Source: (String)"x"; line: 1]` is a message.
+        if state.runtime == Runtime::Message || state.phase == PREAMBLE {
+            state.runtime = runtime;
+        }
+        state.enter(if text.ends_with(" {") { OBJECT } else { FRAMES });
+        return Some(Step::Take);
+    }
+    if text.starts_with("at ") && is_indented && state.phase == HEAD && is_name(&text[3..]) {
+        return Some(Step::Take);
+    }
+    if text.starts_with("... ")
+        && is_indented
+        && text.ends_with(|it: char| it.is_ascii_alphabetic() || it == '.' || it == '{')
+    {
+        state.enter(if text.ends_with(" {") { OBJECT } else { FRAMES });
+        return Some(Step::Take);
+    }
+    if text == "Caused by:" && state.phase == HEAD {
+        state.runtime = Runtime::Rust;
+        state.enter(RUST);
+        return Some(Step::Take);
+    }
+    if text == "Stack backtrace:" && state.phase == HEAD || text == "Location:" && state.phase == HEAD {
+        state.runtime = Runtime::Rust;
+        state.enter(RUST);
+        return Some(Step::Take);
+    }
+    if is_ruby_frame(text) && state.phase == HEAD {
+        ruby_frames(state);
+        return Some(Step::Take);
+    }
+    let is_cause =
+        ["Caused by: ", "Suppressed: ", "Wrapped by: ", "---> "].iter().any(|it| text.starts_with(it));
+    if is_cause {
+        if state.runtime == Runtime::Message {
+            state.runtime = if text.starts_with("---> ") { Runtime::Dotnet } else { Runtime::Jvm };
+        }
+        state.enter(CAUSE);
+        return Some(Step::Take);
+    }
+    let is_mark = text.starts_with("--- End of ")
+        || text.starts_with("[CIRCULAR REFERENCE")
+        || is_indented && (text == "CAUSED BY THIS" || text == "(Coroutine boundary)");
+    if is_mark {
+        state.enter(FRAMES);
+        return Some(Step::Take);
+    }
+    if text.starts_with("Node.js v") && state.runtime == Runtime::Node {
+        return Some(Step::Done);
+    }
+    None
+}
+
+/// A frame whose indentation was lost.
+fn strict_tail(text: &str) -> Option<Runtime> {
+    at_frame(text).filter(|_| text.ends_with(')') || text.ends_with(|it: char| it.is_ascii_digit()))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"._$<>".contains(&it))
+}
+
+fn object(state: &mut State, view: &View<'_>) -> Step {
+    if !view.is_bare() && view.indent() == 0 {
+        return Step::End;
+    }
+    if view.indent() <= state.base && !view.is_blank() {
+        if view.body.trim_start().starts_with(['}', ']']) {
+            state.enter(FRAMES);
+            return Step::Take;
+        }
+        if matches!(open_any(view), Some((_, Sure::Yes | Sure::Perhaps))) {
+            return Step::End;
+        }
+    }
+    Step::Take
+}
+
+fn preamble(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    if !view.is_bare() || state.count > 40 {
+        return Step::End;
+    }
+    if text.starts_with("Node.js v") {
+        return Step::Done;
+    }
+    if at_frame(text).is_some() && view.indent() > state.base {
+        state.enter(if text.ends_with(" {") { OBJECT } else { FRAMES });
+        return Step::Take;
+    }
+    // The source line may be anything, a caret must follow within the next ones.
+    let is_caret = !text.is_empty() && text.bytes().all(|it| it == b'^' || it == b' ' || it == b'~');
+    if is_caret {
+        state.count = 10;
+        return Step::Hold;
+    }
+    if state.count > 2 && state.count < 10 {
+        return Step::End;
+    }
+    // After the caret: heads are expected, another sure record is not.
+    if matches!(open_any(view), Some((opened, Sure::Yes)) if opened.kind != Kind::At) && state.count > 1 {
+        return Step::End;
+    }
+    Step::Hold
+}
+
+fn anyhow(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if view.indent() > state.base
+        || matches!(text, "Caused by:" | "Stack backtrace:" | "Location:")
+        || text.starts_with("note: ")
+    {
+        return Step::Take;
+    }
+    Step::End
+}

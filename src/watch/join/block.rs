@@ -1,0 +1,103 @@
+//! A marked line and what is indented under it; and the runtimes whose traces are no more than that: Elixir and
+//! Erlang, Lua, Haskell, Postgres.
+
+use super::line::{View, strict_at_frame};
+use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
+use super::python;
+use crate::model::trace::Runtime;
+
+/// Nothing but the head was seen.
+const HEAD: u8 = 0;
+const BODY: u8 = 1;
+
+pub(super) fn open(body: &str) -> Option<Opening> {
+    let state = |runtime| State::new(Kind::Block, runtime, HEAD);
+    if body.starts_with("** (") && body.contains(')') {
+        return Some((state(Runtime::Elixir), Sure::Yes));
+    }
+    if body.starts_with("=CRASH REPORT====") || body.starts_with("=ERROR REPORT====") {
+        return Some((state(Runtime::Elixir), Sure::Yes));
+    }
+    if python::ends_with_head(body) {
+        return Some((python::after_head(), Sure::Yes));
+    }
+    if is_postgres(body, &["ERROR:  ", "FATAL:  ", "PANIC:  "]) {
+        return Some((state(Runtime::Message), Sure::Perhaps));
+    }
+    None
+}
+
+/// A record of the scanner's: any line it marked.
+pub(super) fn marked(view: &View<'_>) -> State {
+    let mut state = State::new(Kind::Block, Runtime::Message, HEAD);
+    state.base = view.indent();
+    state.is_prefixed = view.is_prefixed;
+    state.is_error = view.is_error;
+    state
+}
+
+fn is_postgres(body: &str, words: &[&str]) -> bool {
+    words
+        .iter()
+        .any(|word| body.find(word).is_some_and(|at| at == 0 || (body[..at].ends_with(' ') && at < 120)))
+}
+
+const DETAILS: [&str; 7] =
+    ["DETAIL:  ", "HINT:  ", "STATEMENT:  ", "CONTEXT:  ", "QUERY:  ", "LOCATION:  ", "LINE "];
+
+pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    state.count += 1;
+    if is_postgres(text, &DETAILS[..6]) {
+        state.enter(BODY);
+        return Step::Take;
+    }
+    if text.is_empty() {
+        return if state.count < 3 { Step::Hold } else { Step::End };
+    }
+    if let Some(step) = adopt(state, view, text) {
+        return step;
+    }
+    let is_deeper = view.indent() > state.base + usize::from(view.is_prefixed);
+    if !is_deeper {
+        return Step::End;
+    }
+    // With a prefix of its own it is a line of its own, unless every line of the block has one.
+    if view.is_prefixed && !(view.is_error && state.is_error) {
+        return Step::End;
+    }
+    state.enter(BODY);
+    Step::Take
+}
+
+/// A trace under a marked line is that line's trace.
+fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
+    let runtime = match text {
+        "stack traceback:" => Some(Runtime::Lua),
+        _ if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
+        _ => None,
+    };
+    if let Some(runtime) = runtime {
+        state.runtime = runtime;
+        state.enter(BODY);
+        return Some(Step::Take);
+    }
+    let (opened, sure) = open_any(view)?;
+    if opened.kind == Kind::Block {
+        return None;
+    }
+    // A logger's line is followed by its trace without a prefix. Other lines only adopt what has no head.
+    let is_preface = state.is_error && state.is_prefixed && !view.is_prefixed && state.phase == HEAD;
+    let is_frame = sure == Sure::Orphan && (state.phase == HEAD || strict_at_frame(view.body).is_some());
+    if !is_preface && !is_frame {
+        return None;
+    }
+    *state = State {
+        base: if is_frame { state.base } else { opened.base },
+        is_prefixed: state.is_prefixed,
+        is_error: state.is_error,
+        are_prefixed: state.are_prefixed,
+        ..opened
+    };
+    Some(if sure == Sure::Perhaps { Step::Hold } else { Step::Take })
+}

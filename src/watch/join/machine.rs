@@ -1,0 +1,159 @@
+//! What a record is while it grows: which machine reads it and where that machine stands.
+
+use super::line::View;
+use super::{at, block, go, native, python, rust, script};
+use crate::model::trace::Runtime;
+
+/// What a line is to an open record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It belongs to the record, and so do the lines held before it.
+    Take,
+    /// It belongs to the record if a later line does.
+    Hold,
+    /// It belongs to the record and is its last line.
+    Done,
+    /// It does not belong to the record.
+    End,
+}
+
+/// Which machine reads the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Python,
+    /// JVM, Node, browsers, .NET: frames that begin with `at`.
+    At,
+    Go,
+    Rust,
+    Ruby,
+    Php,
+    Perl,
+    Dart,
+    /// C and C++: terminate, assertions, sanitizers.
+    Native,
+    /// A marked line and what is indented under it; Elixir, Postgres and others that are no more than that.
+    Block,
+}
+
+/// Where a machine stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) kind: Kind,
+    pub(super) runtime: Runtime,
+    /// What the machine says it is; each machine has constants of its own.
+    pub(super) phase: u8,
+    /// Indentation of the head.
+    pub(super) base: usize,
+    /// Lines since the phase began, for the machines that count.
+    pub(super) count: u32,
+    /// The head had a prefix.
+    pub(super) is_prefixed: bool,
+    /// The head's prefix said error or worse.
+    pub(super) is_error: bool,
+    /// Whether the lines after the head have prefixes; known from the second line on.
+    pub(super) are_prefixed: Option<bool>,
+}
+
+impl State {
+    pub(super) fn new(kind: Kind, runtime: Runtime, phase: u8) -> Self {
+        Self {
+            kind,
+            runtime,
+            phase,
+            base: 0,
+            count: 0,
+            is_prefixed: false,
+            is_error: false,
+            are_prefixed: None,
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: u8) {
+        self.phase = phase;
+        self.count = 0;
+    }
+}
+
+/// How sure a head is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sure {
+    /// A record by itself.
+    Yes,
+    /// Only if more follows.
+    Perhaps,
+    /// A frame or another part of a trace whose head was not seen.
+    Orphan,
+}
+
+/// A record that may begin with this line.
+pub(super) type Opening = (State, Sure);
+
+/// Asks every machine whether a record begins with this line.
+pub(super) fn open(view: &View<'_>) -> Option<Opening> {
+    let body = view.body.trim_start();
+    let first = *body.as_bytes().first()?;
+    let opening = match first {
+        b'T' => python::open(body).or_else(|| at::open(body)),
+        b'+' | b'-' => python::open(body),
+        b'p' | b'f' | b'g' | b'h' | b'r' | b'W' => {
+            go::open(body).or_else(|| native::open(body)).or_else(|| script::open(body))
+        }
+        b't' => rust::open(body).or_else(|| native::open(body)),
+        b'*' => block::open(body),
+        _ => None,
+    };
+    let (mut state, sure) = opening
+        .or_else(|| python::open(body))
+        .or_else(|| script::open(body))
+        .or_else(|| native::open(body))
+        .or_else(|| block::open(body))
+        .or_else(|| at::open(view.body))?;
+    state.base =
+        if body.starts_with("+ Exception Group") { view.indent().saturating_sub(2) } else { view.indent() };
+    if sure == Sure::Orphan {
+        state.base = 0;
+    }
+    state.is_prefixed = view.is_prefixed;
+    state.is_error = view.is_error;
+    Some((state, sure))
+}
+
+/// What this line is to the open record. The rules about prefixes are the same for every machine and stand here.
+pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    if view.is_prefixed && (!state.is_prefixed || state.are_prefixed == Some(false)) {
+        return Step::End;
+    }
+    let before = *state;
+    // Blanks after a prefix are no indentation of the lines that have none.
+    if state.is_prefixed && !view.is_prefixed {
+        state.base = 0;
+    }
+    let mut step = match state.kind {
+        Kind::Python => python::step(state, view),
+        Kind::At => at::step(state, view),
+        Kind::Go => go::step(state, view),
+        Kind::Rust => rust::step(state, view),
+        Kind::Ruby | Kind::Php | Kind::Perl | Kind::Dart => script::step(state, view),
+        Kind::Native => native::step(state, view),
+        Kind::Block => block::step(state, view),
+    };
+    // A prefixed line that only might belong is a log line of its own.
+    if view.is_prefixed && step == Step::Hold && !view.is_blank() && state.kind != Kind::Block {
+        step = Step::End;
+    }
+    match step {
+        Step::Take | Step::Done => {
+            if state.is_prefixed && state.are_prefixed.is_none() && !view.is_blank() {
+                state.are_prefixed = Some(view.is_prefixed);
+            }
+        }
+        Step::Hold => {}
+        Step::End => *state = before,
+    }
+    step
+}
+
+/// Whether this line begins something else: no machine takes it into a message.
+pub(super) fn begins_other(view: &View<'_>) -> bool {
+    view.is_prefixed || !view.is_bare() || open(view).is_some()
+}

@@ -1,0 +1,198 @@
+//! C and C++: `terminate`, assertions, glibc's checks, the sanitizers.
+
+use super::line::{View, numbered};
+use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
+use crate::model::trace::Runtime;
+
+/// One line and what glibc or libstdc++ adds.
+const ABORT: u8 = 0;
+/// A sanitizer's report.
+const REPORT: u8 = 1;
+/// The rule of `=` before a report.
+const RULE: u8 = 2;
+/// An undefined-behaviour line, which a report may follow.
+const UNDEFINED: u8 = 3;
+/// A report whose summary was printed.
+const SUMMED: u8 = 4;
+
+pub(super) fn open(body: &str) -> Option<Opening> {
+    let state = |phase| State::new(Kind::Native, Runtime::Cpp, phase);
+    match body.as_bytes().first()? {
+        b'=' if is_rule(body) => return Some((state(RULE), Sure::Perhaps)),
+        b'=' if is_report(body) => return Some((state(REPORT), Sure::Yes)),
+        b't' if body.starts_with("terminate called ") => return Some((state(ABORT), Sure::Yes)),
+        b'*' if body.starts_with("*** ") && body.contains("detected ***") => {
+            return Some((state(ABORT), Sure::Yes));
+        }
+        b'd' | b'f' | b'm' | b'c' | b'r' if is_heap_check(body) => {
+            return Some((state(ABORT), Sure::Perhaps));
+        }
+        b'W' if body.starts_with("WARNING: ") && body.contains("Sanitizer: ") => {
+            return Some((state(REPORT), Sure::Yes));
+        }
+        b'A' | b'U' | b'M' | b'T' | b'L' if body.contains("Sanitizer:DEADLYSIGNAL") => {
+            return Some((state(REPORT), Sure::Perhaps));
+        }
+        b'#' if numbered(body).is_some_and(|it| it.starts_with("0x")) => {
+            return Some((state(REPORT), Sure::Orphan));
+        }
+        _ => {}
+    }
+    if body.contains(": runtime error: ")
+        && !body.starts_with("panic")
+        && place_before(body, ": runtime error: ")
+    {
+        return Some((state(UNDEFINED), Sure::Yes));
+    }
+    // `app: /a.c:21: f: Assertion `x' failed.`
+    (body.contains(": Assertion ") && body.contains(" failed")).then(|| (state(ABORT), Sure::Yes))
+}
+
+fn is_rule(text: &str) -> bool {
+    text.len() >= 18 && text.bytes().all(|it| it == b'=')
+}
+
+/// `==12==ERROR: `, `==12== ERROR: `, `==12==WARNING: `.
+fn is_report(text: &str) -> bool {
+    let Some(rest) = process(text) else { return false };
+    let rest = rest.trim_start();
+    rest.starts_with("ERROR: ") || rest.starts_with("WARNING: ")
+}
+
+/// What follows `==12==`.
+fn process(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("==")?;
+    let digits = rest.bytes().position(|it| !it.is_ascii_digit())?;
+    (digits > 0).then(|| rest[digits..].strip_prefix("==")).flatten()
+}
+
+fn is_heap_check(text: &str) -> bool {
+    [
+        "free(): ",
+        "double free or corruption",
+        "malloc(): ",
+        "malloc_consolidate(): ",
+        "corrupted size vs",
+        "corrupted double-linked",
+        "realloc(): ",
+        "munmap_chunk(): ",
+    ]
+    .iter()
+    .any(|it| text.starts_with(it))
+}
+
+fn place_before(text: &str, mark: &str) -> bool {
+    let Some(at) = text.find(mark) else { return false };
+    let place = &text[..at];
+    !place.contains(' ') && place.ends_with(|it: char| it.is_ascii_digit()) && place.contains(':')
+}
+
+pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    let is_indented = view.indent() > state.base;
+    state.count += 1;
+    match state.phase {
+        ABORT => abort(view, text, is_indented),
+        RULE => {
+            if is_report(text) || text.contains("Sanitizer: ") || text == "WARNING: DATA RACE" {
+                if text == "WARNING: DATA RACE" {
+                    // Go's race detector draws the same rule.
+                    if let Some((opened, _)) = open_any(view) {
+                        *state = State { base: state.base, ..opened };
+                    }
+                } else {
+                    state.enter(REPORT);
+                }
+                return Step::Take;
+            }
+            Step::End
+        }
+        _ => report(state, view, text, is_indented),
+    }
+}
+
+fn abort(view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    if text.starts_with("what():") && is_indented {
+        return Step::Take;
+    }
+    if text.starts_with("Aborted") || text.starts_with("Segmentation fault") {
+        return Step::Done;
+    }
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if numbered(text).is_some() {
+        return Step::Take;
+    }
+    if view.is_prefixed || open_any(view).is_some() || view.is_candidate {
+        return Step::End;
+    }
+    if is_indented { Step::Take } else { Step::Hold }
+}
+
+fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if let Some(rest) = process(text) {
+        let is_new = is_report(text) && state.phase == SUMMED;
+        if is_new {
+            return Step::End;
+        }
+        if state.phase == UNDEFINED {
+            state.enter(REPORT);
+        }
+        return if rest.contains("ABORTING") { Step::Done } else { Step::Take };
+    }
+    if is_rule(text) {
+        // Undefined behaviour is followed by the report of the signal it caused.
+        return match state.phase {
+            UNDEFINED => Step::Hold,
+            SUMMED => Step::End,
+            _ => Step::Take,
+        };
+    }
+    if text.starts_with("SUMMARY: ") {
+        state.enter(SUMMED);
+        return Step::Take;
+    }
+    if is_part(text) || text.contains("Sanitizer:DEADLYSIGNAL") || text.contains("Sanitizer can not provide")
+    {
+        return Step::Take;
+    }
+    let is_sure = matches!(open_any(view), Some((_, Sure::Yes | Sure::Perhaps)));
+    if view.is_prefixed || is_sure {
+        return Step::End;
+    }
+    if is_indented { Step::Take } else { Step::Hold }
+}
+
+fn is_part(text: &str) -> bool {
+    const PARTS: [&str; 22] = [
+        "=>0x",
+        "0x",
+        "READ of size",
+        "WRITE of size",
+        "freed by thread",
+        "previously allocated",
+        "allocated by thread",
+        "Shadow ",
+        "HINT: ",
+        "NOTE: ",
+        "Hint: ",
+        "Thread T",
+        "Direct leak",
+        "Indirect leak",
+        "Uninitialized value",
+        "Memory was marked",
+        "Address 0x",
+        "This frame has",
+        "Register values",
+        "MS: ",
+        "artifact_prefix",
+        "Base64: ",
+    ];
+    numbered(text).is_some()
+        || PARTS.iter().any(|it| text.starts_with(it))
+        || text.starts_with("Test unit written")
+}

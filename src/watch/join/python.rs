@@ -1,0 +1,163 @@
+//! Python: tracebacks, chains, groups, and what the runtime prints before them.
+
+use super::line::{View, name_length};
+use super::machine::{Kind, Opening, State, Step, Sure, begins_other};
+use crate::model::trace::Runtime;
+
+/// A line that announces a traceback was seen.
+const PREFACE: u8 = 0;
+const FRAMES: u8 = 1;
+/// The exception's own line was seen; what follows may still be its message.
+const MESSAGE: u8 = 2;
+/// `During handling…` was seen.
+const JOINED: u8 = 3;
+const GROUP: u8 = 4;
+/// `  File "x", line 1` without a head: a syntax error of the script itself.
+const SYNTAX: u8 = 5;
+
+const HEAD: &str = "Traceback (most recent call last):";
+const JOINS: [&str; 2] =
+    ["During handling of the above exception", "The above exception was the direct cause"];
+
+pub(super) fn open(body: &str) -> Option<Opening> {
+    let state = |phase| State::new(Kind::Python, Runtime::Python, phase);
+    match body.as_bytes().first()? {
+        b'T' if body.starts_with(HEAD) => Some((state(FRAMES), Sure::Yes)),
+        b'T' if body.starts_with("Task exception was never retrieved") => {
+            Some((state(PREFACE), Sure::Perhaps))
+        }
+        b'+' if body.starts_with("+ Exception Group Traceback") => Some((state(GROUP), Sure::Yes)),
+        b'E' if body.starts_with("Exception in thread ") && body.ends_with(':') => {
+            Some((state(PREFACE), Sure::Perhaps))
+        }
+        b'E' if body.starts_with("Exception ignored in") || body.starts_with("Exception in callback") => {
+            Some((state(PREFACE), Sure::Perhaps))
+        }
+        b'E' if body.starts_with("Exception in ASGI application") => Some((state(PREFACE), Sure::Perhaps)),
+        b'-' if body == "--- Logging error ---" => Some((state(PREFACE), Sure::Perhaps)),
+        b'F' if is_frame(body) => Some((state(SYNTAX), Sure::Perhaps)),
+        _ => None,
+    }
+}
+
+fn is_frame(body: &str) -> bool {
+    body.starts_with("File \"") && body.contains("\", line ")
+}
+
+/// Whether the text ends with a traceback's head after a message: `Internal error: Traceback (most recent call last):`.
+pub(super) fn ends_with_head(body: &str) -> bool {
+    body.ends_with(HEAD)
+}
+
+/// The state after a head in the middle of a line.
+pub(super) fn after_head() -> State {
+    State::new(Kind::Python, Runtime::Python, FRAMES)
+}
+
+pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.from(state.base);
+    let is_indented = text.starts_with([' ', '\t']);
+    state.count += 1;
+    match state.phase {
+        PREFACE => match text {
+            _ if text.starts_with(HEAD) => {
+                state.enter(FRAMES);
+                Step::Take
+            }
+            _ if state.count > 6 || begins_other(view) => Step::End,
+            _ => Step::Hold,
+        },
+        FRAMES => frames(state, view, text, is_indented),
+        MESSAGE => message(state, view, text, is_indented),
+        JOINED => {
+            if text.starts_with(HEAD) {
+                state.enter(FRAMES);
+                Step::Take
+            } else if text.trim_start().starts_with("+ Exception Group Traceback") {
+                state.enter(GROUP);
+                Step::Take
+            } else if text.is_empty() {
+                Step::Take
+            } else {
+                Step::End
+            }
+        }
+        SYNTAX => {
+            if is_indented && state.count < 5 {
+                return Step::Hold;
+            }
+            let is_error =
+                ["SyntaxError", "IndentationError", "TabError"].iter().any(|it| text.starts_with(it));
+            if is_error {
+                state.enter(MESSAGE);
+                return Step::Take;
+            }
+            Step::End
+        }
+        _ => {
+            let trimmed = text.trim_start();
+            if trimmed.starts_with(['|', '+']) {
+                return Step::Take;
+            }
+            message(state, view, text, is_indented)
+        }
+    }
+}
+
+fn frames(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    if is_indented {
+        // Source lines and carets are all indented deeper than the head.
+        return Step::Take;
+    }
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if text.starts_with(HEAD) {
+        return if state.count == 1 { Step::Take } else { Step::End };
+    }
+    let name = name_length(text);
+    let rest = &text[name..];
+    let is_error = name > 0 && (rest.is_empty() || rest.starts_with(':'));
+    // A group's traceback inside a chain ends with its own marks.
+    if !is_error || (view.is_prefixed && state.are_prefixed != Some(true)) {
+        return Step::End;
+    }
+    state.enter(MESSAGE);
+    Step::Take
+}
+
+/// What follows an exception's own line: more of its message, a join, or something else.
+fn message(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if JOINS.iter().any(|it| text.starts_with(it)) {
+        state.enter(JOINED);
+        return Step::Take;
+    }
+    if view.is_prefixed {
+        return if is_indented { Step::Take } else { Step::End };
+    }
+    if begins_other(view) {
+        return Step::End;
+    }
+    if is_indented {
+        return Step::Take;
+    }
+    if is_note(text) {
+        return Step::Take;
+    }
+    if view.is_candidate || state.count > 16 {
+        return Step::End;
+    }
+    Step::Hold
+}
+
+/// `(Background on this error …)`, `[SQL: …]`, `DETAIL:  …`: what libraries add on lines of their own.
+fn is_note(text: &str) -> bool {
+    if text.starts_with(['(', '[', '^', '~', '}', ')']) {
+        return true;
+    }
+    let word = text.bytes().position(|it| !it.is_ascii_uppercase()).unwrap_or(text.len());
+    word > 3 && text[word..].starts_with(": ") || text.starts_with("LINE ")
+}

@@ -1,0 +1,139 @@
+//! Ruby, PHP, Perl and Dart.
+
+use super::line::{View, numbered, perl_place};
+use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use crate::model::trace::Runtime;
+
+/// The head was seen; its message may go on.
+const HEAD: u8 = 0;
+const FRAMES: u8 = 1;
+/// Laravel and Monolog: a trace inside the quotes of a context.
+const QUOTED: u8 = 2;
+
+pub(super) fn open(body: &str) -> Option<Opening> {
+    let state = |kind, runtime, phase| State::new(kind, runtime, phase);
+    let php = |phase, sure| Some((state(Kind::Php, Runtime::Php, phase), sure));
+    if body.starts_with("PHP Fatal error:  Uncaught ") || body.starts_with("Fatal error: Uncaught ") {
+        return php(HEAD, Sure::Yes);
+    }
+    if body.starts_with("PHP ") && body.contains(":  ")
+        || body.starts_with("exception '") && body.contains("' with message '")
+    {
+        return php(HEAD, Sure::Perhaps);
+    }
+    if body == "Stack trace:" || body == "PHP Stack trace:" {
+        return php(FRAMES, Sure::Orphan);
+    }
+    if body.contains("\"[object] (") && !body.ends_with('}') {
+        return php(QUOTED, Sure::Perhaps);
+    }
+    if body == "Unhandled exception:" {
+        return Some((state(Kind::Dart, Runtime::Dart, HEAD), Sure::Perhaps));
+    }
+    if is_ruby_frame(body) && body.contains("': ") {
+        return Some((state(Kind::Ruby, Runtime::Ruby, FRAMES), Sure::Yes));
+    }
+    if is_from(body) {
+        return Some((state(Kind::Ruby, Runtime::Ruby, FRAMES), Sure::Orphan));
+    }
+    if perl_place(body) {
+        let is_frame = body.contains(") called at ");
+        let sure = if is_frame { Sure::Orphan } else { Sure::Yes };
+        return Some((state(Kind::Perl, Runtime::Perl, FRAMES), sure));
+    }
+    None
+}
+
+/// ``a.rb:6:in `f'`` or `a.rb:6:in 'C#f'`, perhaps after `gem (1.2) `.
+pub(super) fn is_ruby_frame(text: &str) -> bool {
+    let Some(at) = text.find(":in `").or_else(|| text.find(":in '")) else { return false };
+    let before = &text[..at];
+    let digits = before.len() - before.trim_end_matches(|it: char| it.is_ascii_digit()).len();
+    digits > 0 && before[..before.len() - digits].ends_with(':') && before.len() < 400
+}
+
+/// The state after a Ruby head of another shape: `NoMethodError (…):`.
+pub(super) fn ruby_frames(state: &mut State) {
+    state.kind = Kind::Ruby;
+    state.runtime = Runtime::Ruby;
+    state.enter(FRAMES);
+}
+
+fn is_from(body: &str) -> bool {
+    body.strip_prefix("from ").is_some_and(is_ruby_frame)
+}
+
+pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    let is_indented = view.indent() > state.base;
+    state.count += 1;
+    match state.kind {
+        Kind::Ruby => ruby(view, text),
+        Kind::Php => php(state, view, text, is_indented),
+        Kind::Dart => dart(state, view, text),
+        Kind::Perl if is_indented && perl_place(text) => Step::Take,
+        Kind::Perl if is_indented && (text.ends_with("...propagated") || text.starts_with("eval {")) => {
+            Step::Take
+        }
+        Kind::Perl | Kind::Python | Kind::At | Kind::Go | Kind::Rust | Kind::Native | Kind::Block => {
+            Step::End
+        }
+    }
+}
+
+fn ruby(view: &View<'_>, text: &str) -> Step {
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    let is_head = is_ruby_frame(text) && text.contains("': ") && view.indent() == 0;
+    if is_from(text)
+        || is_ruby_frame(text) && !is_head
+        || text.starts_with("... ") && text.ends_with("levels...")
+    {
+        return Step::Take;
+    }
+    if text.starts_with("Caused by ") || text.starts_with("Causes:") {
+        return Step::Take;
+    }
+    if begins_other(view) || view.is_candidate { Step::End } else { Step::Hold }
+}
+
+fn php(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    let is_part = numbered(text).is_some()
+        || matches!(text, "Stack trace:" | "PHP Stack trace:" | "[stacktrace]" | "{main}")
+        || text.starts_with("Next ") && text.contains(" in ")
+        || text.starts_with("PHP   ")
+        || text.starts_with("[previous exception]");
+    if is_part {
+        if state.phase == HEAD {
+            state.enter(FRAMES);
+        }
+        return Step::Take;
+    }
+    if text.starts_with("thrown in ") && is_indented || state.phase == QUOTED && text.starts_with("\"}") {
+        return Step::Done;
+    }
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if view.is_prefixed || state.phase == FRAMES || state.count > 40 || begins_other(view) {
+        return Step::End;
+    }
+    Step::Hold
+}
+
+fn dart(state: &mut State, view: &View<'_>, text: &str) -> Step {
+    if numbered(text).is_some() || text == "<asynchronous suspension>" {
+        state.enter(FRAMES);
+        return Step::Take;
+    }
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    // The message of an exception looks like the head of another runtime's.
+    let is_sure = matches!(open_any(view), Some((_, Sure::Yes)));
+    if state.phase == FRAMES || view.is_prefixed || is_sure || state.count > 40 {
+        return Step::End;
+    }
+    Step::Hold
+}
