@@ -20,19 +20,33 @@ stop() {
   exit 1
 }
 
-# Whether a process of this name runs.
-runs() { grep -qsx "$1" /proc/[0-9]*/comm; }
+# is_alive PID NAME: whether this process runs and is the one that is meant, not another with its old number. One that has ended and waits
+# to be reaped does not run.
+is_alive() { grep -qsx "Name:.$2" "/proc/$1/status" && ! grep -qs '^State:.[ZX]' "/proc/$1/status"; }
+
+# Whether any process of this name runs.
+runs() {
+  local folder
+  for folder in /proc/[0-9]*; do
+    ! is_alive "${folder#/proc/}" "$1" || return 0
+  done
+  return 1
+}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs a command as root; ends the script where that may not be.
+# need_root PURPOSE: ends the script where it may not be root, before anything is half done.
+need_root() {
+  [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; } ||
+    stop "cannot $1: it takes root, and sudo is not there or would ask for a password (run \`sudo -v\` first)"
+}
+
+# Runs a command as root; after need_root.
 as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
-  elif have sudo && sudo -n true 2>/dev/null; then
-    sudo -n "$@"
   else
-    stop "this needs root, and sudo asks for a password: run \`sudo -v\` first, or as root: $*"
+    sudo -n "$@"
   fi
 }
 
@@ -49,9 +63,9 @@ quietly() {
 # Installs Debian packages, with no questions and without starting what they bring: setup starts what it needs itself.
 install_packages() {
   have apt-get || stop "missing: $*; there is no apt-get here: install them and run this again"
+  need_root "install $*"
   say "installing $*"
   local policy=/usr/sbin/policy-rc.d guard=
-  as_root true
   if [ ! -e $policy ]; then
     guard=yes
     printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
@@ -92,6 +106,7 @@ base_image() {
 }
 
 bootstrap_base() {
+  need_root "make $base"
   if ! have debootstrap || [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
     install_packages debootstrap debian-archive-keyring
   fi

@@ -5,7 +5,7 @@ USER root
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc golang-go libc6-dev \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
-# The root is read-only while it runs: caches go where it may write.
+# There is no network; and the root is read-only while it runs, so caches go where it may write.
 ENV GOFLAGS=-buildvcs=false \
     GOPROXY=off \
     GOCACHE=/tmp/go-build \
