@@ -53,7 +53,7 @@ lint:
 	fi
 
 bench:
-	@cargo bench
+	@scripts/bench
 
 run:
 	@cargo run --quiet -- run $(if $(CONFIG),--config '$(CONFIG)')

@@ -2,6 +2,7 @@
 //!
 //! The server is the one of `HOMEOSTAT_TEST_DATABASE_URL`, else the one `scripts/setup test` starts; its role may create databases.
 
+use homeostat::base::env;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::name::unique;
@@ -24,7 +25,7 @@ impl Database {
     /// # Panics
     /// When the server cannot be reached; says what starts it.
     pub(crate) async fn create() -> Self {
-        let server = server_url();
+        let server = env::var(env::TEST_DATABASE_URL).unwrap_or_else(|| DEFAULT_URL.to_owned());
         let name = unique("db").replace('-', "_");
         let mut url = url::Url::parse(&server).expect("HOMEOSTAT_TEST_DATABASE_URL is a URL");
         url.set_path(&name);
@@ -60,11 +61,6 @@ impl Drop for Database {
             self.name
         );
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of the daemon")]
-fn server_url() -> String {
-    std::env::var("HOMEOSTAT_TEST_DATABASE_URL").unwrap_or_else(|_| DEFAULT_URL.to_owned())
 }
 
 async fn execute(url: &str, sql: String) -> Result<(), sqlx::Error> {
