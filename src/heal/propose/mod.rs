@@ -5,3 +5,8 @@
 //! one proposal.
 
 pub mod policy;
+mod stage;
+mod validated;
+
+pub use stage::{ProposeParts, ProposeStage, Settings};
+pub use validated::ValidatedPatch;

@@ -1,0 +1,268 @@
+//! The stage over the store and the trackers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::base::clock::SharedClock;
+use crate::base::id::{AttemptId, IssueId, TicketId};
+use crate::heal::story::ticket::Next;
+use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
+use crate::heal::story::{attempt as attempt_story, marker, ticket as ticket_story};
+use crate::model::attempt::Outcome;
+use crate::model::issue::{Issue, IssueEvent, IssueState};
+use crate::model::job::{Job, JobKind, JobPayload, NewJob};
+use crate::model::notice::NoticeKind;
+use crate::model::occurrence::Sample;
+use crate::model::service::{Service, Services};
+use crate::model::stage::{Setback, Stage, StageContext, StageOutcome};
+use crate::model::ticket::Ticket;
+use crate::store::Store;
+use crate::store::types::{JobFilter, TimelineEntry};
+use crate::tracker::{NewTicket, Place, Tracker, TrackerError};
+
+/// What the stage is made of.
+#[derive(Debug)]
+pub struct TicketParts {
+    pub store: Arc<dyn Store>,
+    pub services: Arc<dyn Services>,
+    /// The first that accepts a service's repository keeps its tickets; the local one, last, accepts all.
+    pub trackers: Vec<Arc<dyn Tracker>>,
+    pub clock: SharedClock,
+    /// Address of the dashboard, without a slash at the end.
+    pub public_url: String,
+}
+
+/// The stage of ticket jobs.
+#[derive(Debug)]
+pub struct TicketStage {
+    parts: TicketParts,
+    /// Held while a ticket is looked for and opened: two jobs of one issue must not both find none.
+    opening: Mutex<()>,
+}
+
+/// What is remembered between two runs of one job.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    /// Round of the fix that this job queues; fixed before it is queued, since the next run would count the attempts
+    /// of that very fix.
+    fix_round: Option<u32>,
+}
+
+#[async_trait::async_trait]
+impl Stage for TicketStage {
+    fn kind(&self) -> JobKind {
+        JobKind::Ticket
+    }
+
+    async fn run(&self, context: StageContext) -> StageOutcome {
+        self.run_job(&context).await.unwrap_or_else(StageOutcome::from)
+    }
+}
+
+impl TicketStage {
+    /// The stage over these parts.
+    pub const fn new(parts: TicketParts) -> Self {
+        Self { parts, opening: Mutex::const_new(()) }
+    }
+
+    async fn run_job(&self, context: &StageContext) -> Result<StageOutcome, Setback> {
+        let job = &context.job;
+        let Some(issue) = job.issue else {
+            return Ok(StageOutcome::failed("the job names no issue"));
+        };
+        match job.payload {
+            JobPayload::OpenTicket { then_fix } => self.open(context, issue, then_fix).await,
+            JobPayload::ReportReopened { then_fix } => self.reopen(context, issue, then_fix).await,
+            JobPayload::ReportAttempt { attempt } => self.report(context, issue, attempt).await,
+            JobPayload::Fix
+            | JobPayload::Propose { .. }
+            | JobPayload::Land { .. }
+            | JobPayload::Announce { .. } => Ok(StageOutcome::failed("not a job of the ticket stage")),
+        }
+    }
+
+    async fn open(
+        &self,
+        context: &StageContext,
+        id: IssueId,
+        then_fix: bool,
+    ) -> Result<StageOutcome, Setback> {
+        let detail = self.parts.store.issue_detail(id).await?;
+        let service = self.parts.services.service(&detail.issue.service).await;
+        let fixes = then_fix && service.fixable().is_some() && !is_muted(&detail.issue);
+        let next = if fixes { Next::Fix } else { Next::Person };
+        let ticket = self.ticket(context, &detail.issue, detail.samples.first(), &service, next).await?;
+        let mut jobs = Vec::new();
+        if !is_muted(&detail.issue) {
+            jobs.push(NewJob::announce(id, NoticeKind::IssueOpened, None, None, &id.to_string()));
+        }
+        if fixes {
+            self.queue_fix(context, id).await?;
+        }
+        Ok(StageOutcome::done(format!("ticket {}", ticket.key), jobs))
+    }
+
+    async fn reopen(
+        &self,
+        context: &StageContext,
+        id: IssueId,
+        then_fix: bool,
+    ) -> Result<StageOutcome, Setback> {
+        let detail = self.parts.store.issue_detail(id).await?;
+        let service = self.parts.services.service(&detail.issue.service).await;
+        let fixes = then_fix && service.fixable().is_some() && !is_muted(&detail.issue);
+        let next = if fixes { Next::Fix } else { Next::Person };
+        let sample = detail.samples.first();
+        let ticket = self.ticket(context, &detail.issue, sample, &service, next).await?;
+        let tracker = self.tracker_of(&ticket)?;
+        let job = context.job.id;
+        let body = ticket_story::reopened(&detail.issue, sample, job, next);
+        context.progress.step("reopen ticket", &ticket.key).await;
+        tracker.reopen(&ticket.key).await?;
+        tracker.comment(&ticket.key, &marker::reopened(job), &body, context.job.created_at).await?;
+        let mut jobs = Vec::new();
+        if !is_muted(&detail.issue) {
+            jobs.push(NewJob::announce(id, NoticeKind::IssueReopened, None, None, &job.to_string()));
+        }
+        if fixes {
+            self.queue_fix(context, id).await?;
+        }
+        Ok(StageOutcome::done(format!("told on ticket {} that the error is back", ticket.key), jobs))
+    }
+
+    async fn report(
+        &self,
+        context: &StageContext,
+        id: IssueId,
+        attempt: AttemptId,
+    ) -> Result<StageOutcome, Setback> {
+        let store = &self.parts.store;
+        let attempt = store.attempt(attempt).await?;
+        let detail = store.issue_detail(id).await?;
+        let service = self.parts.services.service(&detail.issue.service).await;
+        let proposals = store.proposals(id).await?;
+        let proposal = proposals.iter().find(|proposal| proposal.attempt == attempt.id);
+        let sample = detail.samples.first();
+        let ticket = self.ticket(context, &detail.issue, sample, &service, Next::Person).await?;
+        let tracker = self.tracker_of(&ticket)?;
+        let (marker, body) = attempt_story::comment(&attempt, proposal);
+        context.progress.step("report on ticket", &ticket.key).await;
+        tracker.comment(&ticket.key, &marker, &body, context.job.created_at).await?;
+        let is_told_by_proposal = proposal.is_some() || attempt.outcome == Some(Outcome::Fixed);
+        let notice = (!is_told_by_proposal).then(|| {
+            let about = attempt.id.to_string();
+            NewJob::announce(id, NoticeKind::AttemptEnded, Some(attempt.id), None, &about)
+        });
+        let summary = format!("reported attempt {} on ticket {}", attempt.number, ticket.key);
+        Ok(StageOutcome::done(summary, notice.into_iter().collect()))
+    }
+
+    /// The issue's ticket: the store's, else the tracker's, else a new one.
+    async fn ticket(
+        &self,
+        context: &StageContext,
+        issue: &Issue,
+        sample: Option<&Sample>,
+        service: &Service,
+        next: Next,
+    ) -> Result<Ticket, Setback> {
+        let store = &self.parts.store;
+        let _opening = self.opening.lock().await;
+        if let Some(ticket) = store.ticket(issue.id).await? {
+            self.tell_ticket(&ticket).await?;
+            return Ok(ticket);
+        }
+        let repository = service.repository.as_ref();
+        let tracker = self.parts.trackers.iter().find(|tracker| tracker.accepts(repository));
+        let tracker = tracker.ok_or(TrackerError::NoRepository)?;
+        let place = Place { repository, since: context.job.created_at };
+        let marker = marker::issue(issue.id);
+        let found = tracker.find(place, &marker).await?;
+        let reference = match found {
+            Some(reference) => reference,
+            None => {
+                context.progress.step("open ticket", tracker.name()).await;
+                let page = format!("{}/issues/{}", self.parts.public_url, issue.id);
+                let body = ticket_story::body(issue, sample, &page, next);
+                let title = ticket_story::title(issue);
+                tracker.open(place, &NewTicket { marker, title, body }).await?
+            }
+        };
+        let ticket = Ticket {
+            id: TicketId::new(),
+            issue: issue.id,
+            tracker: tracker.name().to_owned(),
+            key: reference.key,
+            url: reference.url,
+            opened_at: self.parts.clock.now(),
+        };
+        let ticket = store.save_ticket(&ticket).await?;
+        self.tell_ticket(&ticket).await?;
+        Ok(ticket)
+    }
+
+    async fn tell_ticket(&self, ticket: &Ticket) -> Result<(), Setback> {
+        let happened = Happened {
+            issue: ticket.issue,
+            event: None,
+            actor: ACTOR,
+            what: "ticket opened",
+            detail: &ticket.url,
+            at: self.parts.clock.now(),
+        };
+        tell_once(self.parts.store.as_ref(), happened).await?;
+        Ok(())
+    }
+
+    fn tracker_of(&self, ticket: &Ticket) -> Result<&Arc<dyn Tracker>, Setback> {
+        let tracker = self.parts.trackers.iter().find(|tracker| tracker.name() == ticket.tracker);
+        let reason = || format!("the ticket is kept by `{}`, which is not configured any more", ticket.tracker);
+        tracker.ok_or_else(|| Setback::Failed { reason: reason() })
+    }
+
+    /// Queues the fix and moves the issue, in one transaction and once.
+    async fn queue_fix(&self, context: &StageContext, id: IssueId) -> Result<(), Setback> {
+        let store = &self.parts.store;
+        let round = self.fix_round(context, id).await?;
+        let fix = NewJob::fix(id, round);
+        let fixes = JobFilter { issue: Some(id), kind: Some(JobKind::Fix), state: None, limit: 1_000 };
+        if store.jobs(&fixes).await?.iter().any(|job| job.unique_key == fix.unique_key) {
+            return Ok(());
+        }
+        let entry = TimelineEntry {
+            at: self.parts.clock.now(),
+            actor: ACTOR.to_owned(),
+            what: "fix queued".to_owned(),
+            detail: String::new(),
+        };
+        store.apply_issue_event(id, IssueEvent::FixQueued, vec![fix], entry).await?;
+        Ok(())
+    }
+
+    async fn fix_round(&self, context: &StageContext, id: IssueId) -> Result<u32, Setback> {
+        if matches!(context.job.payload, JobPayload::OpenTicket { .. }) {
+            return Ok(0);
+        }
+        let memory = remembered(&context.job);
+        if let Some(round) = memory.fix_round {
+            return Ok(round);
+        }
+        let n_attempts = self.parts.store.attempts(id).await?.len();
+        let round = u32::try_from(n_attempts).unwrap_or(u32::MAX);
+        let memory = Memory { fix_round: Some(round) };
+        let state = serde_json::to_string(&memory).expect("a struct of numbers is JSON");
+        context.progress.save(&state).await?;
+        Ok(round)
+    }
+}
+
+/// What an earlier run saved; nothing where it cannot be read, since all of it can be found out again.
+fn remembered(job: &Job) -> Memory {
+    job.progress.as_deref().and_then(|state| serde_json::from_str(state).ok()).unwrap_or_default()
+}
+
+const fn is_muted(issue: &Issue) -> bool {
+    matches!(issue.state, IssueState::Muted { .. })
+}
