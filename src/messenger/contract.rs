@@ -45,7 +45,8 @@ impl From<MessengerError> for Setback {
 
 /// Sends a request and sorts the answer. The address is a secret: it never stands in an error.
 pub(super) async fn deliver(name: &str, request: reqwest::RequestBuilder) -> Result<(), MessengerError> {
-    let away = |source: reqwest::Error| MessengerError::Away { name: name.to_owned(), source: source.without_url() };
+    let away =
+        |source: reqwest::Error| MessengerError::Away { name: name.to_owned(), source: source.without_url() };
     let response = request.send().await.map_err(away)?;
     let status = response.status().as_u16();
     if response.status().is_success() {

@@ -35,7 +35,9 @@ fn message(notice: &Notice) -> Value {
     ];
     if let Some(url) = notice.url.as_deref().filter(|url| url.starts_with("http")) {
         let link = format!("<{}|Read more>", escape(url).replace('|', "%7C"));
-        blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link, "verbatim": true}]}));
+        blocks.push(
+            json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link, "verbatim": true}]}),
+        );
     }
     json!({
         "text": escape(&notice.title),

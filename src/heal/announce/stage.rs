@@ -65,8 +65,7 @@ impl AnnounceStage {
         }
         let notice = self.notice(context, issue).await?;
         let state = context.job.progress.as_deref();
-        let mut memory: Memory =
-            state.and_then(|state| serde_json::from_str(state).ok()).unwrap_or_default();
+        let mut memory: Memory = state.and_then(|state| serde_json::from_str(state).ok()).unwrap_or_default();
         let mut setbacks = Vec::new();
         for messenger in &self.parts.messengers {
             if context.stop.is_requested() {

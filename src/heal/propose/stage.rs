@@ -330,10 +330,7 @@ impl ProposeStage {
 
 /// A report of its own: the fix stage may have reported the same attempt before.
 fn report(issue: IssueId, attempt: AttemptId, what: &str) -> NewJob {
-    NewJob {
-        unique_key: format!("report:{attempt}:{what}"),
-        ..NewJob::report_attempt(issue, attempt)
-    }
+    NewJob { unique_key: format!("report:{attempt}:{what}"), ..NewJob::report_attempt(issue, attempt) }
 }
 
 fn shown(finding: &Finding) -> String {

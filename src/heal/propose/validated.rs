@@ -72,8 +72,7 @@ mod tests {
     }
 
     fn attempt() -> Attempt {
-        let proof =
-            Proof { before: run(1), before_matches_issue: true, after: run(0), reverted: run(1) };
+        let proof = Proof { before: run(1), before_matches_issue: true, after: run(0), reverted: run(1) };
         let check = ProjectCheck { name: "all".to_owned(), baseline: run(0), patched: run(0) };
         Attempt {
             id: AttemptId::new(),
@@ -104,7 +103,10 @@ mod tests {
             (|it| it.patch = "\n".to_owned(), "it changes nothing"),
             (|it| it.validation = None, "it was not validated"),
             (|it| proof(it).before = run(0), "the new test passes without the change"),
-            (|it| proof(it).before_matches_issue = false, "the new test fails with another error than this issue's"),
+            (
+                |it| proof(it).before_matches_issue = false,
+                "the new test fails with another error than this issue's",
+            ),
             (|it| proof(it).reverted = run(0), "the new test passes with the change taken back"),
             (
                 |it| it.validation.as_mut().expect("validated").checks[0].patched = run(1),

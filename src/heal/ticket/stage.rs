@@ -218,7 +218,8 @@ impl TicketStage {
 
     fn tracker_of(&self, ticket: &Ticket) -> Result<&Arc<dyn Tracker>, Setback> {
         let tracker = self.parts.trackers.iter().find(|tracker| tracker.name() == ticket.tracker);
-        let reason = || format!("the ticket is kept by `{}`, which is not configured any more", ticket.tracker);
+        let reason =
+            || format!("the ticket is kept by `{}`, which is not configured any more", ticket.tracker);
         tracker.ok_or_else(|| Setback::Failed { reason: reason() })
     }
 

@@ -182,7 +182,7 @@ async fn answer(State(host): State<Host>, request: Request) -> Response {
 }
 
 /// The user and password of an `Authorization: Basic` header.
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let encoded = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
     let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
@@ -190,7 +190,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 /// One CGI call: <https://git-scm.com/docs/git-http-backend>, RFC 3875.
-async fn backend(root: &Path, request: Request) -> Response {
+pub(super) async fn backend(root: &Path, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await.expect("the request can be read");
     let header =

@@ -2,10 +2,12 @@
 //! end of the test, also when it panics.
 //!
 //! They are the real things (the machine's engine, PostgreSQL and git), as `scripts/setup test` has started them. A test never skips
-//! because one of them is away: it fails and says what to run. Scripted servers for the outside world (model, forge) stand elsewhere.
+//! because one of them is away: it fails and says what to run. What stands outside of the machine is scripted, and strict: `github`.
 
 pub(crate) mod docker;
 pub(crate) mod git;
+/// A strict scripted GitHub: its REST API over real repositories.
+pub(crate) mod github;
 pub(crate) mod name;
 pub(crate) mod postgres;
 pub(crate) mod wait;
