@@ -93,7 +93,7 @@ pub(super) async fn exec(
     running.drain().await;
     let end = match cut_off {
         Some(end) => end,
-        None => ExecEnd::Exited { code: running.exit_code().await? },
+        None => ExecEnd::Exited { code: exit_code(engine, &running.exec_id).await? },
     };
     let (stdout, n_stdout) = running.stdout.finish();
     let (stderr, n_stderr) = running.stderr.finish();
@@ -131,7 +131,7 @@ impl Running<'_> {
                     }
                 },
                 () = sleep_until(next_look) => {
-                    if !self.is_running().await? {
+                    if !is_running(self.engine, &self.exec_id).await? {
                         return Ok(None);
                     }
                     pause = (pause * 2).min(Duration::from_millis(250));
@@ -160,14 +160,15 @@ impl Running<'_> {
         // A stream that does not end now is the engine's own trouble; what was read is what there is.
         let _ = timeout(DRAIN, rest).await;
     }
+}
 
-    async fn is_running(&self) -> Result<bool, Error> {
-        Ok(self.engine.inspect_exec(&self.exec_id).await?.running.unwrap_or(false))
-    }
+// Not methods: the stream may not be shared between threads, so a future that holds `&Running` could not be sent.
+async fn is_running(engine: &Docker, exec_id: &str) -> Result<bool, Error> {
+    Ok(engine.inspect_exec(exec_id).await?.running.unwrap_or(false))
+}
 
-    async fn exit_code(&self) -> Result<i64, Error> {
-        Ok(self.engine.inspect_exec(&self.exec_id).await?.exit_code.unwrap_or(-1))
-    }
+async fn exit_code(engine: &Docker, exec_id: &str) -> Result<i64, Error> {
+    Ok(engine.inspect_exec(exec_id).await?.exit_code.unwrap_or(-1))
 }
 
 /// Gives the command its input and closes it. A command that does not read is no error.
