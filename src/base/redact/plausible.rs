@@ -33,7 +33,7 @@ pub(super) fn is_plausible(check: Check, text: &str, secret: Range<usize>) -> bo
         Check::Password => !is_code(text, &secret) && !is_working_directory(value),
         Check::SecretLike => !is_code(text, &secret) && is_secret_like(text, &secret),
         Check::BasicCredentials => is_basic_credentials(value),
-        Check::Email => text.as_bytes().get(secret.end) != Some(&b'(') && is_email(value),
+        Check::Email => !is_part_of_path(text.as_bytes(), &secret) && is_email(value),
         Check::Card => is_card(text.as_bytes(), &secret),
     }
 }
@@ -92,13 +92,19 @@ fn is_basic_credentials(value: &[u8]) -> bool {
         .is_ok_and(|it| it.contains(&b':') && std::str::from_utf8(&it).is_ok_and(|text| !text.contains('\0')))
 }
 
+/// `Order@1a2b3c.run(…)` and `data@app@base.apk@classes.dex`.
+fn is_part_of_path(text: &[u8], secret: &Range<usize>) -> bool {
+    let before = secret.start.checked_sub(1).and_then(|at| text.get(at));
+    before == Some(&b'@') || matches!(text.get(secret.end), Some(b'(' | b'@'))
+}
+
 fn is_email(value: &[u8]) -> bool {
     /// Last labels that are no domain: suffixes of files and of systemd units.
-    const NOT_A_DOMAIN: [&str; 44] = [
+    const NOT_A_DOMAIN: [&str; 46] = [
         "service", "socket", "timer", "mount", "target", "slice", "scope", "device", "path", "swap", "js",
         "jsx", "mjs", "cjs", "ts", "tsx", "py", "go", "rs", "java", "kt", "rb", "php", "ex", "exs", "json",
         "xml", "yml", "yaml", "toml", "css", "html", "map", "png", "jpg", "jpeg", "gif", "svg", "webp", "so",
-        "dll", "jar", "whl", "tgz",
+        "dll", "jar", "whl", "tgz", "apk", "dex",
     ];
     let value = String::from_utf8_lossy(value);
     let Some((local, domain)) = value.split_once('@') else { return false };

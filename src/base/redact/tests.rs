@@ -85,6 +85,7 @@ fn traces_and_sentences_keep_their_words() {
         "    at f (/app/node_modules/.pnpm/@babel+core@7.1.2_supports-color@8.1.1/index.js:1:2)",
         "    at g (/app/node_modules/@scope/x@1.2.3-beta.rc/lib/a.js:10:5)",
         "/root/go/pkg/mod/golang.org/toolchain@v0.0.1-go1.21.linux-amd64/src/a.go:12 +0x1d",
+        "    #61 0x003b7c3d in data@app@com.acme.apps.chrome-1@base.apk@classes.dex",
         "git@github.com:acme/shop.git",
         "Started getty@tty1.service.",
         "GET /img/icon@2x.png 404",

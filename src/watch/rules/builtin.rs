@@ -11,7 +11,19 @@ use super::set::RuleSet;
 /// The shipped files, most telling first: among rules of one severity the earlier wins.
 const BUILTIN: &[(&str, &str)] = &[
     ("builtin:python.toml", include_str!("../../../rules/python.toml")),
+    ("builtin:jvm.toml", include_str!("../../../rules/jvm.toml")),
+    ("builtin:node.toml", include_str!("../../../rules/node.toml")),
+    ("builtin:go.toml", include_str!("../../../rules/go.toml")),
+    ("builtin:rust.toml", include_str!("../../../rules/rust.toml")),
+    ("builtin:native.toml", include_str!("../../../rules/native.toml")),
+    ("builtin:runtimes.toml", include_str!("../../../rules/runtimes.toml")),
+    ("builtin:frames.toml", include_str!("../../../rules/frames.toml")),
+    ("builtin:kernel.toml", include_str!("../../../rules/kernel.toml")),
+    ("builtin:database.toml", include_str!("../../../rules/database.toml")),
+    ("builtin:web.toml", include_str!("../../../rules/web.toml")),
+    ("builtin:levels.toml", include_str!("../../../rules/levels.toml")),
     ("builtin:generic.toml", include_str!("../../../rules/generic.toml")),
+    ("builtin:http.toml", include_str!("../../../rules/http.toml")),
 ];
 
 impl RuleSet {

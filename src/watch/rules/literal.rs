@@ -12,14 +12,20 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 const MAX_LITERALS: usize = 64;
 
 /// Classes larger than this are not spelled out.
-const MAX_CLASS: usize = 8;
+const MAX_CLASS: usize = 4;
 
-/// A literal shorter than this is found in nearly every line.
+/// A literal shorter than this is found in nearly every line and is not used.
 const MIN_LENGTH: usize = 3;
 
+/// From here on rarer is not better: `error` is rare enough, and one literal is cheaper than thirty longer ones.
+const RARE_ENOUGH: f32 = 4.5;
+
 /// Words of which ordinary lines are full: they say nothing.
-const COMMON: [&str; 12] =
-    ["level", "severity", "info", "message", "status", "time", "http", "log", "com.", "org.", "name", "\": "];
+const COMMON: &str = "level severity info message status http log com. org. name with code due line time user signal backend column connection server process \
+    request after while waiting finished connecting reading caught received thread task worker upstream mongo php exceeded terminated started database disk";
+
+/// A literal shorter than this is taken only where there is no other.
+const GOOD_LENGTH: usize = 4;
 
 /// What a rule costs in the scan of ordinary lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +55,7 @@ pub struct RequiredLiterals(BTreeSet<Vec<u8>>);
 impl RequiredLiterals {
     /// Reads them off a parsed pattern.
     pub(super) fn of(pattern: &Hir) -> Self {
-        let mut found = analyse(pattern).best().filter(|set| score(set) > 0.0).unwrap_or_default();
-        let all: Vec<Vec<u8>> = found.iter().cloned().collect();
-        found.retain(|it| !all.iter().any(|other| other.len() < it.len() && contains(it, other)));
-        Self(found)
+        Self(shortest(analyse(pattern).best().filter(|set| score(set) > 0.0).unwrap_or_default()))
     }
 
     /// What is required by one of several patterns; nothing as soon as one of them requires nothing.
@@ -64,7 +67,7 @@ impl RequiredLiterals {
             }
             union.extend(set);
         }
-        Self(union)
+        Self(shortest(union))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -79,10 +82,17 @@ impl RequiredLiterals {
     pub fn cost(&self) -> Cost {
         match self.0.iter().map(Vec::len).min() {
             None => Cost::EveryLine,
-            Some(shortest) if shortest < 4 => Cost::Common,
+            Some(shortest) if shortest < GOOD_LENGTH => Cost::Common,
             Some(_) => Cost::Prefiltered,
         }
     }
+}
+
+/// Without those that contain another.
+fn shortest(mut set: Set) -> Set {
+    let all: Vec<Vec<u8>> = set.iter().cloned().collect();
+    set.retain(|it| !all.iter().any(|other| other.len() < it.len() && contains(it, other)));
+    set
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -131,30 +141,41 @@ fn analyse(pattern: &Hir) -> Piece {
 }
 
 fn concat(pieces: &[Hir]) -> Piece {
-    let (mut run, mut required, mut is_whole) = (Set::from([Vec::new()]), None, true);
+    // `run` is all that the last exact pieces can be together; `word` is the part of it that has no choice, which may
+    // be enough by itself: `failed` in `(?:build|job|step) failed`.
+    let (mut run, mut word) = (nothing(), Vec::new());
+    let (mut required, mut is_whole) = (None, true);
     for piece in pieces.iter().map(analyse) {
+        required = better(required, piece.required);
+        match &piece.exact {
+            Some(exact) if exact.len() == 1 => word.extend(exact.iter().flatten()),
+            exact => {
+                required = better(required, Some(Set::from([std::mem::take(&mut word)])));
+                required = better(required, exact.clone());
+            }
+        }
         match piece.exact {
             Some(exact) if run.len() * exact.len() <= MAX_LITERALS => {
-                run = run
-                    .iter()
-                    .flat_map(|head| exact.iter().map(move |tail| [&head[..], tail].concat()))
-                    .collect();
+                let with_each =
+                    |head: &Vec<u8>| exact.iter().map(|tail| [&head[..], tail].concat()).collect::<Vec<_>>();
+                run = run.iter().flat_map(with_each).collect();
             }
             exact => {
                 is_whole = false;
-                required = better(required, Some(std::mem::replace(&mut run, Set::from([Vec::new()]))));
-                required = better(required, piece.required);
-                if let Some(exact) = exact {
-                    run = exact;
-                }
+                required = better(required, Some(std::mem::replace(&mut run, exact.unwrap_or_else(nothing))));
             }
         }
     }
-    if is_whole {
-        Piece { exact: Some(run), required: None }
-    } else {
-        Piece { exact: None, required: better(required, Some(run)) }
+    required = better(required, Some(Set::from([word])));
+    match is_whole {
+        true => Piece { exact: Some(run), required },
+        false => Piece { exact: None, required: better(required, Some(run)) },
     }
+}
+
+/// The set of the empty text: what follows can be anything so far.
+fn nothing() -> Set {
+    Set::from([Vec::new()])
 }
 
 fn alternation(pieces: &[Hir]) -> Piece {
@@ -209,16 +230,18 @@ fn better(left: Option<Set>, right: Option<Set>) -> Option<Set> {
 
 /// How rare the most common member is in ordinary logs, less something for each member; 0 if it is of no use.
 fn score(set: &Set) -> f32 {
+    let weight_of = |text: &[u8]| text.iter().map(|byte| weight(*byte)).sum::<f32>();
     let rarity = |literal: &Vec<u8>| -> f32 {
-        let common: usize =
-            COMMON.iter().filter(|it| contains(literal, it.as_bytes())).map(|it| it.len()).sum();
-        literal.iter().map(|byte| weight(*byte)).sum::<f32>() - common as f32
+        let common = COMMON.split(' ').filter(|it| contains(literal, it.as_bytes()));
+        weight_of(literal) - common.map(|it| weight_of(it.as_bytes())).sum::<f32>()
     };
-    if set.iter().any(|it| it.len() < MIN_LENGTH) {
+    let shortest = set.iter().map(Vec::len).min().unwrap_or_default();
+    if shortest < MIN_LENGTH {
         return 0.0;
     }
-    let rarest = set.iter().map(rarity).fold(f32::INFINITY, f32::min);
-    if rarest.is_finite() { (rarest.min(8.0) - 0.05 * set.len() as f32).max(0.01) } else { 0.0 }
+    let ceiling = if shortest < GOOD_LENGTH { 0.5 } else { RARE_ENOUGH };
+    let rarest = set.iter().map(rarity).fold(ceiling, f32::min);
+    (rarest - 0.05 * set.len() as f32).max(0.01)
 }
 
 /// How much a byte says: less where ordinary logs are full of it.
@@ -244,18 +267,14 @@ mod tests {
     #[test]
     fn finds_what_every_match_contains() {
         check("(?i)traceback", &["traceback"]);
-        check(r"\b[A-Z]\w+(?:Error|Exception): ", &["error: ", "exception: "]);
-        check(
-            r#""level": ?"(?:error|fatal)""#,
-            &[r#""level": "error""#, r#""level": "fatal""#, r#""level":"error""#, r#""level":"fatal""#],
-        );
-        check(r"(?i)\bout of memory|oom-?kill", &["oom-kill", "oomkill", "out of memory"]);
+        check(r"\b[A-Z]\w+(?:Error|Exception): ", &["error", "exception"]);
+        check(r#""level": ?"(?:error|fatal)""#, &["error", "fatal"]);
+        check(r#""level": ?50\b"#, &[r#""level": 50"#, r#""level":50"#]);
+        check(r"(?i)\bout of memory|oom-?kill", &["kill", "out of memory"]);
         check(r"(?:foo)?bar\w+bazqux\d*", &["bazqux"]);
         check(r"^goroutine \d+ \[", &["goroutine "]);
-        check(
-            r"(?i)error[:\s]|errors",
-            &["error\t", "error\u{b}", "error\u{c}", "error\r", "error ", "error:", "errors"],
-        );
+        check(r"(?i)error[:\s]|errors", &["error"]);
+        check(r"(?i)\b(?:build|job|step) failed[:!]", &["failed"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! runtime = "python"             # optional
 //! description = "an uncaught exception"
 //! any = ['regex', …]
+//! only = ['regex', …]            # optional: the line must also match one of these
 //! except = ['regex', …]          # optional
 //! match = ["a line it must hit", …]
 //! no_match = ["a line it must not hit", …]
@@ -26,8 +27,9 @@ use crate::model::detection::{Action, Severity};
 use crate::model::trace::Runtime;
 
 const FILE_KEYS: [&str; 2] = ["rule", "except"];
-const RULE_KEYS: [&str; 9] =
-    ["id", "severity", "action", "runtime", "description", "any", "except", "match", "no_match"];
+const RULE_KEYS: [&str; 10] =
+    ["id", "severity", "action", "runtime", "description", "any", "only", "except", "match", "no_match"];
+const PATTERN_SETS: [&str; 2] = ["only", "except"];
 
 /// The rules of one file; those with a problem are left out and the problems are returned beside them.
 pub(super) fn parse(file: &str, text: &str) -> (Vec<Rule>, Vec<RuleProblem>) {
@@ -125,6 +127,7 @@ impl Reader<'_> {
                 "give at least one regular expression",
             );
         }
+        let conditions = self.strings(table, "only", &of).unwrap_or_default();
         let own_excludes = self.strings(table, "except", &of).unwrap_or_default();
         let examples = self.strings(table, "match", &of).unwrap_or_default();
         if examples.is_empty() {
@@ -145,6 +148,7 @@ impl Reader<'_> {
             runtime,
             description,
             patterns,
+            conditions,
             excludes: [own_excludes, file_excludes.to_vec()].concat(),
             examples,
             counter_examples,
@@ -175,10 +179,10 @@ impl Reader<'_> {
                 continue;
             };
             match super::levels::named(text) {
-                Some(patterns) if key == "except" => {
+                Some(patterns) if PATTERN_SETS.contains(&key) => {
                     strings.extend(patterns.iter().map(|it| (*it).to_owned()))
                 }
-                None if key == "except" && text.starts_with('@') => {
+                None if PATTERN_SETS.contains(&key) && text.starts_with('@') => {
                     let hint = format!("one of {}", super::levels::NAMES.join(", "));
                     self.problem(entry.span().start, format!("{of}: {key}[{idx}]"), "unknown set", hint);
                 }

@@ -18,6 +18,8 @@ pub struct Rule {
     pub description: String,
     /// A line is hit if any of these is found in it …
     pub patterns: Vec<String>,
+    /// … and, where there are any, one of these …
+    pub conditions: Vec<String>,
     /// … and none of these.
     pub excludes: Vec<String>,
     /// Texts with a line that the rule must hit.

@@ -35,6 +35,7 @@ struct Ranked {
     /// Place in `rules`.
     rule: usize,
     patterns: Regex,
+    conditions: Option<Regex>,
     excludes: Option<Regex>,
     literals: RequiredLiterals,
 }
@@ -153,11 +154,13 @@ fn in_line(line: &[u8], rank: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Option<
 }
 
 impl Ranked {
-    /// Whether the rule hits `line`, which is `whole` or is escaped within it. The excludes look at both: the level of
+    /// Whether the rule hits `line`, which is `whole` or is escaped within it. Conditions and excludes look at both: the level of
     /// a JSON line counts for the texts in its fields.
     fn hits(&self, line: &[u8], whole: &[u8]) -> bool {
-        let takes_back = |it: &Regex| it.is_match(line) || (line.len() != whole.len() && it.is_match(whole));
-        self.patterns.is_match(line) && !self.excludes.as_ref().is_some_and(takes_back)
+        let holds = |it: &Regex| it.is_match(line) || (line.len() != whole.len() && it.is_match(whole));
+        self.patterns.is_match(line)
+            && self.conditions.as_ref().is_none_or(holds)
+            && !self.excludes.as_ref().is_some_and(holds)
     }
 }
 
@@ -169,6 +172,7 @@ pub(super) fn syntax() -> Config {
 fn compile_rule(idx: usize, rule: &Rule) -> Result<Ranked, Vec<RuleProblem>> {
     let mut problems = Vec::new();
     let patterns = parse_all(rule, "any", &rule.patterns, &mut problems);
+    let conditions = parse_all(rule, "only", &rule.conditions, &mut problems);
     let excludes = parse_all(rule, "except", &rule.excludes, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -191,7 +195,8 @@ fn compile_rule(idx: usize, rule: &Rule) -> Result<Ranked, Vec<RuleProblem>> {
         rule: idx,
         literals: RequiredLiterals::union(patterns.iter().map(RequiredLiterals::of)),
         patterns: regex,
-        excludes: if excludes.is_empty() { None } else { Some(build(&excludes)?) },
+        conditions: (!conditions.is_empty()).then(|| build(&conditions)).transpose()?,
+        excludes: (!excludes.is_empty()).then(|| build(&excludes)).transpose()?,
     })
 }
 
