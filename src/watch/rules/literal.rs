@@ -274,7 +274,7 @@ mod tests {
         check(r"(?:foo)?bar\w+bazqux\d*", &["bazqux"]);
         check(r"^goroutine \d+ \[", &["goroutine "]);
         check(r"(?i)error[:\s]|errors", &["error"]);
-        check(r"(?i)\b(?:build|job|step) failed[:!]", &["failed"]);
+        check(r"(?i)\b(?:build|job|step) failed[:!]", &[" failed"]);
     }
 
     #[test]
