@@ -9,6 +9,7 @@ pub mod clock;
 pub mod env;
 pub mod id;
 pub mod markdown;
+pub mod metrics;
 pub mod redact;
 pub mod secret;
 pub mod shutdown;

@@ -1,1 +1,10 @@
 //! Where lines come from: Docker containers and files, each with its cursor.
+//!
+//! Sources find what there is to read, read it to its end, and wait when nobody takes the lines. They know no store and no rule: a
+//! [`lane`] gives them a stream's committed cursor and takes whole lines.
+//!
+//! **Invariant:** what a source sends is in order and without a hole from the cursor it was given; what it could not read it
+//! reports as a loss.
+
+pub mod docker;
+pub mod lane;

@@ -98,6 +98,13 @@ impl Launch {
         container
     }
 
+    /// Creates it on an engine of the test's own, whose end is the container's end; gives the id.
+    pub(crate) async fn create_on(self, engine: &Docker) -> String {
+        let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
+        let created = engine.create_container(Some(options), self.body).await;
+        created.expect("the engine makes a container").id
+    }
+
     /// Creates it, not yet started.
     ///
     /// # Panics

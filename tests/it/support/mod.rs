@@ -10,4 +10,5 @@ pub(crate) mod git;
 pub(crate) mod github;
 pub(crate) mod name;
 pub(crate) mod postgres;
+pub(crate) mod private_engine;
 pub(crate) mod wait;

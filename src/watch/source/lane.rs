@@ -1,0 +1,245 @@
+//! What every source gives and takes: one [`Lane`] per stream, on which whole lines travel in blocks with the places they came from.
+//!
+//! A source knows no store: it opens a lane through the [`Outlet`], is told the committed cursor of the stream, and sends what
+//! comes after it. The lanes are bounded, so a reader that falls behind makes its sources wait; nothing is dropped here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::base::clock::Timestamp;
+use crate::model::cursor::{Cursor, StreamKey};
+
+/// Blocks that may wait in one lane. With [`MAX_BLOCK_BYTES`] this bounds what a stream holds in memory.
+const LANE_CAPACITY: usize = 2;
+
+/// Openings that may wait for an answer.
+const OUTLET_CAPACITY: usize = 64;
+
+/// A block is sent when it has grown to this; one longer line makes a block of its own.
+pub const MAX_BLOCK_BYTES: usize = 256 << 10;
+
+/// Where a stream comes from, as far as the mapping to a service needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub stream: StreamKey,
+    /// What people know it by: the container's name, or the file's path.
+    pub label: String,
+    pub thing: Thing,
+}
+
+/// What writes the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    Container {
+        /// Without the leading `/`.
+        name: String,
+        /// As it was given when the container was created.
+        image: String,
+        /// The image's labels under the container's own, as the engine merges them.
+        labels: BTreeMap<String, String>,
+    },
+    File {
+        path: PathBuf,
+    },
+}
+
+/// Whole lines in the order of their stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Each line ends in `\n`.
+    pub text: Bytes,
+    pub places: Places,
+}
+
+/// Where the lines of a block stand in their source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Places {
+    /// One for each line.
+    Docker(Vec<DockerPlace>),
+    /// Of the first byte; the rest follows without a hole.
+    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+}
+
+/// Time of a line as the engine gave it, and its number (from 1) among the lines of the stream with that very time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DockerPlace {
+    pub nanos: i64,
+    pub n_at_nanos: u32,
+}
+
+impl Block {
+    /// The place before line number `line_idx` (from 0) of the block; for its number of lines or more, the place after the block.
+    pub fn cursor_before(&self, line_idx: usize) -> Cursor {
+        match &self.places {
+            Places::Docker(places) => match (places.get(line_idx), places.last()) {
+                (Some(place), _) => Cursor::Docker { nanos: place.nanos, n_at_nanos: place.n_at_nanos - 1 },
+                (None, Some(last)) => Cursor::Docker { nanos: last.nanos, n_at_nanos: last.n_at_nanos },
+                (None, None) => Cursor::Docker { nanos: 0, n_at_nanos: 0 },
+            },
+            &Places::File { device, inode, prefix_hash, prefix_len, offset } => {
+                let len = match line_idx {
+                    0 => 0,
+                    n => memchr::memchr_iter(b'\n', &self.text)
+                        .nth(n - 1)
+                        .map_or(self.text.len(), |newline| newline + 1),
+                };
+                Cursor::File { device, inode, prefix_hash, prefix_len, offset: offset + len as u64 }
+            }
+        }
+    }
+
+    /// The place after the last line.
+    pub fn cursor_after(&self) -> Cursor {
+        self.cursor_before(usize::MAX)
+    }
+
+    /// When the engine took line number `line_idx` (from 0), where the source knows it.
+    pub fn at(&self, line_idx: usize) -> Option<Timestamp> {
+        match &self.places {
+            Places::Docker(places) => {
+                places.get(line_idx).and_then(|place| Timestamp::from_nanosecond(place.nanos.into()).ok())
+            }
+            Places::File { .. } => None,
+        }
+    }
+}
+
+/// Lines that a source knows to be lost. The reader adds stream, service and time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// From where to where, in words of the source.
+    pub from: String,
+    pub to: String,
+    /// Why, for example `rotated away unread`.
+    pub reason: String,
+}
+
+/// What travels on a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parcel {
+    /// Reading begins here; sent first when there was no cursor, so that a restart before the first line begins here again.
+    Start(Cursor),
+    Block(Block),
+    Loss(Loss),
+    /// No line can follow soon (the container stopped, the file was replaced): a record that is still open is whole.
+    End,
+}
+
+/// A request for a lane, answered by the reader.
+#[derive(Debug)]
+pub struct Opening {
+    pub origin: Origin,
+    pub reply: oneshot::Sender<Opened>,
+}
+
+/// The reader's answer.
+#[derive(Debug)]
+pub struct Opened {
+    /// Everything before it is committed; `None` for a stream never seen.
+    pub cursor: Option<Cursor>,
+    pub parcels: mpsc::Sender<Parcel>,
+}
+
+impl Opening {
+    /// Grants the lane; the reader's end, or `None` if the source has gone meanwhile.
+    pub fn grant(self, cursor: Option<Cursor>) -> Option<mpsc::Receiver<Parcel>> {
+        let (tx, rx) = mpsc::channel(LANE_CAPACITY);
+        self.reply.send(Opened { cursor, parcels: tx }).ok().map(|()| rx)
+    }
+}
+
+/// The reader has stopped: nothing can be sent any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the reader of the sources has stopped")]
+pub struct ReaderGone;
+
+/// Where sources open their lanes.
+#[derive(Debug, Clone)]
+pub struct Outlet(mpsc::Sender<Opening>);
+
+impl Outlet {
+    /// An outlet, and the end of it that answers.
+    pub fn new() -> (Self, mpsc::Receiver<Opening>) {
+        let (tx, rx) = mpsc::channel(OUTLET_CAPACITY);
+        (Self(tx), rx)
+    }
+
+    /// Opens the lane of a stream. A stream whose last lane is not committed yet waits for that.
+    pub async fn open(&self, origin: Origin) -> Result<Lane, ReaderGone> {
+        let (reply, opened) = oneshot::channel();
+        self.0.send(Opening { origin, reply }).await.map_err(|_| ReaderGone)?;
+        let Opened { cursor, parcels } = opened.await.map_err(|_| ReaderGone)?;
+        Ok(Lane { cursor, parcels })
+    }
+}
+
+/// The source's end of an open lane. Dropping it without [`Parcel::End`] leaves an open record to be read again.
+#[derive(Debug)]
+pub struct Lane {
+    /// Everything before it is committed; `None` for a stream never seen.
+    pub cursor: Option<Cursor>,
+    parcels: mpsc::Sender<Parcel>,
+}
+
+impl Lane {
+    /// Sends one parcel; waits while the lane is full.
+    pub async fn send(&self, parcel: Parcel) -> Result<(), ReaderGone> {
+        self.parcels.send(parcel).await.map_err(|_| ReaderGone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_docker_block_knows_the_place_of_each_line() {
+        let place = |nanos, n_at_nanos| DockerPlace { nanos, n_at_nanos };
+        let block = Block {
+            text: Bytes::from_static(b"a\nb\nc\n"),
+            places: Places::Docker(vec![place(5, 2), place(5, 3), place(9, 1)]),
+        };
+        let cursor = |nanos, n_at_nanos| Cursor::Docker { nanos, n_at_nanos };
+        let befores: Vec<Cursor> = (0..4).map(|line_idx| block.cursor_before(line_idx)).collect();
+        assert_eq!(befores, [cursor(5, 1), cursor(5, 2), cursor(9, 0), cursor(9, 1)]);
+        assert_eq!(block.cursor_after(), cursor(9, 1));
+        assert_eq!(block.at(2).unwrap().as_nanosecond(), 9);
+    }
+
+    #[test]
+    fn a_file_block_knows_the_offset_of_each_line() {
+        let places = Places::File { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset: 100 };
+        let block = Block { text: Bytes::from_static(b"a\nbcd\n\nx\n"), places };
+        let offsets: Vec<u64> = (0..6)
+            .map(|line_idx| match block.cursor_before(line_idx) {
+                Cursor::File { offset, .. } => offset,
+                Cursor::Docker { .. } => 0,
+            })
+            .collect();
+        assert_eq!(offsets, [100, 102, 106, 107, 109, 109]);
+    }
+
+    #[tokio::test]
+    async fn a_lane_carries_what_is_sent_until_the_reader_goes() {
+        let (outlet, mut openings) = Outlet::new();
+        let origin = Origin {
+            stream: StreamKey("file:/x".to_owned()),
+            label: "/x".to_owned(),
+            thing: Thing::File { path: "/x".into() },
+        };
+        let reader = tokio::spawn(async move {
+            let opening = openings.recv().await.unwrap();
+            let cursor = Some(Cursor::Docker { nanos: 1, n_at_nanos: 1 });
+            let mut parcels = opening.grant(cursor).unwrap();
+            parcels.recv().await
+        });
+        let lane = outlet.open(origin).await.unwrap();
+        assert_eq!(lane.cursor, Some(Cursor::Docker { nanos: 1, n_at_nanos: 1 }));
+        lane.send(Parcel::End).await.unwrap();
+        assert_eq!(reader.await.unwrap(), Some(Parcel::End));
+        assert_eq!(lane.send(Parcel::End).await, Err(ReaderGone));
+    }
+}
