@@ -100,6 +100,10 @@ impl PrivateEngine {
 }
 
 impl Drop for PrivateEngine {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the log is removed with its folder; the runner shows this for a test that fails"
+    )]
     /// Ends what a killed engine, or a test that fails, leaves: processes that name the folder, their children, its mounts.
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -63,7 +63,10 @@ mod tests {
         patterns.iter().map(|it| globset::Glob::new(it).unwrap().compile_matcher()).collect()
     }
 
-    fn check(include: &Patterns, exclude: &Patterns, cases: &[(&str, &str, &[(&str, &str)], bool)]) {
+    /// Name, image, labels, and whether it is watched.
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+
+    fn check(include: &Patterns, exclude: &Patterns, cases: &[Case<'_>]) {
         for (name, image, labels, expected) in cases {
             let labels: BTreeMap<String, String> =
                 labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
