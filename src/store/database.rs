@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
 use tokio::task::AbortHandle;
 
 use super::fault::Fault;
@@ -52,7 +52,7 @@ impl Database {
             // Immediate: the lock is taken now, where waiting for another process is allowed. A transaction that reads first and
             // writes later is refused instead.
             Pools::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("begin immediate").await?),
-            Pools::Postgres(pool) => Connection::Postgres(pool.begin().await?),
+            Pools::Postgres(pool) => Connection::Postgres(begin(pool, "begin").await?),
         };
         Ok(Session::new(connection))
     }
@@ -70,9 +70,10 @@ impl Database {
     pub(super) async fn snapshot(&self) -> Result<Session, Fault> {
         let connection = match &self.pools {
             Pools::Sqlite { reader, .. } => Connection::Sqlite(reader.begin().await?),
-            Pools::Postgres(pool) => Connection::Postgres(
-                pool.begin_with("begin isolation level repeatable read, read only").await?,
-            ),
+            Pools::Postgres(pool) => {
+                let statement = "begin isolation level repeatable read, read only";
+                Connection::Postgres(begin(pool, statement).await?)
+            }
         };
         Ok(Session::new(connection))
     }
@@ -113,6 +114,15 @@ impl Database {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins in a task of its own, which ends even when the caller does not wait for it: a `begin` that is cut off before its answer
+/// would leave a connection in the pool with a transaction open that sqlx does not know of. The transaction of a task that nobody
+/// waits for is dropped, which takes it back.
+async fn begin(pool: &PgPool, statement: &'static str) -> Result<Transaction<'static, Postgres>, Fault> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
 }
 
 /// Counts the tries of one transaction.

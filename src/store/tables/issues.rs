@@ -30,10 +30,10 @@ select id, state, muted_until, state_since, last_seen, last_acted_at from issues
     // A text that was folded by us is compared with folded titles: the databases' own folding differs beyond ASCII.
     LIST = Sql::both(concat!(
         "-- issues\nselect ", columns!(), " from issues
-where ($1 is null or service = $1)
-  and ($2 is null or state = $2)
+where (service = $1 or $1 is null)
+  and (state = $2 or $2 is null)
   and ($3 or action = 'issue')
-  and ($4 is null or title_folded like $4 escape '\\')
+  and (title_folded like $4 escape '\\' or $4 is null)
 order by last_seen desc, id desc limit $5 offset $6"
     ));
     FIND = Sql::both(concat!(

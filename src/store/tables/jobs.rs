@@ -28,7 +28,7 @@ statements! {
     LOCK = for_update!("-- lock_job\nselect ", columns!(), " from jobs where id = $1");
     LIST = Sql::both(concat!(
         "-- jobs\nselect ", columns!(), " from jobs
-where ($1 is null or issue_id = $1) and ($2 is null or kind = $2) and ($3 is null or state = $3)
+where (issue_id = $1 or $1 is null) and (kind = $2 or $2 is null) and (state = $3 or $3 is null)
 order by created_at desc, id desc limit $4"
     ));
     QUEUE = batch!(
