@@ -17,7 +17,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("builtin:rust.toml", include_str!("../../../rules/rust.toml")),
     ("builtin:native.toml", include_str!("../../../rules/native.toml")),
     ("builtin:runtimes.toml", include_str!("../../../rules/runtimes.toml")),
-    ("builtin:frames.toml", include_str!("../../../rules/frames.toml")),
+    ("builtin:stacks.toml", include_str!("../../../rules/stacks.toml")),
     ("builtin:kernel.toml", include_str!("../../../rules/kernel.toml")),
     ("builtin:database.toml", include_str!("../../../rules/database.toml")),
     ("builtin:web.toml", include_str!("../../../rules/web.toml")),
