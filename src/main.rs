@@ -1,2 +1,7 @@
-//! homeostat
-fn main() {}
+//! The program. Everything is in the library; see its map.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    homeostat::cli::main()
+}

@@ -1,1 +1,16 @@
 //! The command line: run, check, scan, explain, fingerprint, demo, status, issue, job, pause, resume.
+//!
+//! Commands that talk to the store do so directly, beside a running daemon or without one. Output for programs goes to
+//! standard output, everything for people to standard error where both are printed.
+
+mod args;
+mod context;
+mod exit;
+mod fingerprint;
+mod issue;
+mod job;
+mod print;
+mod run;
+mod status;
+
+pub use run::main;

@@ -1,0 +1,233 @@
+//! The command line as typed. Every command has an example in its `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Watch what running services log and heal what breaks.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok, 1 failure, 64 usage, 69 a needed service is away, 78 configuration.")]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Config file [default: $HOMEOSTAT_CONFIG, else /etc/homeostat/homeostat.toml if it exists, else embedded defaults]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the daemon
+    #[command(after_help = "Example: homeostat run --config /etc/homeostat/homeostat.toml")]
+    Run,
+    /// Check the config, the rules' own examples, and whether the services it names answer
+    #[command(after_help = "Example: homeostat check --config homeostat.toml")]
+    Check(CheckArgs),
+    /// Find errors in files and print one record a line
+    #[command(after_help = "Examples:\n  homeostat scan --summary /var/log/app.log\n  docker logs app 2>&1 | homeostat scan --json -")]
+    Scan(ScanArgs),
+    /// Show how a record is read, normalised and hashed
+    #[command(after_help = "Example: homeostat explain trace.txt")]
+    Explain(InputArgs),
+    /// Print the fingerprint of a record as JSON
+    #[command(after_help = "Examples:\n  homeostat fingerprint trace.txt\n  homeostat fingerprint --jsonl trace traces.jsonl")]
+    Fingerprint(FingerprintArgs),
+    /// Watch a small service break and be healed, on this machine
+    #[command(after_help = "Example: homeostat demo --headless --json")]
+    Demo(DemoArgs),
+    /// Show what is watched, what is broken and what runs
+    #[command(after_help = "Example: homeostat status --json")]
+    Status(Output),
+    /// List issues, show one, mute it or try again to fix it
+    #[command(subcommand, after_help = "Example: homeostat issue list --state open")]
+    Issue(IssueCommand),
+    /// List jobs, show one or cancel it
+    #[command(subcommand, after_help = "Example: homeostat job list --state dead")]
+    Job(JobCommand),
+    /// Stop all healing: no new job starts, running ones stop within seconds
+    #[command(after_help = "Example: homeostat pause")]
+    Pause(Output),
+    /// Let healing go on
+    #[command(after_help = "Example: homeostat resume")]
+    Resume(Output),
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Output {
+    /// Print JSON, one value a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Only the config and the rules; ask no service whether it answers
+    #[arg(long)]
+    pub(super) offline: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScanArgs {
+    /// Files to scan; `-` is standard input, `.gz` is unpacked
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Folder of rule files to use instead of the shipped rules
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Option<PathBuf>,
+    /// How the lines are wrapped
+    #[arg(long, value_enum, default_value_t = FormatArg::Auto)]
+    pub(super) format: FormatArg,
+    /// Only totals: bytes, lines, records, issues, seconds, MB/s
+    #[arg(long)]
+    pub(super) summary: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// Wrapping of the lines of a file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum FormatArg {
+    Auto,
+    Plain,
+    DockerJson,
+    Cri,
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InputArgs {
+    /// File with one record; `-` is standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FingerprintArgs {
+    /// Every line is a JSON object with a record in FIELD [default: the whole input is one record]
+    #[arg(long, value_name = "FIELD")]
+    pub(super) jsonl: Option<String>,
+    /// File to read; `-` is standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Ask nothing, accept nothing, end when the loop has closed
+    #[arg(long)]
+    pub(super) headless: bool,
+    /// Print the result as one JSON line at the end
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Address of the dashboard
+    #[arg(long, default_value = "127.0.0.1:8686", value_name = "ADDR")]
+    pub(super) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum IssueCommand {
+    /// List issues, last seen first
+    #[command(after_help = "Example: homeostat issue list --service shop --state needs_person")]
+    List(IssueListArgs),
+    /// Show an issue with its story, trace, jobs and attempts
+    #[command(after_help = "Example: homeostat issue show h1:3fa9c04e")]
+    Show(IssueArgs),
+    /// Count an issue but do nothing about it
+    #[command(after_help = "Example: homeostat issue mute h1:3fa9c04e --for 24h")]
+    Mute(MuteArgs),
+    /// End the mute of an issue
+    #[command(after_help = "Example: homeostat issue unmute h1:3fa9c04e")]
+    Unmute(IssueArgs),
+    /// Start another fix
+    #[command(after_help = "Example: homeostat issue retry h1:3fa9c04e")]
+    Retry(IssueArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IssueListArgs {
+    /// Only this service
+    #[arg(long)]
+    pub(super) service: Option<String>,
+    /// Only this state: open, fixing, proposed, landed, resolved, needs_person, muted
+    #[arg(long)]
+    pub(super) state: Option<String>,
+    /// With what is only counted, such as HTTP errors
+    #[arg(long)]
+    pub(super) all: bool,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: u32,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IssueArgs {
+    /// Id or fingerprint of the issue, or the start of one
+    pub(super) issue: String,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MuteArgs {
+    /// Id or fingerprint of the issue, or the start of one
+    pub(super) issue: String,
+    /// For how long, for example `24h` [default: until unmuted]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(super) duration: Option<jiff::SignedDuration>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JobCommand {
+    /// List jobs, newest first
+    #[command(after_help = "Example: homeostat job list --state dead --kind fix")]
+    List(JobListArgs),
+    /// Show a job and its steps
+    #[command(after_help = "Example: homeostat job show 0190c2d4-7b1e-7cc0-a1b2-5f0e6c1d2e3f")]
+    Show(JobArgs),
+    /// Cancel a job; a running one stops within seconds
+    #[command(after_help = "Example: homeostat job cancel 0190c2d4-7b1e-7cc0-a1b2-5f0e6c1d2e3f")]
+    Cancel(JobArgs),
+    /// Put a dead or cancelled job back into the queue
+    #[command(after_help = "Example: homeostat job requeue 0190c2d4-7b1e-7cc0-a1b2-5f0e6c1d2e3f")]
+    Requeue(JobArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JobListArgs {
+    /// Only this state: queued, running, done, dead, cancelled
+    #[arg(long)]
+    pub(super) state: Option<String>,
+    /// Only this kind: ticket, fix, propose, land, announce
+    #[arg(long)]
+    pub(super) kind: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: u32,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JobArgs {
+    /// Id of the job
+    pub(super) job: crate::base::id::JobId,
+    #[command(flatten)]
+    pub(super) output: Output,
+}

@@ -1,0 +1,110 @@
+//! `homeostat fingerprint` and `homeostat explain`: one record in, its fingerprint (or how it came about) out.
+
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::args::{FingerprintArgs, InputArgs};
+use super::exit::Failure;
+use super::print;
+use crate::base::redact::Redactor;
+use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
+
+/// Output of `homeostat fingerprint`: others script against it.
+#[derive(Debug, Serialize)]
+pub(super) struct FingerprintRow {
+    identity: String,
+    exact: String,
+    place: Option<String>,
+    template: String,
+    runtime: &'static str,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    frames: Vec<FrameRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct FrameRow {
+    function: String,
+    file: Option<String>,
+    in_app: bool,
+}
+
+impl FingerprintRow {
+    pub(super) fn new(fingerprinted: &Fingerprinted) -> Self {
+        let root = fingerprinted.trace.as_ref().and_then(|trace| trace.root());
+        let frames = root.map(|root| root.frames.as_slice()).unwrap_or_default().iter().map(|frame| FrameRow {
+            function: frame.function.clone(),
+            file: frame.file.clone(),
+            in_app: frame.in_app,
+        });
+        Self {
+            identity: fingerprinted.levels.identity.full(),
+            exact: fingerprinted.levels.exact.full(),
+            place: fingerprinted.levels.place.map(|place| place.full()),
+            template: fingerprinted.levels.template.clone(),
+            runtime: fingerprinted.runtime.name(),
+            kind: root.map(|root| root.kind.clone()),
+            frames: frames.collect(),
+        }
+    }
+}
+
+/// Prints one JSON line per record. The text is redacted first, as it is in the daemon: so the ids are the same.
+pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<(), Failure> {
+    let (redactor, fingerprinter) = (Redactor::builtin(), Fingerprinter::builtin());
+    let row = |text: &str| FingerprintRow::new(&fingerprinter.fingerprint(&redactor.redact(text)));
+    let Some(field) = &args.jsonl else {
+        let text = read(&args.file)?;
+        print::json(&row(text.trim_end_matches(['\n', '\r'])));
+        return Ok(());
+    };
+    let mut input = open(&args.file)?;
+    let mut line = Vec::new();
+    for n_line in 1.. {
+        line.clear();
+        let n_read = input.read_until(b'\n', &mut line).context("failed to read the input")?;
+        if n_read == 0 {
+            break;
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let wrong = |what: &str| anyhow!("line {n_line} of `{}`: {what}", args.file.display());
+        let value: Value = serde_json::from_slice(&line).map_err(|error| wrong(&format!("no JSON: {error}")))?;
+        let text = value.get(field).and_then(Value::as_str);
+        let text = text.ok_or_else(|| wrong(&format!("no text in the field `{field}`")))?;
+        print::json(&row(text.trim_end_matches(['\n', '\r'])));
+    }
+    Ok(())
+}
+
+/// Shows every step from a record's text to its fingerprint.
+pub(super) fn explain(args: &InputArgs) -> Result<(), Failure> {
+    let text = read(&args.file)?;
+    let clean = Redactor::builtin().redact(text.trim_end_matches(['\n', '\r']));
+    let explanation = Fingerprinter::builtin().explain(&clean);
+    if args.output.json {
+        print::json(&FingerprintRow::new(&Fingerprinter::builtin().fingerprint(&clean)));
+    } else {
+        print::line(explanation.to_string().trim_end());
+    }
+    Ok(())
+}
+
+fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
+    if file == Path::new("-") {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    let opened = std::fs::File::open(file).with_context(|| format!("failed to open `{}`", file.display()))?;
+    Ok(Box::new(std::io::BufReader::with_capacity(1 << 16, opened)))
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    open(file)?.read_to_end(&mut bytes).with_context(|| format!("failed to read `{}`", file.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,203 @@
+//! `homeostat issue`: list, show, mute, unmute, retry. Works on the store, so it does so beside a running daemon and without one.
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+use super::args::{IssueCommand, IssueListArgs, MuteArgs};
+use super::context::{Context, actor};
+use super::exit::Failure;
+use super::print;
+use crate::model::attempt::Attempt;
+use crate::model::issue::{Issue, IssueEvent, IssueState};
+use crate::model::job::NewJob;
+use crate::model::proposal::Proposal;
+use crate::store::types::{IssueDetail, IssueFilter, TimelineEntry};
+
+/// Runs an `issue` command.
+pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), Failure> {
+    match command {
+        IssueCommand::List(args) => list(context, args).await,
+        IssueCommand::Show(args) => show(context, &args.issue, args.output.json).await,
+        IssueCommand::Mute(args) => mute(context, args).await,
+        IssueCommand::Unmute(args) => {
+            let issue = find(context, &args.issue).await?;
+            let issue = apply(context, &issue, IssueEvent::Unmuted, Vec::new(), "unmuted", "").await?;
+            print_issue(&issue, args.output.json);
+            Ok(())
+        }
+        IssueCommand::Retry(args) => {
+            let issue = find(context, &args.issue).await?;
+            let round = context.store.attempts(issue.id).await.map_err(anyhow::Error::new)?.len();
+            let job = NewJob::fix(issue.id, u32::try_from(round).unwrap_or(u32::MAX));
+            let issue = apply(context, &issue, IssueEvent::FixQueued, vec![job], "retry asked for", "").await?;
+            print_issue(&issue, args.output.json);
+            Ok(())
+        }
+    }
+}
+
+async fn list(context: &Context, args: IssueListArgs) -> Result<(), Failure> {
+    if let Some(state) = &args.state
+        && IssueState::from_name(state, None).is_none()
+    {
+        return Err(Failure::Usage(format!(
+            "`{state}` is no state: open, fixing, proposed, landed, resolved, needs_person or muted"
+        )));
+    }
+    let filter = IssueFilter {
+        service: args.service,
+        state: args.state,
+        with_counted: args.all,
+        limit: args.limit,
+        ..IssueFilter::default()
+    };
+    let issues = context.store.issues(&filter).await.map_err(anyhow::Error::new)?;
+    if issues.is_empty() && !args.output.json {
+        print::note("no issues");
+    }
+    for issue in &issues {
+        print_issue(issue, args.output.json);
+    }
+    Ok(())
+}
+
+async fn show(context: &Context, issue: &str, as_json: bool) -> Result<(), Failure> {
+    let issue = find(context, issue).await?;
+    let store = &context.store;
+    let detail = store.issue_detail(issue.id).await.map_err(anyhow::Error::new)?;
+    let attempts = store.attempts(issue.id).await.map_err(anyhow::Error::new)?;
+    let proposals = store.proposals(issue.id).await.map_err(anyhow::Error::new)?;
+    if as_json {
+        print::json(&detail_json(&detail, &attempts, &proposals));
+        return Ok(());
+    }
+    print_issue(&detail.issue, false);
+    for entry in &detail.timeline {
+        print::line(format!("  {}  {} {} {}", entry.at.strftime("%F %T"), entry.actor, entry.what, entry.detail));
+    }
+    for attempt in &attempts {
+        let outcome = attempt.outcome.map_or("running", crate::model::attempt::Outcome::name);
+        print::line(format!("  attempt {}: {outcome}, {} with {}", attempt.number, attempt.cost, attempt.model));
+    }
+    for proposal in &proposals {
+        print::line(format!("  proposal {} ({}): {}", proposal.branch, proposal.state.name(), proposal.url));
+    }
+    if let Some(sample) = detail.samples.first() {
+        print::line(format!("\n{}", sample.text));
+    }
+    Ok(())
+}
+
+async fn mute(context: &Context, args: MuteArgs) -> Result<(), Failure> {
+    let until = match args.duration {
+        None => None,
+        Some(duration) if duration.is_positive() => {
+            let until = context.clock.now().checked_add(duration);
+            Some(until.map_err(|_| Failure::Usage(format!("`{duration:#}` is too long")))?)
+        }
+        Some(duration) => return Err(Failure::Usage(format!("`{duration:#}` is not a time from now on"))),
+    };
+    let issue = find(context, &args.issue).await?;
+    let detail = until.map_or_else(|| "until unmuted".to_owned(), |it| format!("until {}", it.strftime("%F %T UTC")));
+    let issue = apply(context, &issue, IssueEvent::Muted { until }, Vec::new(), "muted", &detail).await?;
+    print_issue(&issue, args.output.json);
+    Ok(())
+}
+
+async fn apply(
+    context: &Context,
+    issue: &Issue,
+    event: IssueEvent,
+    jobs: Vec<NewJob>,
+    what: &str,
+    detail: &str,
+) -> Result<Issue, Failure> {
+    let entry = TimelineEntry {
+        at: context.clock.now(),
+        actor: actor(),
+        what: what.to_owned(),
+        detail: detail.to_owned(),
+    };
+    Ok(context.store.apply_issue_event(issue.id, event, jobs, entry).await.map_err(anyhow::Error::new)?)
+}
+
+/// The one issue that `prefix` names.
+async fn find(context: &Context, prefix: &str) -> Result<Issue, Failure> {
+    let issues = context.store.find_issues(prefix).await.map_err(anyhow::Error::new)?;
+    match <[Issue; 1]>::try_from(issues) {
+        Ok([issue]) => Ok(issue),
+        Err(issues) if issues.is_empty() => {
+            Err(anyhow!("no issue begins with `{prefix}`: see `homeostat issue list --all`").into())
+        }
+        Err(issues) => {
+            let names: Vec<String> = issues.iter().map(|issue| issue.id.to_string()).collect();
+            Err(anyhow!("`{prefix}` names several issues: {}", names.join(", ")).into())
+        }
+    }
+}
+
+fn print_issue(issue: &Issue, as_json: bool) {
+    if as_json {
+        print::json(&issue_json(issue));
+        return;
+    }
+    print::line(format!(
+        "{}  {:12}  {:8}  {:>7}x  {}  {}: {}",
+        issue.levels.identity,
+        issue.state.name(),
+        issue.severity,
+        issue.count,
+        issue.last_seen.strftime("%F %T"),
+        issue.service,
+        issue.title
+    ));
+}
+
+fn issue_json(issue: &Issue) -> Value {
+    json!({
+        "id": issue.id.to_string(),
+        "fingerprint": issue.levels.identity.full(),
+        "service": issue.service,
+        "title": issue.title,
+        "state": issue.state.name(),
+        "severity": issue.severity.name(),
+        "rule": issue.rule,
+        "runtime": issue.runtime.name(),
+        "count": issue.count,
+        "first_seen": issue.first_seen.to_string(),
+        "last_seen": issue.last_seen.to_string(),
+    })
+}
+
+fn detail_json(detail: &IssueDetail, attempts: &[Attempt], proposals: &[Proposal]) -> Value {
+    let mut value = issue_json(&detail.issue);
+    value["samples"] = detail
+        .samples
+        .iter()
+        .map(|it| json!({ "at": it.at.to_string(), "origin": it.origin, "text": it.text.as_str() }))
+        .collect();
+    value["timeline"] = detail
+        .timeline
+        .iter()
+        .map(|it| json!({ "at": it.at.to_string(), "actor": it.actor, "what": it.what, "detail": it.detail }))
+        .collect();
+    value["attempts"] = attempts
+        .iter()
+        .map(|it| {
+            json!({
+                "id": it.id.to_string(),
+                "number": it.number,
+                "model": it.model,
+                "outcome": it.outcome.map(crate::model::attempt::Outcome::name),
+                "cost_usd": it.cost.usd(),
+                "report": it.report,
+                "patch": it.patch,
+            })
+        })
+        .collect();
+    value["proposals"] = proposals
+        .iter()
+        .map(|it| json!({ "branch": it.branch, "state": it.state.name(), "url": it.url, "files": it.files }))
+        .collect();
+    value
+}

@@ -1,0 +1,84 @@
+//! From the command line to the command.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::args::{Cli, Command, Global};
+use super::context::Context;
+use super::exit::Failure;
+use super::{fingerprint, issue, job, print, status};
+use crate::config::{self, Settings};
+
+/// Parses the arguments, runs the command, and says how the process ends.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // A closed pipe is no reason to fail.
+            let _ = error.print();
+            return if is_help { ExitCode::SUCCESS } else { ExitCode::from(64) };
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                print::note(format!("error: {message}"));
+            }
+            failure.code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Fingerprint(args) => fingerprint::fingerprint(&args),
+        Command::Explain(args) => fingerprint::explain(&args),
+        Command::Status(output) => {
+            with_store(&cli.global, async |context| status::status(context, output.json).await)
+        }
+        Command::Pause(output) => {
+            with_store(&cli.global, async |context| status::set_paused(context, true, output.json).await)
+        }
+        Command::Resume(output) => {
+            with_store(&cli.global, async |context| status::set_paused(context, false, output.json).await)
+        }
+        Command::Issue(command) => with_store(&cli.global, async |context| issue::run(context, command).await),
+        Command::Job(command) => with_store(&cli.global, async |context| job::run(context, command).await),
+        Command::Run | Command::Check(_) | Command::Scan(_) | Command::Demo(_) => Err(Failure::Usage("soon".into())),
+    }
+}
+
+/// Runs `command` with the store of the config open.
+fn with_store(
+    global: &Global,
+    command: impl AsyncFnOnce(&Context) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let settings = settings(global)?;
+    runtime()?.block_on(async {
+        let context = Context::open(&settings).await?;
+        let result = command(&context).await;
+        context.store.close().await;
+        result
+    })
+}
+
+/// The checked config. Its problems are printed here, one a line.
+pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
+    config::load(global.config.as_deref()).map_err(|problems| {
+        for problem in &problems {
+            print::note(problem.to_string());
+        }
+        Failure::Config
+    })
+}
+
+/// The runtime of commands and of the daemon.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.context("failed to start the runtime")?)
+}

@@ -1,0 +1,50 @@
+//! From a file to settings.
+
+use std::path::{Path, PathBuf};
+
+use super::document::Document;
+use super::problem::{Problem, ProblemKind};
+use super::settings::Settings;
+use crate::base::env;
+
+/// Read when neither `--config` nor `HOMEOSTAT_CONFIG` names a file.
+pub const DEFAULT_FILE: &str = "/etc/homeostat/homeostat.toml";
+
+/// Every setting with its default.
+pub const DEFAULT_TEXT: &str = include_str!("../../config/default.toml");
+
+/// Reads the config: `file` if given, else the one of the environment, else [`DEFAULT_FILE`] if it exists, else the
+/// embedded defaults.
+///
+/// # Errors
+/// All problems, in the order of their lines.
+pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
+    let named = file.map(Path::to_owned).or_else(|| env::path(env::CONFIG));
+    let file = match named {
+        Some(file) => file,
+        None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
+        None => return parse(Path::new("embedded defaults"), DEFAULT_TEXT),
+    };
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        vec![Problem {
+            file: file.clone(),
+            line: None,
+            key: String::new(),
+            message: format!("failed to read the config file: {error}"),
+            hint: "name another with --config, or begin with a copy of config/default.toml".to_owned(),
+            kind: ProblemKind::Config,
+        }]
+    })?;
+    parse(&file, &text)
+}
+
+/// Reads the config in `text`; `file` is named in problems only.
+///
+/// # Errors
+/// All problems, in the order of their lines.
+pub fn parse(file: &Path, text: &str) -> Result<Settings, Vec<Problem>> {
+    let document = Document::parse(file, text);
+    let settings = Settings::read(&document.root());
+    let problems = document.into_problems();
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}

@@ -1,0 +1,45 @@
+//! What is wrong with a config, where, and what to do about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// One problem. Shown as one line: `homeostat.toml:12: docker.hosts: unknown key; did you mean `host`?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub file: PathBuf,
+    /// Counted from 1; `None` where the config says nothing and the default is the problem.
+    pub line: Option<usize>,
+    /// Dotted path of the key, empty for a problem of the whole file.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+    pub kind: ProblemKind,
+}
+
+/// Whose problem it is: decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The config is wrong: exit code 78.
+    Config,
+    /// The config may be right, but a service it names does not answer: exit code 69.
+    Away,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if !self.hint.is_empty() {
+            write!(f, "; {}", self.hint)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! `[agent]` and `[sandbox]`: the model, its limits and prices, and what its container may use.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+use url::Url;
+
+use super::super::document::Section;
+use crate::agent::price::{Price, Rates};
+use crate::agent::settings::{Limits, Settings};
+use crate::base::secret::Secret;
+use crate::model::money::NanoUsd;
+use crate::sandbox::spec::SandboxLimits;
+use crate::store::types::SpendLimits;
+
+/// What `[agent]` says.
+#[derive(Debug, Clone)]
+pub struct AgentSettings {
+    /// `None` without a key: nothing is fixed then.
+    pub agent: Option<Settings>,
+    pub spend: SpendLimits,
+    pub max_attempts: u32,
+}
+
+/// Reads `[agent]`. A key whose model has no price is a problem here, not at the first call.
+pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
+    let section = root.section("agent");
+    let default_api = || Url::parse("https://api.anthropic.com").expect("a constant address");
+    let api = section.web_address("api").map_or_else(default_api, |found| found.value);
+    let key = section.secret("key");
+    let mut settings = Settings::new(api, key.clone().unwrap_or_else(|| Secret::new("")));
+    let model = section.text("model");
+    if let Some(model) = &model {
+        settings.model.clone_from(&model.value);
+    }
+    settings.fallback_model = section.text("fallback_model").map(|found| found.value);
+    let efforts = [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
+    settings.effort = section.choice("effort", &efforts, None).map(str::to_owned);
+    settings.limits = limits(&section, settings.limits);
+    let per_issue = section.dollars("max_usd_per_issue").map_or(NanoUsd::from_usd(15.0), |found| found.value);
+    let per_day = section.dollars("max_usd_per_day").map_or(NanoUsd::from_usd(50.0), |found| found.value);
+    let max_attempts = u32::try_from(section.number("max_attempts", 1..=10, 2)).unwrap_or(2);
+    for price in prices(&section) {
+        settings.prices.retain(|known| known.model != price.model);
+        settings.prices.push(price);
+    }
+    if settings.price(&settings.model).is_none() {
+        let message = format!("the price of the model `{}` is not known, so it is never called", settings.model);
+        section.wrong("model", model.as_ref(), message, "add an [[agent.price]] for it, or name a model that has one");
+    }
+    let spend = SpendLimits { per_attempt: settings.limits.cost, per_issue, per_day };
+    section.finish();
+    AgentSettings { agent: key.map(|_| settings), spend, max_attempts }
+}
+
+fn limits(section: &Section<'_>, default: Limits) -> Limits {
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    Limits {
+        model_calls: u32::try_from(section.number("max_steps", 1..=10_000, u64::from(default.model_calls)))
+            .unwrap_or(default.model_calls),
+        total_tokens: section.number("max_tokens", 1000..=1_000_000_000, default.total_tokens),
+        output_tokens_per_call: section.number("max_output_tokens", 1000..=128_000, default.output_tokens_per_call),
+        cost: section.dollars("max_usd").map_or(default.cost, |found| found.value),
+        wall_time: section.duration("max_time", minutes(1)..=minutes(24 * 60), default.wall_time),
+        command_time: section.duration("max_command_time", minutes(1)..=minutes(120), default.command_time),
+        tool_result_chars: default.tool_result_chars,
+    }
+}
+
+/// Reads `[[agent.price]]`. A price is whole or not there at all.
+fn prices(agent: &Section<'_>) -> Vec<Price> {
+    let mut prices = Vec::new();
+    for section in agent.sections("price") {
+        let model = section.text("model");
+        let as_of = section.read("as_of", |value| {
+            let date = value.as_str().and_then(|text| text.parse::<Date>().ok());
+            date.ok_or_else(|| "write the day the price was looked up, for example \"2026-10-01\"".to_owned())
+        });
+        let mut rate = |key| {
+            let found = section.dollars(key);
+            if found.is_none() && !section.has(key) {
+                section.wrong::<()>(key, None, "is missing", "write dollars per million tokens");
+            }
+            found.map(|found| found.value)
+        };
+        let rates = (rate("input"), rate("output"), rate("cache_write"), rate("cache_read"));
+        for (key, is_missing) in [("model", !section.has("model")), ("as_of", !section.has("as_of"))] {
+            if is_missing {
+                section.wrong::<()>(key, None, "is missing", "every price needs model, as_of and four rates");
+            }
+        }
+        if let (Some(model), Some(as_of), (Some(input), Some(output), Some(cache_write), Some(cache_read))) =
+            (model, as_of, rates)
+        {
+            let rates = Rates { input, cache_write, cache_read, output };
+            prices.push(Price { model: model.value, as_of: as_of.value, rates, long_prompt: None });
+        }
+        section.finish();
+    }
+    prices
+}
+
+/// What `[sandbox]` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SandboxSettings {
+    /// Address of the engine; `None` for the one that is watched.
+    pub host: Option<String>,
+    pub image: String,
+    /// Images for languages that the default one lacks: (language, image).
+    pub language_images: Vec<(String, String)>,
+    pub limits: SandboxLimits,
+}
+
+/// Reads `[sandbox]`.
+pub(in crate::config) fn sandbox(root: &Section<'_>) -> SandboxSettings {
+    let section = root.section("sandbox");
+    let default = SandboxLimits::default();
+    let mib = 1 << 20;
+    let gib = 1 << 30;
+    let limits = SandboxLimits {
+        memory_bytes: section.bytes("memory", 64 * mib..=1024 * gib, default.memory_bytes),
+        #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
+        cpus: section.number("cpus", 1..=512, 2) as f64,
+        pids: u32::try_from(section.number("processes", 16..=100_000, u64::from(default.pids))).unwrap_or(default.pids),
+        workspace_bytes: section.bytes("workspace", 16 * mib..=1024 * gib, default.workspace_bytes),
+        tmp_bytes: section.bytes("tmp", 16 * mib..=1024 * gib, default.tmp_bytes),
+        ..default
+    };
+    let mut language_images = Vec::new();
+    for language in section.sections("language") {
+        if let (Some(name), Some(image)) = (language.text("name"), language.text("image")) {
+            language_images.push((name.value, image.value));
+        }
+        language.finish();
+    }
+    let settings = SandboxSettings {
+        host: section.text("host").map(|found| found.value),
+        image: section.text("image").map_or_else(|| "homeostat/sandbox:1".to_owned(), |found| found.value),
+        language_images,
+        limits,
+    };
+    section.finish();
+    settings
+}

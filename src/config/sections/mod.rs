@@ -1,0 +1,6 @@
+//! One function per section of the config: reads its keys, checks them, gives the settings of the part it is for.
+
+pub(super) mod agent;
+pub(super) mod github;
+pub(super) mod heal;
+pub(super) mod serve;
