@@ -1,4 +1,10 @@
 //! Ties the watching half together and commits occurrences with their cursors.
 
 pub mod decode;
+mod pending;
 pub mod pipeline;
+pub mod services;
+mod stream;
+mod task;
+
+pub use task::{IngestError, IngestParts, run};

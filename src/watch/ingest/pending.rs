@@ -1,0 +1,163 @@
+//! What is found but not committed yet, coalesced per issue.
+
+use std::collections::HashMap;
+
+use super::pipeline::Found;
+use super::stream::{Report, Source};
+use crate::base::clock::Timestamp;
+use crate::base::metrics;
+use crate::base::redact::Clean;
+use crate::model::cursor::{Cursor, Gap, StreamKey};
+use crate::model::decision::Decision;
+use crate::model::detection::{Action, Severity};
+use crate::model::fingerprint::{Fingerprint, Levels};
+use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use crate::model::trace::Runtime;
+use crate::watch::triage::{STORM_TITLE, Triaged};
+
+/// Key of an issue.
+pub(super) type IssueKey = (String, Fingerprint);
+
+/// Samples kept of a group: its first ones, and the newest.
+const FIRST_SAMPLES: usize = 3;
+
+/// One batch in the making.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    groups: HashMap<IssueKey, OccurrenceGroup>,
+    /// Keys in the order in which they came, so that a batch is the same on every run.
+    order: Vec<IssueKey>,
+    cursors: HashMap<StreamKey, Cursor>,
+    gaps: Vec<Gap>,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.cursors.is_empty() && self.gaps.is_empty()
+    }
+
+    pub(super) fn n_groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether the batch brings something people wait for: a ticket, a fix, a notice, a gap.
+    pub(super) fn is_urgent(&self) -> bool {
+        !self.gaps.is_empty() || self.groups.values().any(|group| !group.jobs.is_empty())
+    }
+
+    pub(super) fn has(&self, key: &IssueKey) -> bool {
+        self.groups.contains_key(key)
+    }
+
+    /// Takes cursor and loss of a report; its findings come one by one through [`Pending::add`].
+    pub(super) fn note(&mut self, report: &mut Report, now: Timestamp) {
+        if let Some(cursor) = report.cursor.take() {
+            self.cursors.insert(report.source.stream.clone(), cursor);
+        }
+        if let Some(loss) = report.loss.take() {
+            self.gaps.push(Gap {
+                stream: report.source.stream.clone(),
+                service: report.source.service.name.clone(),
+                noticed_at: now,
+                from: loss.from,
+                to: loss.to,
+                reason: loss.reason,
+            });
+        }
+    }
+
+    /// Adds an occurrence to the group of its issue, which is made with `triaged` if it is not there.
+    pub(super) fn add(
+        &mut self,
+        key: IssueKey,
+        source: &Source,
+        found: Found,
+        triaged: Option<Triaged>,
+        now: Timestamp,
+    ) {
+        let at = found.at.unwrap_or(now);
+        if let Some(group) = self.groups.get_mut(&key) {
+            metrics::occurrences(group.decision.name(), 1);
+            group.count += 1;
+            group.first_seen = group.first_seen.min(at);
+            group.last_seen = group.last_seen.max(at);
+            let sample = sample(source, found.text, at);
+            if group.samples.len() <= FIRST_SAMPLES {
+                group.samples.push(sample);
+            } else if let Some(last) = group.samples.last_mut() {
+                *last = sample;
+            }
+            return;
+        }
+        let Triaged { decision, jobs } =
+            triaged.unwrap_or(Triaged { decision: Decision::Count { reason: "known" }, jobs: Vec::new() });
+        metrics::occurrences(decision.name(), 1);
+        if let Decision::Drop { reason } = decision {
+            metrics::dropped(reason, 1);
+            return;
+        }
+        let is_storm = matches!(decision, Decision::Storm { .. });
+        let mut group = OccurrenceGroup {
+            service: source.service.name.clone(),
+            levels: found.fingerprinted.levels,
+            preimage: found.fingerprinted.preimage,
+            title: found.fingerprinted.title,
+            rule: found.detection.rule.to_string(),
+            severity: found.detection.severity,
+            action: found.detection.action,
+            runtime: found.fingerprinted.runtime,
+            count: 1,
+            first_seen: at,
+            last_seen: at,
+            samples: vec![sample(source, found.text, at)],
+            decision,
+            jobs,
+        };
+        if is_storm {
+            become_storm(&mut group);
+        }
+        self.order.push(key.clone());
+        self.groups.insert(key, group);
+    }
+
+    /// The batch, and the keys of its groups.
+    pub(super) fn take(&mut self) -> (CommitBatch, Vec<IssueKey>) {
+        let keys = std::mem::take(&mut self.order);
+        let mut groups = std::mem::take(&mut self.groups);
+        let mut cursors: Vec<_> = self.cursors.drain().collect();
+        cursors.sort_by(|a, b| a.0.cmp(&b.0));
+        let batch = CommitBatch {
+            groups: keys.iter().filter_map(|key| groups.remove(key)).collect(),
+            cursors,
+            gaps: std::mem::take(&mut self.gaps),
+            deliveries: Vec::new(),
+        };
+        (batch, keys)
+    }
+}
+
+fn sample(source: &Source, text: Clean, at: Timestamp) -> Sample {
+    let revision = source.service.repository.as_ref().and_then(|it| it.revision.clone());
+    Sample { at, text, origin: source.label.clone(), revision }
+}
+
+/// Key of the storm issue of a service.
+pub(super) fn storm_key(service: &str) -> IssueKey {
+    (service.to_owned(), storm_identity())
+}
+
+fn storm_identity() -> Fingerprint {
+    Fingerprint::from_bytes(*blake3::hash(STORM_TITLE.as_bytes()).as_bytes())
+}
+
+/// Makes the group one of the service's storm issue; the record stays as evidence.
+fn become_storm(group: &mut OccurrenceGroup) {
+    let identity = storm_identity();
+    group.levels = Levels { exact: identity, identity, place: None, template: STORM_TITLE.to_owned() };
+    STORM_TITLE.clone_into(&mut group.preimage);
+    group.title = Clean::trusted(format!("{STORM_TITLE} in {}", group.service));
+    "storm".clone_into(&mut group.rule);
+    group.severity = Severity::Critical;
+    group.action = Action::Issue;
+    group.runtime = Runtime::Message;
+}

@@ -1,0 +1,324 @@
+//! The ingest task: lanes in, commits out.
+//!
+//! It grants a lane with the stream's committed cursor, runs one task per stream, and commits what they report together
+//! with their cursors. While the store is away the batch is kept, the reports wait in a bounded channel, the streams
+//! wait for the channel and the sources for their lanes: nothing is lost and nothing grows.
+//!
+//! **Invariant:** a cursor is committed only together with everything read before it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::pending::{IssueKey, Pending, storm_key};
+use super::pipeline::{Found, Pipeline};
+use super::services::ServiceMap;
+use super::stream::{Report, Source, StreamTask};
+use crate::base::backoff::Backoff;
+use crate::base::chain::Chain;
+use crate::base::clock::SharedClock;
+use crate::base::metrics;
+use crate::base::shutdown::Shutdown;
+use crate::model::cursor::{Cursor, StreamKey};
+use crate::model::decision::Decision;
+use crate::store::types::IssueBrief;
+use crate::store::{Store, StoreError};
+use crate::watch::source::lane::Opening;
+use crate::watch::triage::{self, Facts, Known, StormWindow, Triaged};
+
+/// Reports that may wait for the committer.
+const REPORTS: usize = 64;
+/// A batch is committed at this age …
+const COMMIT_EVERY: Duration = Duration::from_millis(250);
+/// … or when it has so many groups.
+const MAX_GROUPS: usize = 500;
+/// How long triage believes what it knows of an issue. The store checks again when it queues jobs.
+const BELIEVE: Duration = Duration::from_secs(10);
+/// Issues that are remembered.
+const MAX_KNOWN: u64 = 100_000;
+
+/// What the ingest task works with.
+#[derive(Debug, Clone)]
+pub struct IngestParts {
+    pub store: Arc<dyn Store>,
+    pub pipeline: Pipeline,
+    pub services: Arc<ServiceMap>,
+    pub triage: triage::Settings,
+    pub clock: SharedClock,
+}
+
+/// Why the watching half cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("failed to {action}: the store will never take it")]
+    Store {
+        action: &'static str,
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Runs until `shutdown`; then takes what the streams have reported, commits it, and ends. Records that are open then are
+/// not flushed: their lines are read again by the next run.
+///
+/// # Errors
+/// The store refuses a batch for good (a broken schema); an unavailable store is waited for.
+pub async fn run(
+    parts: IngestParts,
+    mut openings: mpsc::Receiver<Opening>,
+    shutdown: Shutdown,
+) -> Result<(), IngestError> {
+    let (reports_tx, mut reports) = mpsc::channel(REPORTS);
+    let mut ingest = Ingest::new(parts, reports_tx, shutdown.clone());
+    loop {
+        let due = ingest.commit_due();
+        tokio::select! {
+            () = shutdown.requested() => break,
+            () = sleep_until(due) => ingest.commit().await?,
+            Some(report) = reports.recv() => ingest.take(report).await?,
+            Some(opening) = openings.recv() => ingest.open(opening).await?,
+        }
+    }
+    drop(openings);
+    ingest.close();
+    while let Some(report) = reports.recv().await {
+        ingest.take(report).await?;
+    }
+    ingest.last_commit().await
+}
+
+struct Ingest {
+    parts: IngestParts,
+    /// `None` once no more streams are started.
+    reports_tx: Option<mpsc::Sender<Report>>,
+    shutdown: Shutdown,
+    streams: JoinSet<()>,
+    /// Streams with a lane, and the openings that wait for its end.
+    live: HashMap<StreamKey, VecDeque<Opening>>,
+    pending: Pending,
+    oldest: Option<Instant>,
+    known: moka::future::Cache<IssueKey, Option<IssueBrief>>,
+    storms: HashMap<String, StormWindow>,
+    backoff: Backoff,
+    /// A batch was given up on a stop: a later cursor must not be committed without it.
+    has_given_up: bool,
+}
+
+impl Ingest {
+    fn new(parts: IngestParts, reports_tx: mpsc::Sender<Report>, shutdown: Shutdown) -> Self {
+        Self {
+            parts,
+            reports_tx: Some(reports_tx),
+            shutdown,
+            streams: JoinSet::new(),
+            live: HashMap::new(),
+            pending: Pending::default(),
+            oldest: None,
+            known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),
+            storms: HashMap::new(),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            has_given_up: false,
+        }
+    }
+
+    /// When the batch in the making should be committed.
+    fn commit_due(&self) -> Option<Instant> {
+        let oldest = self.oldest?;
+        let is_full = self.pending.n_groups() >= MAX_GROUPS;
+        Some(if is_full || self.pending.is_urgent() { Instant::now() } else { oldest + COMMIT_EVERY })
+    }
+
+    /// Grants a lane, now or when the stream's last one is done with.
+    async fn open(&mut self, opening: Opening) -> Result<(), IngestError> {
+        if let Some(waiting) = self.live.get_mut(&opening.origin.stream) {
+            waiting.push_back(opening);
+            return Ok(());
+        }
+        let Some(cursor) = self.committed(&opening.origin.stream).await? else { return Ok(()) };
+        let service = self.parts.services.of(&opening.origin);
+        let source = Arc::new(Source::new(opening.origin.clone(), service));
+        let (Some(parcels), Some(reports)) = (opening.grant(cursor), self.reports_tx.clone()) else {
+            return Ok(());
+        };
+        self.live.insert(source.stream.clone(), VecDeque::new());
+        let task = StreamTask {
+            source,
+            pipeline: self.parts.pipeline.clone(),
+            parcels,
+            reports,
+            clock: Arc::clone(&self.parts.clock),
+            shutdown: self.shutdown.clone(),
+        };
+        self.streams.spawn(task.run());
+        // Ended tasks have said so in their last report; here only their memory is given back.
+        while self.streams.try_join_next().is_some() {}
+        Ok(())
+    }
+
+    /// The committed cursor of a stream; the outer `None` when a stop was asked for while the store was away.
+    async fn committed(&mut self, stream: &StreamKey) -> Result<Option<Option<Cursor>>, IngestError> {
+        // What the last lane of this stream reported may still wait for its commit.
+        self.commit().await?;
+        let mut n_failures = 0;
+        loop {
+            match self.parts.store.cursor(stream).await {
+                Ok(cursor) => return Ok(Some(cursor)),
+                Err(error) => {
+                    if !self.wait_out("read a cursor", error, &mut n_failures).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, mut report: Report) -> Result<(), IngestError> {
+        let now = self.parts.clock.now();
+        for found in std::mem::take(&mut report.found) {
+            self.add(&report.source, found).await?;
+        }
+        self.pending.note(&mut report, now);
+        if !self.pending.is_empty() {
+            self.oldest.get_or_insert_with(Instant::now);
+        }
+        if report.is_end {
+            for opening in self.live.remove(&report.source.stream).unwrap_or_default() {
+                self.open(opening).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one occurrence; triage is asked once per issue and batch.
+    async fn add(&mut self, source: &Source, found: Found) -> Result<(), IngestError> {
+        let now = self.parts.clock.now();
+        let key = (source.service.name.clone(), found.fingerprinted.levels.identity);
+        if self.pending.has(&key) {
+            self.pending.add(key, source, found, None, now);
+            return Ok(());
+        }
+        let triaged = self.decide(&key, source, &found).await?;
+        let is_storm = matches!(triaged.decision, Decision::Storm { .. });
+        let key = if is_storm { storm_key(&source.service.name) } else { key };
+        self.pending.add(key, source, found, Some(triaged), now);
+        Ok(())
+    }
+
+    async fn decide(
+        &mut self,
+        key: &IssueKey,
+        source: &Source,
+        found: &Found,
+    ) -> Result<Triaged, IngestError> {
+        let brief = match self.known.get(key).await {
+            Some(brief) => brief,
+            None => {
+                let brief = self.brief(key).await?;
+                self.known.insert(key.clone(), brief).await;
+                brief
+            }
+        };
+        let known = brief.map(|brief| Known {
+            state: brief.state,
+            state_since: brief.state_since,
+            is_acted_on: brief.last_acted_at.is_some(),
+        });
+        let facts = Facts {
+            action: found.detection.action,
+            service: &source.service,
+            known,
+            now: self.parts.clock.now(),
+        };
+        let storm = self.storms.entry(source.service.name.clone()).or_default();
+        Ok(triage::decide(&self.parts.triage, facts, storm))
+    }
+
+    async fn brief(&self, key: &IssueKey) -> Result<Option<IssueBrief>, IngestError> {
+        let mut n_failures = 0;
+        loop {
+            match self.parts.store.issue_brief(&key.0, &key.1).await {
+                Ok(brief) => return Ok(brief),
+                Err(error) => {
+                    // On a stop the issue is taken for unknown: unique keys keep a second ticket away.
+                    if !self.wait_out("look up an issue", error, &mut n_failures).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits what is pending; waits while the store is away, keeps it on a stop.
+    async fn commit(&mut self) -> Result<(), IngestError> {
+        self.oldest = None;
+        if self.pending.is_empty() || self.has_given_up {
+            return Ok(());
+        }
+        let (batch, keys) = self.pending.take();
+        let mut n_failures = 0;
+        loop {
+            let started = Instant::now();
+            match self.parts.store.commit(batch.clone(), self.parts.clock.now()).await {
+                Ok(receipt) => {
+                    metrics::commit("ok", started.elapsed());
+                    // What was new or acted upon is asked for again; the rest is as it was.
+                    for (key, group) in keys.iter().zip(&receipt.groups) {
+                        if group.is_new || group.n_jobs_queued > 0 {
+                            self.known.invalidate(key).await;
+                        }
+                    }
+                    return Ok(());
+                }
+                Err(error) => {
+                    metrics::commit("failed", started.elapsed());
+                    if !self.wait_out("commit occurrences", error, &mut n_failures).await? {
+                        tracing::warn!(
+                            "stopped while the database was away: what was not committed is read again"
+                        );
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// No more streams; those there are end by the stop.
+    fn close(&mut self) {
+        self.reports_tx = None;
+        self.live.clear();
+    }
+
+    async fn last_commit(mut self) -> Result<(), IngestError> {
+        self.commit().await?;
+        while self.streams.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Waits before the next try; `false` when a stop was asked for.
+    async fn wait_out(
+        &self,
+        action: &'static str,
+        error: StoreError,
+        n_failures: &mut u32,
+    ) -> Result<bool, IngestError> {
+        if !error.is_transient() {
+            return Err(IngestError::Store { action, source: error });
+        }
+        *n_failures += 1;
+        if *n_failures == 1 {
+            tracing::error!(error = %Chain(&error), "the database is away, sources wait until it is back");
+        }
+        Ok(self.shutdown.sleep(self.backoff.delay(*n_failures)).await)
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
