@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Watch what running services log and heal what breaks.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok, 1 failure, 64 usage, 69 a needed service is away, 78 configuration.")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failure, 64 usage, 69 a needed service is away, 78 configuration."
+)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
@@ -32,13 +34,17 @@ pub(super) enum Command {
     #[command(after_help = "Example: homeostat check --config homeostat.toml")]
     Check(CheckArgs),
     /// Find errors in files and print one record a line
-    #[command(after_help = "Examples:\n  homeostat scan --summary /var/log/app.log\n  docker logs app 2>&1 | homeostat scan --json -")]
+    #[command(
+        after_help = "Examples:\n  homeostat scan --summary /var/log/app.log\n  docker logs app 2>&1 | homeostat scan --json -"
+    )]
     Scan(ScanArgs),
     /// Show how a record is read, normalised and hashed
     #[command(after_help = "Example: homeostat explain trace.txt")]
     Explain(InputArgs),
     /// Print the fingerprint of a record as JSON
-    #[command(after_help = "Examples:\n  homeostat fingerprint trace.txt\n  homeostat fingerprint --jsonl trace traces.jsonl")]
+    #[command(
+        after_help = "Examples:\n  homeostat fingerprint trace.txt\n  homeostat fingerprint --jsonl trace traces.jsonl"
+    )]
     Fingerprint(FingerprintArgs),
     /// Watch a small service break and be healed, on this machine
     #[command(after_help = "Example: homeostat demo --headless --json")]

@@ -36,10 +36,8 @@ struct FrameRow {
 impl FingerprintRow {
     pub(super) fn new(fingerprinted: &Fingerprinted) -> Self {
         let root = fingerprinted.trace.as_ref().and_then(|trace| trace.root());
-        let frames = root.map(|root| root.frames.as_slice()).unwrap_or_default().iter().map(|frame| FrameRow {
-            function: frame.function.clone(),
-            file: frame.file.clone(),
-            in_app: frame.in_app,
+        let frames = root.map(|root| root.frames.as_slice()).unwrap_or_default().iter().map(|frame| {
+            FrameRow { function: frame.function.clone(), file: frame.file.clone(), in_app: frame.in_app }
         });
         Self {
             identity: fingerprinted.levels.identity.full(),
@@ -74,7 +72,8 @@ pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<(), Failure> {
             continue;
         }
         let wrong = |what: &str| anyhow!("line {n_line} of `{}`: {what}", args.file.display());
-        let value: Value = serde_json::from_slice(&line).map_err(|error| wrong(&format!("no JSON: {error}")))?;
+        let value: Value =
+            serde_json::from_slice(&line).map_err(|error| wrong(&format!("no JSON: {error}")))?;
         let text = value.get(field).and_then(Value::as_str);
         let text = text.ok_or_else(|| wrong(&format!("no text in the field `{field}`")))?;
         print::json(&row(text.trim_end_matches(['\n', '\r'])));

@@ -29,7 +29,8 @@ pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), 
             let issue = find(context, &args.issue).await?;
             let round = context.store.attempts(issue.id).await.map_err(anyhow::Error::new)?.len();
             let job = NewJob::fix(issue.id, u32::try_from(round).unwrap_or(u32::MAX));
-            let issue = apply(context, &issue, IssueEvent::FixQueued, vec![job], "retry asked for", "").await?;
+            let issue =
+                apply(context, &issue, IssueEvent::FixQueued, vec![job], "retry asked for", "").await?;
             print_issue(&issue, args.output.json);
             Ok(())
         }
@@ -73,11 +74,20 @@ async fn show(context: &Context, issue: &str, as_json: bool) -> Result<(), Failu
     }
     print_issue(&detail.issue, false);
     for entry in &detail.timeline {
-        print::line(format!("  {}  {} {} {}", entry.at.strftime("%F %T"), entry.actor, entry.what, entry.detail));
+        print::line(format!(
+            "  {}  {} {} {}",
+            entry.at.strftime("%F %T"),
+            entry.actor,
+            entry.what,
+            entry.detail
+        ));
     }
     for attempt in &attempts {
         let outcome = attempt.outcome.map_or("running", crate::model::attempt::Outcome::name);
-        print::line(format!("  attempt {}: {outcome}, {} with {}", attempt.number, attempt.cost, attempt.model));
+        print::line(format!(
+            "  attempt {}: {outcome}, {} with {}",
+            attempt.number, attempt.cost, attempt.model
+        ));
     }
     for proposal in &proposals {
         print::line(format!("  proposal {} ({}): {}", proposal.branch, proposal.state.name(), proposal.url));
@@ -98,7 +108,8 @@ async fn mute(context: &Context, args: MuteArgs) -> Result<(), Failure> {
         Some(duration) => return Err(Failure::Usage(format!("`{duration:#}` is not a time from now on"))),
     };
     let issue = find(context, &args.issue).await?;
-    let detail = until.map_or_else(|| "until unmuted".to_owned(), |it| format!("until {}", it.strftime("%F %T UTC")));
+    let detail =
+        until.map_or_else(|| "until unmuted".to_owned(), |it| format!("until {}", it.strftime("%F %T UTC")));
     let issue = apply(context, &issue, IssueEvent::Muted { until }, Vec::new(), "muted", &detail).await?;
     print_issue(&issue, args.output.json);
     Ok(())

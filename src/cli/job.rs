@@ -28,7 +28,8 @@ pub(super) async fn run(context: &Context, command: JobCommand) -> Result<(), Fa
 }
 
 async fn list(context: &Context, args: JobListArgs) -> Result<(), Failure> {
-    let state = named("state", args.state.as_deref(), JobState::from_name, JobState::ALL.map(JobState::name))?;
+    let state =
+        named("state", args.state.as_deref(), JobState::from_name, JobState::ALL.map(JobState::name))?;
     let kind = named("kind", args.kind.as_deref(), JobKind::from_name, JobKind::ALL.map(JobKind::name))?;
     let filter = JobFilter { issue: None, kind, state, limit: args.limit };
     let jobs = context.store.jobs(&filter).await.map_err(anyhow::Error::new)?;

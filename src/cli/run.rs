@@ -47,9 +47,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Resume(output) => {
             with_store(&cli.global, async |context| status::set_paused(context, false, output.json).await)
         }
-        Command::Issue(command) => with_store(&cli.global, async |context| issue::run(context, command).await),
+        Command::Issue(command) => {
+            with_store(&cli.global, async |context| issue::run(context, command).await)
+        }
         Command::Job(command) => with_store(&cli.global, async |context| job::run(context, command).await),
-        Command::Run | Command::Check(_) | Command::Scan(_) | Command::Demo(_) => Err(Failure::Usage("soon".into())),
+        Command::Run | Command::Check(_) | Command::Scan(_) | Command::Demo(_) => {
+            Err(Failure::Usage("soon".into()))
+        }
     }
 }
 

@@ -47,7 +47,11 @@ pub(super) async fn set_paused(context: &Context, is_paused: bool, as_json: bool
     if as_json {
         print::json(&json!({ "paused": is_paused }));
     } else {
-        print::line(if is_paused { "paused: no new job starts, running ones stop within seconds" } else { "resumed" });
+        print::line(if is_paused {
+            "paused: no new job starts, running ones stop within seconds"
+        } else {
+            "resumed"
+        });
     }
     Ok(())
 }

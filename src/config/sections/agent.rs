@@ -34,7 +34,8 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
         settings.model.clone_from(&model.value);
     }
     settings.fallback_model = section.text("fallback_model").map(|found| found.value);
-    let efforts = [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
+    let efforts =
+        [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
     settings.effort = section.choice("effort", &efforts, None).map(str::to_owned);
     settings.limits = limits(&section, settings.limits);
     let per_issue = section.dollars("max_usd_per_issue").map_or(NanoUsd::from_usd(15.0), |found| found.value);
@@ -45,8 +46,14 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
         settings.prices.push(price);
     }
     if settings.price(&settings.model).is_none() {
-        let message = format!("the price of the model `{}` is not known, so it is never called", settings.model);
-        section.wrong("model", model.as_ref(), message, "add an [[agent.price]] for it, or name a model that has one");
+        let message =
+            format!("the price of the model `{}` is not known, so it is never called", settings.model);
+        section.wrong(
+            "model",
+            model.as_ref(),
+            message,
+            "add an [[agent.price]] for it, or name a model that has one",
+        );
     }
     let spend = SpendLimits { per_attempt: settings.limits.cost, per_issue, per_day };
     section.finish();
@@ -59,7 +66,11 @@ fn limits(section: &Section<'_>, default: Limits) -> Limits {
         model_calls: u32::try_from(section.number("max_steps", 1..=10_000, u64::from(default.model_calls)))
             .unwrap_or(default.model_calls),
         total_tokens: section.number("max_tokens", 1000..=1_000_000_000, default.total_tokens),
-        output_tokens_per_call: section.number("max_output_tokens", 1000..=128_000, default.output_tokens_per_call),
+        output_tokens_per_call: section.number(
+            "max_output_tokens",
+            1000..=128_000,
+            default.output_tokens_per_call,
+        ),
         cost: section.dollars("max_usd").map_or(default.cost, |found| found.value),
         wall_time: section.duration("max_time", minutes(1)..=minutes(24 * 60), default.wall_time),
         command_time: section.duration("max_command_time", minutes(1)..=minutes(120), default.command_time),
@@ -121,7 +132,8 @@ pub(in crate::config) fn sandbox(root: &Section<'_>) -> SandboxSettings {
         memory_bytes: section.bytes("memory", 64 * mib..=1024 * gib, default.memory_bytes),
         #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
         cpus: section.number("cpus", 1..=512, 2) as f64,
-        pids: u32::try_from(section.number("processes", 16..=100_000, u64::from(default.pids))).unwrap_or(default.pids),
+        pids: u32::try_from(section.number("processes", 16..=100_000, u64::from(default.pids)))
+            .unwrap_or(default.pids),
         workspace_bytes: section.bytes("workspace", 16 * mib..=1024 * gib, default.workspace_bytes),
         tmp_bytes: section.bytes("tmp", 16 * mib..=1024 * gib, default.tmp_bytes),
         ..default

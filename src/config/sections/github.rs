@@ -14,7 +14,8 @@ pub(in crate::config) fn github(root: &Section<'_>) -> Option<Settings> {
     let installation_id =
         section.has("installation_id").then(|| section.number("installation_id", 1..=u64::MAX, 0));
     // Asked for once each, so that they are known keys.
-    let (_, _) = (section.number("app_id", 1..=u64::MAX, 1), section.number("installation_id", 1..=u64::MAX, 1));
+    let (_, _) =
+        (section.number("app_id", 1..=u64::MAX, 1), section.number("installation_id", 1..=u64::MAX, 1));
     let private_key = section.secret("private_key");
     let auth = match (token, app_id, private_key) {
         (Some(token), None, None) => Some(Auth::Token(token)),
@@ -26,7 +27,12 @@ pub(in crate::config) fn github(root: &Section<'_>) -> Option<Settings> {
         }
         (None, Some(_), None) | (None, None, Some(_)) => {
             if !section.has("private_key") || app_id.is_none() {
-                section.wrong::<()>("app_id", None, "an app needs `app_id` and `private_key`", "set both, or use `token`");
+                section.wrong::<()>(
+                    "app_id",
+                    None,
+                    "an app needs `app_id` and `private_key`",
+                    "set both, or use `token`",
+                );
             }
             None
         }

@@ -36,7 +36,12 @@ pub(in crate::config) fn place(root: &Section<'_>, key: &'static str, has_github
     let section = root.section(key);
     let place = section.choice("kind", &PLACES, Place::Local);
     if place == Place::GitHub && !has_github && !root.section("github").is_there() {
-        section.wrong::<()>("kind", None, "\"github\" needs a token", "add [github] with token = { file = \"…\" }");
+        section.wrong::<()>(
+            "kind",
+            None,
+            "\"github\" needs a token",
+            "add [github] with token = { file = \"…\" }",
+        );
     }
     section.finish();
     place

@@ -14,7 +14,12 @@ pub(in crate::config) fn state(root: &Section<'_>) -> PathBuf {
     if let Some(found) = &folder
         && found.value.is_relative()
     {
-        section.wrong("folder", Some(found), "is a relative path", "write the whole path: a daemon has no folder of its own");
+        section.wrong(
+            "folder",
+            Some(found),
+            "is a relative path",
+            "write the whole path: a daemon has no folder of its own",
+        );
     }
     section.finish();
     folder.map_or_else(|| PathBuf::from("/var/lib/homeostat"), |found| found.value)
@@ -39,7 +44,12 @@ pub(in crate::config) fn database(root: &Section<'_>, state_folder: &Path) -> st
                 let _ = parsed.set_password(Some(password.expose()));
                 address = parsed.into();
             }
-            Ok(_) | Err(_) => section.wrong("password", url.as_ref(), "needs a postgres address", "set `url`, or leave it out"),
+            Ok(_) | Err(_) => section.wrong(
+                "password",
+                url.as_ref(),
+                "needs a postgres address",
+                "set `url`, or leave it out",
+            ),
         }
     }
     let max_connections = u32::try_from(section.number("max_connections", 1..=500, 8)).unwrap_or(8);
