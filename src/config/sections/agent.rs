@@ -38,7 +38,7 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
         [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
     settings.effort = section.choice("effort", &efforts, None).map(str::to_owned);
     settings.limits = limits(&section, settings.limits);
-    let per_issue = section.dollars("max_usd_per_issue").map_or(NanoUsd::from_usd(15.0), |found| found.value);
+    let per_issue = section.dollars("max_usd_per_issue").map_or(NanoUsd::from_usd(10.0), |found| found.value);
     let per_day = section.dollars("max_usd_per_day").map_or(NanoUsd::from_usd(50.0), |found| found.value);
     let max_attempts = u32::try_from(section.number("max_attempts", 1..=10, 2)).unwrap_or(2);
     for price in prices(&section) {
@@ -87,7 +87,7 @@ fn prices(agent: &Section<'_>) -> Vec<Price> {
             let date = value.as_str().and_then(|text| text.parse::<Date>().ok());
             date.ok_or_else(|| "write the day the price was looked up, for example \"2026-10-01\"".to_owned())
         });
-        let mut rate = |key| {
+        let rate = |key| {
             let found = section.dollars(key);
             if found.is_none() && !section.has(key) {
                 section.wrong::<()>(key, None, "is missing", "write dollars per million tokens");
