@@ -23,6 +23,8 @@ fn allowed(part: &str) -> Vec<&'static str> {
         "model" => vec!["base"],
         // `scan` asks the rules for their literals.
         "watch/scan" => [BOTTOM, &["watch/rules"]].concat(),
+        // The fingerprint is taken of what the joiner peeled and by the shapes it joined with.
+        "watch/fingerprint" => [BOTTOM, &["watch/join"]].concat(),
         // The local forge and the local tracker keep their proposals and tickets in the store; those on GitHub share one client.
         "forge" | "tracker" => [BOTTOM, &["store", "github"]].concat(),
         part if WATCH_PARTS.contains(&part) || ADAPTERS.contains(&part) => BOTTOM.to_vec(),

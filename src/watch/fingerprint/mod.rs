@@ -2,16 +2,28 @@
 //!
 //! [`Fingerprinter`] turns the text of one record into the levels at which two errors can be the same. It is
 //! stateless: the same text gives the same fingerprint on any machine, in any order. It knows no service, no rule and
-//! no store.
+//! no store. The way of a text: `unwrap` (envelope and prefixes off) → `parse` (trace) → `frames` (whose frames) →
+//! `canon` (names without what changes) and `template` (message without what changes) → `key` (preimage) → `hash`.
 
+mod canon;
 mod explain;
+mod frames;
 mod hash;
+mod key;
+mod parse;
+mod template;
+#[cfg(test)]
+mod tests;
+mod unwrap;
 
 use crate::base::redact::Clean;
 use crate::model::fingerprint::Levels;
 use crate::model::trace::{Runtime, Trace};
 
 pub use explain::Explanation;
+
+/// Longest title, in characters.
+const MAX_TITLE: usize = 200;
 
 /// A record's fingerprints and what was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,21 +50,55 @@ impl Fingerprinter {
 
     /// Reads and hashes one record. `text` is the whole record as logged, prefixes and envelope included, redacted.
     pub fn fingerprint(&self, text: &Clean) -> Fingerprinted {
-        let text = text.as_str();
-        let preimage = hash::preimage(&[text]);
-        let identity = hash::hash(&preimage);
-        let title: String = text.lines().next().unwrap_or_default().chars().take(200).collect();
-        Fingerprinted {
-            levels: Levels { exact: identity, identity, place: None, template: text.to_owned() },
-            preimage,
-            title: Clean::trusted(title),
-            runtime: Runtime::Message,
-            trace: None,
-        }
+        self.explain(text).fingerprinted
     }
 
     /// Every step from the text to its fingerprint, for people.
     pub fn explain(&self, text: &Clean) -> Explanation {
-        Explanation { fingerprinted: self.fingerprint(text) }
+        let unwrapped = unwrap::unwrap(text.as_str());
+        let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
+        let mut trace = parse::parse(&lines);
+        if let Some(trace) = &mut trace {
+            frames::mark(trace);
+        }
+        let message = match trace.as_ref().and_then(Trace::root) {
+            Some(root) => root.message.as_str(),
+            None => lines.iter().find(|it| !it.trim().is_empty()).copied().unwrap_or(""),
+        };
+        let template = template::template(message);
+        let key = key::key(trace.as_ref(), &template);
+        let runtime = trace.as_ref().map_or(Runtime::Message, |it| it.runtime);
+        let title = title(trace.as_ref(), message);
+        let fingerprinted = Fingerprinted {
+            levels: Levels {
+                exact: hash::hash(&key.exact),
+                identity: hash::hash(&key.identity),
+                place: key.place.as_deref().map(hash::hash),
+                template: template.text,
+            },
+            preimage: key.identity,
+            title: Clean::trusted(title),
+            runtime,
+            trace,
+        };
+        Explanation {
+            prefix: unwrapped.prefix,
+            envelope: unwrapped.envelope,
+            masked: template.masked,
+            has_template: key.has_template,
+            fingerprinted,
+        }
     }
+}
+
+/// `kind: message` of the root cause, or the message.
+fn title(trace: Option<&Trace>, message: &str) -> String {
+    let line = message.lines().map(str::trim).find(|it| !it.is_empty()).unwrap_or("");
+    let kind = trace.and_then(Trace::root).map_or("", |it| it.kind.as_str());
+    let title = match (kind, line) {
+        ("", line) => line.to_owned(),
+        (kind, "") => kind.to_owned(),
+        (kind, line) => format!("{kind}: {line}"),
+    };
+    title.chars().take(MAX_TITLE).collect()
 }

@@ -1,8 +1,9 @@
 //! Runtimes whose frames begin with `at`: the JVM, Node and browsers, .NET.
 
-use super::line::{View, at_frame, is_bare_place, strict_at_frame, typed};
+use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
-use super::script::{is_ruby_frame, ruby_frames};
+use super::script::ruby_frames;
+use super::shape::{at_frame, is_bare_place, is_ruby_frame, strict_at_frame, typed};
 use crate::model::trace::Runtime;
 
 /// A head that must be followed by a frame at once.

@@ -1,9 +1,10 @@
 //! A marked line and what is indented under it; and the runtimes whose traces are no more than that: Elixir and
 //! Erlang, Lua, Haskell, Postgres.
 
-use super::line::{View, strict_at_frame};
+use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
 use super::python;
+use super::shape::strict_at_frame;
 use crate::model::trace::Runtime;
 
 /// Nothing but the head was seen.

@@ -16,6 +16,7 @@ pub mod peel;
 mod python;
 mod rust;
 mod script;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 

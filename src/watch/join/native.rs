@@ -1,7 +1,8 @@
 //! C and C++: `terminate`, assertions, glibc's checks, the sanitizers.
 
-use super::line::{View, numbered};
+use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
+use super::shape::numbered;
 use crate::model::trace::Runtime;
 
 /// One line and what glibc or libstdc++ adds.

@@ -1,7 +1,8 @@
 //! Python: tracebacks, chains, groups, and what the runtime prints before them.
 
-use super::line::{View, name_length};
+use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, begins_other};
+use super::shape::name_length;
 use crate::model::trace::Runtime;
 
 /// A line that announces a traceback was seen.

@@ -1,7 +1,8 @@
 //! Ruby, PHP, Perl and Dart.
 
-use super::line::{View, numbered, perl_place};
+use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use super::shape::{is_ruby_frame, numbered, perl_place};
 use crate::model::trace::Runtime;
 
 /// The head was seen; its message may go on.
@@ -42,14 +43,6 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         return Some((state(Kind::Perl, Runtime::Perl, FRAMES), sure));
     }
     None
-}
-
-/// ``a.rb:6:in `f'`` or `a.rb:6:in 'C#f'`, perhaps after `gem (1.2) `.
-pub(super) fn is_ruby_frame(text: &str) -> bool {
-    let Some(at) = text.find(":in `").or_else(|| text.find(":in '")) else { return false };
-    let before = &text[..at];
-    let digits = before.len() - before.trim_end_matches(|it: char| it.is_ascii_digit()).len();
-    digits > 0 && before[..before.len() - digits].ends_with(':') && before.len() < 400
 }
 
 /// The state after a Ruby head of another shape: `NoMethodError (…):`.

@@ -1,0 +1,263 @@
+//! Traces whose frames begin with `at`: the JVM, Node and browsers, .NET.
+
+use super::{exception, frame, place, split_kind};
+use crate::model::trace::{Exception, Frame, Runtime, Trace};
+use crate::watch::join::shape;
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The exception that a head names: at its start, or after what a logger wrote before it.
+fn head(text: &str) -> Exception {
+    let mut text = text.trim();
+    for lead in
+        ["Uncaught (in promise) ", "Uncaught ", "Unhandled exception. ", "Unhandled Exception: ", "[cause]: "]
+    {
+        text = text.strip_prefix(lead).unwrap_or(text);
+    }
+    if let Some(rest) = text.strip_prefix('[').filter(|it| !it.starts_with("object")) {
+        text = rest.trim_end_matches(']');
+    }
+    if shape::typed_name(text) {
+        let (kind, message) = split_kind(text);
+        return exception(kind, message);
+    }
+    // `Request failed: java.lang.X: y`
+    for (at, _) in text.match_indices(": ") {
+        let rest = &text[at + 2..];
+        if shape::typed_name(rest) {
+            let (kind, message) = split_kind(rest);
+            return exception(kind, message);
+        }
+    }
+    exception("", text)
+}
+
+/// Reads the head that stands in `lines`: the first that names a type, with the lines of its message.
+fn head_of(lines: &[&str]) -> Exception {
+    let start = lines.iter().position(|it| shape::typed_name(strip_leads(it.trim()))).unwrap_or(0);
+    let Some(first) = lines.get(start) else { return Exception::default() };
+    let mut found = head(first);
+    for line in &lines[start + 1..] {
+        found.message.push('\n');
+        found.message.push_str(line);
+    }
+    found.message.truncate(found.message.trim_end().len());
+    found
+}
+
+fn strip_leads(text: &str) -> &str {
+    ["Uncaught (in promise) ", "Uncaught ", "Unhandled exception. ", "Unhandled Exception: "]
+        .iter()
+        .find_map(|it| text.strip_prefix(it))
+        .unwrap_or(text)
+}
+
+pub(super) fn jvm(lines: &[&str]) -> Option<Trace> {
+    let mut thread = None;
+    // Outermost first, as printed; `... n more` counts frames of the one before.
+    let mut exceptions: Vec<Exception> = Vec::new();
+    let mut pending: Vec<&str> = Vec::new();
+    let mut skipped_below = None;
+    for line in lines {
+        let text = line.trim();
+        if let Some(base) = skipped_below {
+            if indent(line) > base
+                || text.is_empty()
+                || (indent(line) == base && shape::at_frame(text).is_some())
+            {
+                continue;
+            }
+            skipped_below = None;
+        }
+        if text.starts_with("Suppressed: ") {
+            start(&mut exceptions, &mut pending);
+            skipped_below = Some(indent(line));
+        } else if text.starts_with("Caused by: ") || text.starts_with("Wrapped by: ") {
+            start(&mut exceptions, &mut pending);
+            let rest = text.split_once(": ").map_or("", |it| it.1);
+            exceptions.push(head(rest));
+        } else if let Some(found) = jvm_frame(text) {
+            start(&mut exceptions, &mut pending);
+            if let Some(last) = exceptions.last_mut() {
+                last.frames.push(found);
+            }
+        } else if let Some(n_more) = more(text) {
+            start(&mut exceptions, &mut pending);
+            rebuild(&mut exceptions, n_more);
+        } else if let Some(rest) = text.strip_prefix("Exception in thread \"") {
+            let (name, rest) = rest.split_once("\" ").unwrap_or((rest, ""));
+            thread = Some(name.to_owned());
+            exceptions.push(head(rest));
+        } else if exceptions.is_empty() {
+            pending.push(line);
+        } else if let Some(last) =
+            exceptions.last_mut().filter(|it| it.frames.is_empty() && !text.starts_with('['))
+        {
+            last.message.push('\n');
+            last.message.push_str(line);
+        }
+    }
+    start(&mut exceptions, &mut pending);
+    exceptions.reverse();
+    Some(Trace { runtime: Runtime::Jvm, exceptions, thread })
+}
+
+fn start(exceptions: &mut Vec<Exception>, pending: &mut Vec<&str>) {
+    if exceptions.is_empty() {
+        exceptions.push(head_of(pending));
+        pending.clear();
+    }
+}
+
+/// `... 6 more`, `... 6 common frames omitted`
+fn more(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix("... ")?;
+    super::number(rest).map(|it| it as usize)
+}
+
+/// Gives the last exception the frames it shares with the one before.
+fn rebuild(exceptions: &mut [Exception], n_more: usize) {
+    let [.., parent, last] = exceptions else { return };
+    let from = parent.frames.len().saturating_sub(n_more);
+    let shared = parent.frames[from..].to_vec();
+    last.frames.extend(shared);
+}
+
+/// `at [loader/][module@version/]C.m(F.java:1) [~[jar]]`
+fn jvm_frame(text: &str) -> Option<Frame> {
+    let rest = text.strip_prefix("at ")?;
+    if shape::at_frame(text) != Some(Runtime::Jvm) {
+        return None;
+    }
+    let open = rest.find('(')?;
+    let inner = rest[open + 1..].split(')').next()?;
+    // `java.base/`, `app//`, `app/module@1.0/`
+    let function = rest[..open].rsplit('/').next()?;
+    let (file, line) = match inner {
+        "Native Method" | "Unknown Source" | "<generated>" => (None, None),
+        _ => place(inner),
+    };
+    Some(frame(function, file.as_deref(), line))
+}
+
+pub(super) fn node(lines: &[&str]) -> Option<Trace> {
+    let mut exceptions: Vec<Exception> = Vec::new();
+    let mut pending: Vec<&str> = Vec::new();
+    let mut is_cut = false;
+    for line in lines {
+        let text = line.trim();
+        if let Some(found) = node_frame(text) {
+            start(&mut exceptions, &mut pending);
+            if let Some(last) = exceptions.last_mut().filter(|_| !is_cut) {
+                last.frames.push(found);
+            }
+        } else if text.starts_with("... ") && text.contains("matching cause") {
+            // The cause has them.
+            is_cut = true;
+        } else if let Some(at) = text.find("[cause]: ") {
+            start(&mut exceptions, &mut pending);
+            is_cut = false;
+            exceptions.push(head(text[at + "[cause]: ".len()..].trim_end_matches(['{', ','])));
+        } else if exceptions.is_empty() {
+            pending.push(line);
+        } else if text == "[errors]: [" {
+            // The members of an aggregate are not causes in a row.
+            is_cut = true;
+        }
+    }
+    start(&mut exceptions, &mut pending);
+    if let Some(first) = exceptions.first_mut().filter(|it| it.kind.is_empty()) {
+        "Error".clone_into(&mut first.kind);
+    }
+    exceptions.reverse();
+    Some(Trace { runtime: Runtime::Node, exceptions, thread: None })
+}
+
+/// `at [async] f [as g] (p:l:c)`, `at p:l:c`, `at f`
+fn node_frame(text: &str) -> Option<Frame> {
+    let rest =
+        text.strip_prefix("at ").or_else(|| text.strip_prefix("eval at "))?.trim_end_matches([' ', '{']);
+    let rest = rest.strip_prefix("async ").unwrap_or(rest);
+    let Some((function, inner)) =
+        rest.strip_suffix(')').and_then(|it| it.split_once(" (").or_else(|| it.split_once('(')))
+    else {
+        if !shape::is_place(rest) {
+            return (!rest.contains(' ')).then(|| frame(rest, None, None));
+        }
+        let (file, line) = place(rest);
+        return Some(frame("<anonymous>", file.as_deref(), line));
+    };
+    let (file, line) = match inner {
+        "<anonymous>" | "native" | "unknown location" => (None, None),
+        _ if inner.starts_with("index ") => (None, None),
+        _ => place(inner),
+    };
+    let function = function.split(" [as ").next().unwrap_or(function);
+    Some(frame(function, file.as_deref(), line))
+}
+
+pub(super) fn dotnet(lines: &[&str]) -> Option<Trace> {
+    // Outer first; inner exceptions follow ` ---> `, and their frames come first.
+    let mut heads: Vec<Exception> = Vec::new();
+    let mut closed: Vec<Exception> = Vec::new();
+    let mut pending: Vec<&str> = Vec::new();
+    for line in lines {
+        let text = line.trim();
+        if let Some(rest) = text.strip_prefix("---> ") {
+            start_dotnet(&mut heads, &mut pending);
+            let rest = rest
+                .split_once(") ")
+                .filter(|_| rest.starts_with("(Inner Exception"))
+                .map_or(rest, |it| it.1);
+            heads.push(head(rest));
+        } else if text.starts_with("--- End of inner exception") {
+            closed.extend(heads.pop());
+        } else if text.starts_with("--- End of stack trace") {
+            // The same exception goes on after an await.
+        } else if let Some(found) = dotnet_frame(text) {
+            start_dotnet(&mut heads, &mut pending);
+            if let Some(last) = heads.last_mut() {
+                last.frames.push(found);
+            }
+        } else if heads.is_empty() {
+            pending.push(line);
+        }
+    }
+    start_dotnet(&mut heads, &mut pending);
+    closed.extend(heads.into_iter().rev());
+    Some(Trace { runtime: Runtime::Dotnet, exceptions: closed, thread: None })
+}
+
+fn start_dotnet(heads: &mut Vec<Exception>, pending: &mut Vec<&str>) {
+    if !heads.is_empty() {
+        return;
+    }
+    let first = head_of(pending);
+    pending.clear();
+    // Older runtimes write the whole chain on one line.
+    let mut parts = first.message.split(" ---> ");
+    let message = parts.next().unwrap_or_default().to_owned();
+    let inner: Vec<Exception> = parts.map(head).collect();
+    heads.push(Exception { message, ..first });
+    heads.extend(inner);
+}
+
+/// `at N.M(sig) in f:line n`, `at N.M (sig) [0x0] in f:n`
+fn dotnet_frame(text: &str) -> Option<Frame> {
+    let rest = text.strip_prefix("at ")?;
+    let (call, tail) = match rest.rfind(") in ") {
+        Some(at) => (&rest[..=at], Some(&rest[at + 5..])),
+        None => match rest.rfind("] in ") {
+            Some(at) => (&rest[..=at], Some(&rest[at + 5..])),
+            None => (rest, None),
+        },
+    };
+    let function = call.split('(').next()?.trim();
+    let (file, line) = match tail.and_then(|it| it.rsplit_once(':')) {
+        Some((file, line)) => (Some(file), super::number(line.trim_start_matches("line "))),
+        None => (None, None),
+    };
+    Some(frame(function, file, line))
+}

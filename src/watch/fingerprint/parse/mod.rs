@@ -1,0 +1,113 @@
+//! Text of a record → [`Trace`]. One file per family of runtimes; parsing never fails, it only finds less.
+//!
+//! In-app marks are not set here: that is `frames`.
+
+mod at;
+mod go;
+mod native;
+mod python;
+mod rust;
+mod script;
+
+use crate::model::trace::{Exception, Frame, Runtime, Trace};
+use crate::watch::join::shape;
+
+/// Reads a trace from lines without prefixes; `None` where there is none.
+pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
+    let runtime = detect(lines)?;
+    let mut trace = match runtime {
+        Runtime::Python => python::parse(lines),
+        Runtime::Jvm => at::jvm(lines),
+        Runtime::Node => at::node(lines),
+        Runtime::Dotnet => at::dotnet(lines),
+        Runtime::Go => go::parse(lines),
+        Runtime::Rust => rust::parse(lines),
+        Runtime::Cpp | Runtime::Swift => native::parse(lines),
+        Runtime::Ruby => script::ruby(lines),
+        Runtime::Php => script::php(lines),
+        Runtime::Perl => script::perl(lines),
+        Runtime::Dart => script::dart(lines),
+        Runtime::Elixir => script::elixir(lines),
+        Runtime::Lua => script::lua(lines),
+        Runtime::Haskell => script::haskell(lines),
+        Runtime::Message => None,
+    }?;
+    trace.exceptions.retain(|it| !it.kind.is_empty() || !it.frames.is_empty());
+    (!trace.exceptions.is_empty()).then_some(trace)
+}
+
+/// The first line that only one runtime prints decides.
+fn detect(lines: &[&str]) -> Option<Runtime> {
+    lines.iter().enumerate().find_map(|(place, line)| {
+        let text = line.trim();
+        let runtime = match text.as_bytes().first()? {
+            b'T' | b'+' if text.contains("Traceback (most recent call last)") => Some(Runtime::Python),
+            b'F' if text.starts_with("File \"") && text.contains("\", line ") => Some(Runtime::Python),
+            b't' if rust::is_head(text) => Some(Runtime::Rust),
+            b'p' if text.starts_with("panic: ") => Some(Runtime::Go),
+            b'f' if text.starts_with("fatal error: ") => Some(Runtime::Go),
+            b'r' if text.starts_with("runtime: goroutine ") => Some(Runtime::Go),
+            b'h' if text.starts_with("http: panic serving ") => Some(Runtime::Go),
+            b'g' if text.starts_with("goroutine ") && text.ends_with("]:") => Some(Runtime::Go),
+            b'W' if text == "WARNING: DATA RACE" => Some(Runtime::Go),
+            b'S' if text == "Stack backtrace:" => Some(Runtime::Rust),
+            b'C' if text == "Caused by:" && place > 0 => Some(Runtime::Rust),
+            b'S' if text == "Stack trace:" && place > 0 => Some(Runtime::Php),
+            b'P' if text.starts_with("PHP Fatal error:  Uncaught") => Some(Runtime::Php),
+            b'[' if text == "[stacktrace]" => Some(Runtime::Php),
+            b'#' if place > 0 && lines[0].trim() == "Unhandled exception:" => Some(Runtime::Dart),
+            b'*' if text.starts_with("** (") => Some(Runtime::Elixir),
+            b's' if text == "stack traceback:" => Some(Runtime::Lua),
+            b'C' if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
+            b'a' | b'e' => shape::at_frame(text).filter(|_| place > 0),
+            _ => None,
+        };
+        runtime
+            .or_else(|| text.ends_with("Traceback (most recent call last):").then_some(Runtime::Python))
+            .or_else(|| native::is_head(text).then_some(Runtime::Cpp))
+            .or_else(|| (shape::is_ruby_frame(text)).then_some(Runtime::Ruby))
+            .or_else(|| shape::perl_place(text).then_some(Runtime::Perl))
+    })
+}
+
+/// The file, line and what is left of `file:12` or `file:12:34`.
+fn place(text: &str) -> (Option<String>, Option<u32>) {
+    let mut rest = text.trim();
+    let mut numbers = Vec::new();
+    while numbers.len() < 2 {
+        let Some((before, number)) = rest.rsplit_once(':') else { break };
+        let Ok(number) = number.parse::<u32>() else { break };
+        numbers.push(number);
+        rest = before;
+    }
+    ((!rest.is_empty()).then(|| rest.to_owned()), numbers.last().copied())
+}
+
+fn frame(function: &str, file: Option<&str>, line: Option<u32>) -> Frame {
+    Frame { function: function.to_owned(), file: file.map(str::to_owned), line, in_app: false }
+}
+
+fn exception(kind: &str, message: &str) -> Exception {
+    Exception { kind: kind.to_owned(), message: message.trim_end().to_owned(), frames: Vec::new() }
+}
+
+/// `kind: message`, or the whole as kind.
+fn split_kind(text: &str) -> (&str, &str) {
+    let name = shape::name_length(text);
+    let rest = &text[name..];
+    match rest.strip_prefix(':') {
+        Some(message) => (&text[..name], message.trim_start()),
+        None if rest.is_empty() => (text, ""),
+        // `TypeError [ERR_X]: message`, `Name (message):`
+        None => match rest.split_once("]: ") {
+            Some((_, message)) if rest.starts_with(" [") => (&text[..name], message),
+            _ => (&text[..name], rest.trim_start_matches([' ', '('])),
+        },
+    }
+}
+
+/// The number at the start.
+fn number(text: &str) -> Option<u32> {
+    let end = text.bytes().position(|it| !it.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}

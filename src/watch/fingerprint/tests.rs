@@ -1,0 +1,1 @@
+//! Whole records to their fingerprints.

@@ -1,0 +1,234 @@
+//! Text as logged → lines as the program wrote them: JSON envelopes opened, logfmt read, prefixes peeled.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::watch::join::peel::peel;
+
+/// A record without its wrapping.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Unwrapped {
+    pub(super) lines: Vec<String>,
+    /// The prefix of the first line, for `explain`.
+    pub(super) prefix: String,
+    /// The field the text was taken from, for `explain`.
+    pub(super) envelope: Option<&'static str>,
+}
+
+/// Fields that hold a whole trace, by the shippers and loggers that write them: OpenTelemetry, ECS, Pino and Bunyan,
+/// structlog, logstash, Serilog, GELF.
+const TRACES: [&str; 18] = [
+    "exception.stacktrace",
+    "exception.stack_trace",
+    "error.stack_trace",
+    "error.stack",
+    "err.stack",
+    "stack_trace",
+    "stacktrace",
+    "stackTrace",
+    "stack",
+    "exc_info",
+    "exception.traceback",
+    "traceback",
+    "exception",
+    "@x",
+    "full_message",
+    "error.stacktrace",
+    "trace",
+    "backtrace",
+];
+const KINDS: [&str; 6] =
+    ["exception.type", "error.type", "err.type", "error.name", "exception.class", "error_type"];
+const DETAILS: [&str; 6] = ["exception.message", "error.message", "err.message", "err", "error", "cause"];
+const MESSAGES: [&str; 10] =
+    ["message", "msg", "event", "@m", "body", "short_message", "log", "text", "@mt", "textPayload"];
+
+/// Opens the envelope and peels the prefixes.
+pub(super) fn unwrap(text: &str) -> Unwrapped {
+    unwrap_within(text, 0)
+}
+
+fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
+    let trimmed = text.trim();
+    // A shipper may put its own prefix before a program's JSON.
+    let start = if trimmed.starts_with('{') {
+        Some(trimmed)
+    } else {
+        Some(peel(trimmed).text).filter(|it| it.starts_with("{\""))
+    };
+    if let Some(value) = start.and_then(|it| serde_json::from_str::<Value>(it).ok()).filter(|_| depth < 3) {
+        if let Some((inner, field)) = from_json(&value) {
+            let mut found = unwrap_within(&inner, depth + 1);
+            found.envelope = Some(field);
+            return found;
+        }
+    }
+    if let Some(message) = from_logfmt(trimmed).filter(|_| depth < 3) {
+        let mut found = unwrap_within(&message, depth + 1);
+        found.envelope = Some("msg");
+        return found;
+    }
+    peeled(text)
+}
+
+fn peeled(text: &str) -> Unwrapped {
+    let mut lines = Vec::new();
+    let mut prefix = String::new();
+    for (place, line) in text.lines().enumerate() {
+        let peeled = peel(line);
+        if place == 0 {
+            line[..line.len() - peeled.text.len()].clone_into(&mut prefix);
+        }
+        lines.push(plain(peeled.text).into_owned());
+    }
+    Unwrapped { lines, prefix, envelope: None }
+}
+
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') { Cow::Owned(text.replace('\r', "")) } else { Cow::Borrowed(text) }
+}
+
+/// The trace, or the message with what is said about the error.
+fn from_json(value: &Value) -> Option<(String, &'static str)> {
+    let roots = [
+        Some(value),
+        value.get("attributes"),
+        value.get("Attributes"),
+        value.get("fields"),
+        value.get("extra"),
+        value.get("context"),
+    ];
+    let roots: Vec<&Value> = roots.into_iter().flatten().collect();
+    let find = |names: &[&'static str]| {
+        names.iter().find_map(|name| roots.iter().find_map(|root| text_at(root, name)).map(|it| (it, *name)))
+    };
+    let kind = find(&KINDS).map(|it| it.0);
+    let detail = find(&DETAILS).map(|it| it.0);
+    let head = match (&kind, &detail) {
+        (Some(kind), Some(detail)) => Some(format!("{kind}: {detail}")),
+        (Some(only), None) | (None, Some(only)) => Some(only.clone()),
+        (None, None) => None,
+    };
+    if let Some((trace, field)) = find(&TRACES).filter(|it| it.0.contains('\n')) {
+        // Frames alone need their head.
+        let first = trace.trim_start();
+        let is_headless = first.starts_with("at ") || first.starts_with('#') || first.starts_with("File \"");
+        let text = match head {
+            Some(head) if is_headless => format!("{head}\n{trace}"),
+            _ => trace,
+        };
+        return Some((text, field));
+    }
+    let message = find(&MESSAGES);
+    match (message, head) {
+        (Some((message, field)), Some(head)) if !message.contains('\n') && !message.contains(&head) => {
+            Some((format!("{message}: {head}"), field))
+        }
+        (Some((message, field)), _) => Some((message, field)),
+        (None, Some(head)) => Some((head, "error")),
+        (None, None) => None,
+    }
+}
+
+/// A text under `a.b`, written as nested objects or as one dotted key.
+fn text_at(root: &Value, name: &str) -> Option<String> {
+    let found = root.get(name).or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        root.get(first)?.get(rest)
+    })?;
+    match found {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Array(lines) => {
+            let lines: Option<Vec<&str>> = lines.iter().map(Value::as_str).collect();
+            lines.filter(|it| !it.is_empty()).map(|it| it.join("\n"))
+        }
+        Value::Object(inner) => inner.get("stringValue").and_then(Value::as_str).map(str::to_owned),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// The message of `level=error msg="…" err="…"`.
+fn from_logfmt(text: &str) -> Option<String> {
+    let is_logfmt = ["time=", "ts=", "level=", "lvl=", "msg="].iter().any(|it| text.starts_with(it));
+    if !is_logfmt || text.contains('\n') {
+        return None;
+    }
+    let message = logfmt_value(text, "msg").or_else(|| logfmt_value(text, "message"))?;
+    match logfmt_value(text, "err").or_else(|| logfmt_value(text, "error")) {
+        Some(error) => Some(format!("{message}: {error}")),
+        None => Some(message),
+    }
+}
+
+fn logfmt_value(text: &str, key: &str) -> Option<String> {
+    let at = text.match_indices(key).map(|it| it.0).find(|&at| {
+        text[at + key.len()..].starts_with('=') && (at == 0 || text.as_bytes()[at - 1] == b' ')
+    })?;
+    let value = &text[at + key.len() + 1..];
+    let Some(quoted) = value.strip_prefix('"') else {
+        return Some(value.split(' ').next().unwrap_or("").to_owned());
+    };
+    let mut out = String::new();
+    let mut letters = quoted.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => return Some(out),
+            '\\' => match letters.next()? {
+                'n' => out.push('\n'),
+                't' => out.push('\t'),
+                other => out.push(other),
+            },
+            other => out.push(other),
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(unwrap(text).lines.join("\n"), expected, "{text}");
+    }
+
+    #[test]
+    fn envelopes_are_opened() {
+        let trace = "Error: x\\n    at f (/a.js:1:2)";
+        let opened = "Error: x\n    at f (/a.js:1:2)";
+        for text in [
+            format!(
+                r#"{{"level":50,"msg":"failed","err":{{"type":"Error","message":"x","stack":"{trace}"}}}}"#
+            ),
+            format!(
+                r#"{{"message":"failed","error":{{"type":"Error","message":"x","stack_trace":"{trace}"}}}}"#
+            ),
+            format!(
+                r#"{{"body":"failed","attributes":{{"exception.type":"Error","exception.stacktrace":"{trace}"}}}}"#
+            ),
+            format!(r#"{{"event":"failed","exception":"{trace}"}}"#),
+            format!(r#"{{"message":"failed","stack_trace":"{trace}"}}"#),
+            format!(r#"{{"@t":"x","@mt":"failed","@x":"{trace}"}}"#),
+            format!(r#"{{"short_message":"failed","full_message":"{trace}"}}"#),
+            format!(r#"{{"log":"{trace}"}}"#),
+        ] {
+            check(&text, opened);
+        }
+        check(
+            r#"{"err":{"type":"E","message":"x","stack":"    at f (/a.js:1:2)\n    at g (/a.js:2:2)"}}"#,
+            "E: x\n    at f (/a.js:1:2)\n    at g (/a.js:2:2)",
+        );
+    }
+
+    #[test]
+    fn messages_are_found() {
+        check(r#"{"level":"error","msg":"no route","err":"refused"}"#, "no route: refused");
+        check(r#"level=error msg="no \"route\"" err=refused"#, "no \"route\": refused");
+        check("2024-01-01 ERROR c.e.Pay - no route", "no route");
+        check("plain", "plain");
+        check(r#"{"a":1}"#, r#"{"a":1}"#);
+        check("{not json", "{not json");
+    }
+}
