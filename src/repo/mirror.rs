@@ -243,12 +243,21 @@ impl Mirror {
         max_bytes: u64,
     ) -> Result<Option<Vec<u8>>, RepoError> {
         let entries = self.files(commit).await?;
-        let entry = entries.iter().find(|entry| entry.path == path && entry.n_bytes <= max_bytes);
-        let Some(TreeEntry { kind: EntryKind::File | EntryKind::Executable, blob, .. }) = entry else {
-            return Ok(None);
-        };
-        let call = self.git.call("read a file").within(&self.folder);
-        call.args(["cat-file", "blob", blob]).output().await.map(Some)
+        match entries.iter().find(|entry| entry.path == path && entry.n_bytes <= max_bytes) {
+            Some(entry) => self.content(entry).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The content of an entry of [`Self::files`]: of a symlink its target, of a submodule nothing.
+    pub async fn content(&self, entry: &TreeEntry) -> Result<Vec<u8>, RepoError> {
+        match entry.kind {
+            EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
+                let call = self.git.call("read a file").within(&self.folder);
+                call.args(["cat-file", "blob", &entry.blob]).output().await
+            }
+            EntryKind::Submodule => Ok(Vec::new()),
+        }
     }
 
     /// All files of a commit as a tar, for a sandbox: no attribute hides or changes any of them.

@@ -173,7 +173,12 @@ impl WorkTree {
 
     /// The base commit's tree.
     pub fn base_tree(&self) -> TreeId {
-        TreeId(format!("{}^{{tree}}", self.base))
+        Self::tree_of(&self.base)
+    }
+
+    /// The tree of any commit that the mirror has.
+    pub fn tree_of(commit: &CommitId) -> TreeId {
+        TreeId(format!("{commit}^{{tree}}"))
     }
 
     /// Stores the files as they are now.

@@ -1,0 +1,87 @@
+//! From a hostile work folder to a patch, made by the host's git against the base commit, in its two halves.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use super::parts::FixParts;
+use super::patch::{Finding, Plan, examine, plan};
+use crate::base::chain::Chain;
+use crate::model::stage::Setback;
+use crate::repo::patch::{Change, Patch};
+use crate::repo::{CommitId, Mirror, RepoError, TreeId, WorkTree};
+
+/// What the agent left behind.
+#[derive(Debug)]
+pub(super) struct Export {
+    /// A clone of its own that knows the trees.
+    pub(super) clone: WorkTree,
+    pub(super) patch: Patch,
+    pub(super) plan: Plan,
+    pub(super) findings: Vec<Finding>,
+    /// base + T.
+    pub(super) tests: TreeId,
+    /// base + T + S.
+    pub(super) whole: TreeId,
+    /// T and S as patches, S on top of T.
+    pub(super) tests_patch: String,
+    pub(super) rest_patch: String,
+}
+
+/// Takes in `tar`. What is wrong with it is a value: the attempt ends with those words.
+pub(super) async fn export(
+    parts: &FixParts,
+    mirror: &Mirror,
+    base: &CommitId,
+    tar: Vec<u8>,
+) -> Result<Result<Export, String>, Setback> {
+    let clone = mirror.checkout(base).await?;
+    let taken = match clone.replace_with(Cursor::new(tar), parts.settings.export.clone()).await {
+        Ok(taken) => taken,
+        Err(error) => return fault(error),
+    };
+    let whole = clone.stage().await?;
+    let text = match clone.diff_trees(&clone.base_tree(), &whole).await {
+        Ok(text) => text,
+        Err(error) => return fault(error),
+    };
+    if text.len() > parts.settings.max_patch_bytes {
+        return Ok(Err(format!("the changes are {} bytes, too many to be kept", text.len())));
+    }
+    let patch = match Patch::parse(&text) {
+        Ok(patch) => patch,
+        Err(error) => return Ok(Err(Chain(&error).to_string())),
+    };
+    let before = rust_sources(&clone, &clone.base_tree(), &patch).await?;
+    let after = rust_sources(&clone, &whole, &patch).await?;
+    let plan = plan(&patch, |path| before.get(path).cloned(), |path| after.get(path).cloned());
+    let tests = clone.compose(&clone.base_tree(), &whole, plan.steps.clone()).await?;
+    let tests_patch = clone.diff_trees(&clone.base_tree(), &tests).await?;
+    let rest_patch = clone.diff_trees(&tests, &whole).await?;
+    let findings = examine(&patch, &plan, &taken.refused);
+    Ok(Ok(Export { clone, patch, plan, findings, tests, whole, tests_patch, rest_patch }))
+}
+
+/// A tree that breaks the rules is the agent's doing; a disk that is full is not.
+fn fault(error: RepoError) -> Result<Result<Export, String>, Setback> {
+    if matches!(error, RepoError::TooLarge { .. } | RepoError::NotText) {
+        Ok(Err(error.to_string()))
+    } else {
+        Err(error.into())
+    }
+}
+
+/// Only these can hold tests beside other code.
+async fn rust_sources(
+    clone: &WorkTree,
+    tree: &TreeId,
+    patch: &Patch,
+) -> Result<BTreeMap<String, String>, Setback> {
+    let mut texts = BTreeMap::new();
+    for file in patch.files.iter().filter(|file| file.path.ends_with(".rs") && file.change != Change::Deleted)
+    {
+        if let Some(content) = clone.read(tree, &file.path).await? {
+            texts.insert(file.path.clone(), String::from_utf8_lossy(&content).into_owned());
+        }
+    }
+    Ok(texts)
+}

@@ -1,0 +1,245 @@
+//! Where attempts begin: the base commit, how the project is tested, and what its tests say before anything is changed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::{Checker, in_words};
+use super::parts::FixParts;
+use super::project::{FILES_TO_READ, Listing, Project, detect, missing_dependency};
+use super::subject::Subject;
+use crate::base::id::JobId;
+use crate::base::shutdown::Shutdown;
+use crate::model::proof::CheckRun;
+use crate::model::service::Repository;
+use crate::model::stage::{Setback, StageContext};
+use crate::repo::{CommitId, Mirror, RepoError, TreeEntry};
+
+/// Everything that holds for all attempts of a job.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) mirror: Mirror,
+    pub(super) base: CommitId,
+    /// What logged the error, where known and another commit.
+    pub(super) running: Option<CommitId>,
+    pub(super) project: Project,
+    pub(super) image: String,
+    pub(super) instance: String,
+    /// The project's own tests on the base commit.
+    pub(super) baseline: CheckRun,
+}
+
+/// Why there is nothing to stand on.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// No attempt can be made until a person has done something.
+    Missing {
+        base: Option<CommitId>,
+        why: String,
+        next: &'static str,
+    },
+    Setback(Setback),
+}
+
+impl From<Setback> for Halt {
+    fn from(setback: Setback) -> Self {
+        Self::Setback(setback)
+    }
+}
+
+/// What is kept with the job, so that the next lease does not run the baseline again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    base: String,
+    command: String,
+    exit_code: i64,
+    is_timed_out: bool,
+    output: String,
+    took_ms: u64,
+}
+
+/// Version of [`Saved`]; another one is not read.
+const VERSION: u32 = 1;
+
+/// Largest of the files that say what a project is.
+const MAX_TEXT_BYTES: u64 = 256 << 10;
+
+/// Prepares the ground. `base` is the commit that an earlier lease of this job began with.
+pub(super) async fn prepare(
+    parts: &FixParts,
+    subject: &Subject,
+    base: Option<&str>,
+    context: &StageContext,
+) -> Result<Ground, Halt> {
+    let repository = subject.repository().map_err(|why| Halt::Missing {
+        base: None,
+        why,
+        next: "Name the service's repository in a `[[service]]` entry with the route `fix`, then retry.",
+    })?;
+    let (mirror, base) = fetch(parts, repository, base, &context.stop).await?;
+    context.progress.step("clone", &format!("{} at {}", repository.base_branch, base.short())).await;
+    let running = match &subject.revision {
+        Some(revision) => parts.repos.revision(&mirror, revision).await.ok(),
+        None => None,
+    };
+    let entries = mirror.files(&base).await.map_err(Setback::from)?;
+    let listing = listing(&mirror, &entries, &repository.folder).await?;
+    let (project, image) = project(parts, subject, &base, &listing, &repository.folder).await?;
+    let instance = parts.store.instance_id().await.map_err(Setback::from)?;
+    let whole = project.whole();
+    let baseline = match saved(context, &base, &whole) {
+        Some(run) => run,
+        None => {
+            let checker = checker(parts, &instance, context.job.id, &image, &project.folder, &context.stop);
+            let tree = mirror.archive(&base).await.map_err(Setback::from)?;
+            let run = checker.run(tree, &whole).await?.run;
+            context
+                .progress
+                .step("baseline", &format!("`{whole}` {} on the base branch", in_words(&run)))
+                .await;
+            save(context, &base, &run).await?;
+            run
+        }
+    };
+    if let Some(name) = missing_dependency(&baseline, |name| is_own(&entries, name)) {
+        return Err(Halt::Missing {
+            base: Some(base),
+            why: format!(
+                "the tests need `{name}`, which is not in the image `{image}`, and the sandbox has no network"
+            ),
+            next: "Build an image with it and name it for this language in the config, or in `.homeostat.toml` as `[test] image`, then retry.",
+        });
+    }
+    let running = running.filter(|running| *running != base);
+    Ok(Ground { mirror, base, running, project, image, instance, baseline })
+}
+
+/// How the project is tested and in which image.
+async fn project(
+    parts: &FixParts,
+    subject: &Subject,
+    base: &CommitId,
+    listing: &Listing,
+    folder: &str,
+) -> Result<(Project, String), Halt> {
+    let missing = |why, next| Err(Halt::Missing { base: Some(base.clone()), why, next });
+    let project = match detect(listing, folder, subject.issue.runtime) {
+        Ok(Some(project)) => project,
+        Ok(None) => {
+            return missing(
+                "nothing in the repository says how its tests are run".to_owned(),
+                "Put a `.homeostat.toml` with `[test] command = \"…\"` on the base branch, then retry.",
+            );
+        }
+        Err(error) => return missing(error.to_string(), "Correct it on the base branch, then retry."),
+    };
+    let image = match &project.image {
+        Some(image) if !parts.settings.may_use_image(image) => {
+            return missing(
+                format!("`.homeostat.toml` asks for the image `{image}`, which the config does not allow"),
+                "Allow it in the config, or name another one on the base branch, then retry.",
+            );
+        }
+        Some(image) => image.clone(),
+        None => parts.settings.image(project.language).to_owned(),
+    };
+    if parts.engine.has_image(&image).await.map_err(super::room::setback)? {
+        return Ok((project, image));
+    }
+    missing(
+        format!("the sandbox image `{image}` is not on the container engine"),
+        "Pull or build it there (`scripts/sandbox-image` builds those for other languages), then retry.",
+    )
+}
+
+/// A checker for this job.
+pub(super) fn checker<'a>(
+    parts: &'a FixParts,
+    instance: &'a str,
+    job: JobId,
+    image: &'a str,
+    folder: &'a str,
+    stop: &'a Shutdown,
+) -> Checker<'a> {
+    Checker { parts, instance, job, image, folder, stop }
+}
+
+/// The mirror and the base commit.
+async fn fetch(
+    parts: &FixParts,
+    repository: &Repository,
+    base: Option<&str>,
+    stop: &Shutdown,
+) -> Result<(Mirror, CommitId), Halt> {
+    let fetched = async {
+        let mirror = parts.repos.mirror(&repository.url).await?;
+        let commit = match base {
+            Some(base) => parts.repos.revision(&mirror, base).await?,
+            None => mirror.branch(&repository.base_branch).await?,
+        };
+        Ok::<_, RepoError>((mirror, commit))
+    };
+    let fetched = tokio::select! {
+        fetched = fetched => fetched,
+        () = stop.requested() => return Err(Setback::Released.into()),
+    };
+    fetched.map_err(|error| {
+        if error.is_transient() {
+            return Setback::from(error).into();
+        }
+        let next =
+            "Correct the service's repository, its base branch or its credential in the config, then retry.";
+        Halt::Missing { base: None, why: error.to_string(), next }
+    })
+}
+
+async fn listing(mirror: &Mirror, entries: &[TreeEntry], folder: &str) -> Result<Listing, Setback> {
+    let mut listing = Listing::default();
+    let folder = folder.trim_matches('/');
+    for entry in entries {
+        listing.paths.insert(entry.path.clone());
+        let name = match entry.path.strip_prefix(folder) {
+            Some(rest) if !folder.is_empty() => rest.trim_start_matches('/'),
+            _ => &entry.path,
+        };
+        if FILES_TO_READ.contains(&name) && entry.n_bytes <= MAX_TEXT_BYTES {
+            let text = mirror.content(entry).await?;
+            listing.texts.insert(entry.path.clone(), String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    Ok(listing)
+}
+
+/// Whether something that could not be imported is the project's own: then it is a bug and not missing.
+fn is_own(entries: &[TreeEntry], name: &str) -> bool {
+    let first = name.split(['.', '/', ':']).next().unwrap_or(name);
+    entries
+        .iter()
+        .any(|entry| entry.path.split('/').any(|part| part == first || part.split('.').next() == Some(first)))
+}
+
+fn saved(context: &StageContext, base: &CommitId, command: &str) -> Option<CheckRun> {
+    let saved: Saved = serde_json::from_str(context.job.progress.as_deref()?).ok()?;
+    (saved.version == VERSION && saved.base == base.as_str() && saved.command == command).then(|| CheckRun {
+        command: saved.command,
+        exit_code: saved.exit_code,
+        is_timed_out: saved.is_timed_out,
+        output: saved.output,
+        took: Duration::from_millis(saved.took_ms),
+    })
+}
+
+async fn save(context: &StageContext, base: &CommitId, run: &CheckRun) -> Result<(), Setback> {
+    let saved = Saved {
+        version: VERSION,
+        base: base.to_string(),
+        command: run.command.clone(),
+        exit_code: run.exit_code,
+        is_timed_out: run.is_timed_out,
+        output: run.output.clone(),
+        took_ms: u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX),
+    };
+    let text = serde_json::to_string(&saved).expect("numbers and texts are JSON");
+    Ok(context.progress.save(&text).await?)
+}

@@ -1,0 +1,1 @@
+//! Outputs of real test runners against the issue they must show.

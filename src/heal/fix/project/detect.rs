@@ -1,0 +1,196 @@
+//! From a list of files to a project.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::manifest::{Manifest, ManifestError, PATH};
+use super::runner::Runner;
+use super::{Language, Project};
+use crate::model::trace::Runtime;
+
+/// The files whose content matters, looked for in the service's folder and in the root.
+pub const FILES_TO_READ: &[&str] =
+    &[PATH, "package.json", "pyproject.toml", "setup.cfg", "tox.ini", "Makefile", "makefile", "GNUmakefile"];
+
+/// A repository's files as far as they matter here.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    pub paths: BTreeSet<String>,
+    /// Content of [`FILES_TO_READ`] by path.
+    pub texts: BTreeMap<String, String>,
+}
+
+impl Listing {
+    fn has(&self, folder: &str, name: &str) -> bool {
+        self.paths.contains(&joined(folder, name))
+    }
+
+    fn text(&self, folder: &str, name: &str) -> &str {
+        self.texts.get(&joined(folder, name)).map_or("", String::as_str)
+    }
+
+    /// Paths below `folder`, relative to it.
+    fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        self.paths.iter().filter_map(move |path| {
+            if folder.is_empty() { Some(path.as_str()) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+        })
+    }
+}
+
+/// The project of a service that lives in `folder` and whose error is of `runtime`; `None` if nothing says how to test it.
+pub fn detect(listing: &Listing, folder: &str, runtime: Runtime) -> Result<Option<Project>, ManifestError> {
+    let folder = folder.trim_matches('/');
+    let folders: Vec<&str> = if folder.is_empty() { vec![""] } else { vec![folder, ""] };
+    let manifest = match folders.iter().find(|folder| listing.has(folder, PATH)) {
+        Some(folder) => Manifest::parse(listing.text(folder, PATH))?,
+        None => Manifest::default(),
+    };
+    let found = folders.iter().find_map(|folder| found_in(listing, folder, runtime));
+    let by_runtime = language_of(runtime);
+    if let Some(command) = manifest.test.command {
+        let at = folders.iter().find(|folder| listing.has(folder, PATH)).copied().unwrap_or_default();
+        let language = found.map(|(language, ..)| language).or(by_runtime).unwrap_or(Language::Other);
+        return Ok(Some(Project {
+            language,
+            folder: at.to_owned(),
+            runner: Runner::Given { command, files: manifest.test.files },
+            hints: manifest.hints,
+            image: manifest.test.image,
+        }));
+    }
+    Ok(found.map(|(language, runner, folder)| Project {
+        language,
+        folder,
+        runner,
+        hints: manifest.hints,
+        image: manifest.test.image,
+    }))
+}
+
+type Found = (Language, Runner, String);
+
+/// The language of the error first, then in the order of how much a file says.
+fn found_in(listing: &Listing, folder: &str, runtime: Runtime) -> Option<Found> {
+    let order = [Language::Rust, Language::Go, Language::Jvm, Language::Node, Language::Python];
+    let first = language_of(runtime);
+    let languages = first.into_iter().chain(order.into_iter().filter(|it| Some(*it) != first));
+    let mut found = languages.filter_map(|language| {
+        runner_of(listing, folder, language).map(|runner| (language, runner, folder.to_owned()))
+    });
+    found.next().or_else(|| {
+        let makefile =
+            ["GNUmakefile", "makefile", "Makefile"].iter().find(|name| listing.has(folder, name))?;
+        has_target(listing.text(folder, makefile), "test")
+            .then(|| (Language::Other, Runner::Make, folder.to_owned()))
+    })
+}
+
+const fn language_of(runtime: Runtime) -> Option<Language> {
+    match runtime {
+        Runtime::Python => Some(Language::Python),
+        Runtime::Node => Some(Language::Node),
+        Runtime::Rust => Some(Language::Rust),
+        Runtime::Go => Some(Language::Go),
+        Runtime::Jvm => Some(Language::Jvm),
+        Runtime::Dotnet
+        | Runtime::Ruby
+        | Runtime::Php
+        | Runtime::Cpp
+        | Runtime::Perl
+        | Runtime::Dart
+        | Runtime::Elixir
+        | Runtime::Swift
+        | Runtime::Lua
+        | Runtime::Haskell
+        | Runtime::Message => None,
+    }
+}
+
+fn runner_of(listing: &Listing, folder: &str, language: Language) -> Option<Runner> {
+    match language {
+        Language::Python => python(listing, folder),
+        Language::Node => node(listing, folder),
+        Language::Rust => listing.has(folder, "Cargo.toml").then_some(Runner::Cargo),
+        Language::Go => listing.has(folder, "go.mod").then_some(Runner::Go),
+        Language::Jvm => jvm(listing, folder),
+        Language::Other => None,
+    }
+}
+
+/// pytest where it is configured or a test can only be for it; else Python's own runner.
+fn python(listing: &Listing, folder: &str) -> Option<Runner> {
+    let names =
+        ["pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", "tox.ini", "pytest.ini"];
+    let has_source =
+        || listing.below(folder).any(|path| path.ends_with(".py") && path.matches('/').count() <= 2);
+    if !names.iter().any(|name| listing.has(folder, name)) && !has_source() {
+        return None;
+    }
+    let is_configured = listing.has(folder, "pytest.ini")
+        || listing.text(folder, "pyproject.toml").contains("[tool.pytest")
+        || listing.text(folder, "setup.cfg").contains("[tool:pytest]")
+        || listing.text(folder, "tox.ini").contains("[pytest]")
+        || listing.below(folder).any(|path| path == "conftest.py" || path.ends_with("/conftest.py"));
+    if is_configured {
+        return Some(Runner::Pytest);
+    }
+    // Discovery enters packages only: a plain folder of tests must be named.
+    let start = ["tests", "test"].into_iter().find(|name| {
+        let inside = format!("{name}/");
+        listing.below(folder).any(|path| path.starts_with(&inside))
+            && !listing.has(folder, &format!("{name}/__init__.py"))
+    });
+    Some(Runner::Unittest { start: start.map(str::to_owned) })
+}
+
+fn node(listing: &Listing, folder: &str) -> Option<Runner> {
+    if !listing.has(folder, "package.json") {
+        let has_tests = listing
+            .below(folder)
+            .any(|path| [".test.js", ".test.mjs", ".test.cjs"].iter().any(|ending| path.ends_with(ending)));
+        return has_tests.then_some(Runner::NodeTest { script: false });
+    }
+    let package: serde_json::Value =
+        serde_json::from_str(listing.text(folder, "package.json")).unwrap_or_default();
+    let script = package["scripts"]["test"].as_str().unwrap_or_default();
+    // What `npm init` writes.
+    if script.is_empty() || script.contains("no test specified") {
+        return Some(Runner::NodeTest { script: false });
+    }
+    if script.contains("node --test") || script.contains("node:test") {
+        return Some(Runner::NodeTest { script: true });
+    }
+    let known = ["jest", "vitest", "mocha"].into_iter().find(|program| {
+        script.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).any(|word| word == *program)
+    });
+    Some(match known {
+        Some("vitest") => Runner::NodeModule { program: "vitest run" },
+        Some(program) => Runner::NodeModule { program },
+        None => Runner::NpmScript,
+    })
+}
+
+fn jvm(listing: &Listing, folder: &str) -> Option<Runner> {
+    if listing.has(folder, "pom.xml") {
+        return Some(Runner::Maven { wrapper: listing.has(folder, "mvnw") });
+    }
+    let is_gradle = ["build.gradle", "build.gradle.kts"].iter().any(|name| listing.has(folder, name));
+    is_gradle.then(|| Runner::Gradle { wrapper: listing.has(folder, "gradlew") })
+}
+
+/// Whether a makefile has a rule for `target`.
+fn has_target(makefile: &str, target: &str) -> bool {
+    makefile.lines().any(|line| {
+        line.split_once(':').is_some_and(|(targets, rest)| {
+            !line.starts_with([' ', '\t', '#'])
+                && !rest.starts_with('=')
+                && targets.split_whitespace().any(|it| it == target)
+        })
+    })
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+#[cfg(test)]
+mod tests;

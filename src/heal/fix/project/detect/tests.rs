@@ -1,0 +1,105 @@
+//! Lists of files and the projects they are.
+
+use super::*;
+
+/// A repository of these files; a file may have a content.
+fn listing(files: &[(&str, &str)]) -> Listing {
+    Listing {
+        paths: files.iter().map(|(path, _)| (*path).to_owned()).collect(),
+        texts: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
+    }
+}
+
+fn check(files: &[(&str, &str)], folder: &str, runtime: Runtime, expected: Option<(Language, &str, &str)>) {
+    let project = detect(&listing(files), folder, runtime).unwrap();
+    let found = project.as_ref().map(|it| (it.language, it.whole(), it.folder.as_str()));
+    let expected = expected.map(|(language, command, folder)| (language, command.to_owned(), folder));
+    assert_eq!(found, expected, "{files:?}");
+}
+
+#[test]
+fn python() {
+    let python = Language::Python;
+    let message = Runtime::Message;
+    check(&[("app.py", ""), ("test_app.py", "")], "", message, Some((python, "python3 -m unittest", "")));
+    let packaged = [("shop/app.py", ""), ("tests/__init__.py", ""), ("tests/test_app.py", "")];
+    check(&packaged, "", message, Some((python, "python3 -m unittest", "")));
+    let plain = [("app.py", ""), ("tests/test_app.py", "")];
+    check(&plain, "", message, Some((python, "python3 -m unittest discover -s tests", "")));
+    for configured in [
+        ("pytest.ini", ""),
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("setup.cfg", "[tool:pytest]\n"),
+        ("tests/conftest.py", ""),
+    ] {
+        check(&[("app.py", ""), configured], "", message, Some((python, "python3 -m pytest -q", "")));
+    }
+}
+
+#[test]
+fn node() {
+    let node = Language::Node;
+    let with = |script: &'static str, expected: &'static str| {
+        let package = format!(r#"{{"scripts": {{"test": "{script}"}}}}"#);
+        check(&[("package.json", &package)], "", Runtime::Message, Some((node, expected, "")));
+    };
+    with("node --test", "npm test");
+    with("jest --ci", "npm test");
+    with("echo \\\"Error: no test specified\\\" && exit 1", "node --test");
+    check(&[("package.json", "{}")], "", Runtime::Message, Some((node, "node --test", "")));
+    check(&[("package.json", "not json")], "", Runtime::Message, Some((node, "node --test", "")));
+    check(&[("a.test.mjs", "")], "", Runtime::Message, Some((node, "node --test", "")));
+    let jest = [("package.json", r#"{"scripts": {"test": "tsc && jest"}}"#)];
+    let project = detect(&listing(&jest), "", Runtime::Node).unwrap().unwrap();
+    assert_eq!(project.runner, Runner::NodeModule { program: "jest" });
+    assert_eq!(project.only(&["src/a.test.ts".to_owned()]), "node_modules/.bin/jest src/a.test.ts");
+}
+
+#[test]
+fn compiled_languages_and_make() {
+    let any = Runtime::Message;
+    let cargo = "cargo test --offline --no-fail-fast";
+    check(&[("Cargo.toml", ""), ("src/lib.rs", "")], "", any, Some((Language::Rust, cargo, "")));
+    check(&[("go.mod", ""), ("main.go", "")], "", any, Some((Language::Go, "go test ./...", "")));
+    check(&[("pom.xml", "")], "", any, Some((Language::Jvm, "mvn -o -B test", "")));
+    let gradle = [("build.gradle.kts", ""), ("gradlew", "")];
+    check(&gradle, "", any, Some((Language::Jvm, "./gradlew --offline test", "")));
+    check(&[("Makefile", "build test: dep\n\tcc\n")], "", any, Some((Language::Other, "make test", "")));
+    for no_rule in ["test := 1\n", "\ttest: x\n", "#test: x\n", "tests: x\n"] {
+        check(&[("Makefile", no_rule)], "", any, None);
+    }
+    check(&[("README.md", "")], "", any, None);
+}
+
+#[test]
+fn the_language_of_the_error_and_the_folder_of_the_service_come_first() {
+    let files = [("package.json", "{}"), ("go.mod", ""), ("worker/go.mod", ""), ("tools/gen.py", "")];
+    check(&files, "", Runtime::Node, Some((Language::Node, "node --test", "")));
+    check(&files, "", Runtime::Go, Some((Language::Go, "go test ./...", "")));
+    check(&files, "worker", Runtime::Go, Some((Language::Go, "go test ./...", "worker")));
+    check(&files, "/docs/", Runtime::Go, Some((Language::Go, "go test ./...", "")));
+    let project = detect(&listing(&files), "worker", Runtime::Go).unwrap().unwrap();
+    let tests = ["worker/x/y_test.go".to_owned(), "other/z_test.go".to_owned()];
+    assert_eq!(project.only(&tests), "go test -count=1 ./x");
+}
+
+#[test]
+fn the_repository_has_the_last_word() {
+    let manifest =
+        "hints = 'Mind the gap.'\n[test]\ncommand = 'make check'\nfiles = 'pytest {files}'\nimage = 'x:1'\n";
+    let files = [(PATH, manifest), ("app.py", "")];
+    let project = detect(&listing(&files), "", Runtime::Message).unwrap().unwrap();
+    assert_eq!(project.whole(), "make check");
+    assert_eq!(project.only(&["tests/test_a.py".to_owned()]), "pytest tests/test_a.py");
+    assert_eq!((project.language, project.image.as_deref()), (Language::Python, Some("x:1")));
+    assert_eq!(project.hints.as_deref(), Some("Mind the gap."));
+    for (wrong, expected) in [
+        ("[test]\ncommand = ' '\n", "`test.command` is empty"),
+        ("[test]\nfiles = 'x {files}'\n", "`test.files` is set without `test.command`"),
+        ("[test]\ncommand = 'x'\nfiles = 'y'\n", "`test.files` does not contain `{files}`"),
+        ("[test\n", "unclosed table, expected `]`"),
+    ] {
+        let error = detect(&listing(&[(PATH, wrong)]), "", Runtime::Message).unwrap_err();
+        assert_eq!(error.0, expected, "{wrong}");
+    }
+}

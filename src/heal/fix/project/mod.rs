@@ -1,0 +1,85 @@
+//! What kind of project this is and how its tests are run, told from the files of its base branch.
+//!
+//! Nothing is run here and nothing is guessed twice: `.homeostat.toml` on the base branch says it, else the files do. What the agent
+//! writes is never asked.
+
+mod detect;
+mod manifest;
+mod missing;
+mod runner;
+
+pub use detect::{FILES_TO_READ, Listing, detect};
+pub use manifest::{Manifest, ManifestError};
+pub use missing::missing_dependency;
+pub use runner::Runner;
+
+use std::fmt;
+
+/// The language a project is built and tested in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    Python,
+    Node,
+    Rust,
+    Go,
+    Jvm,
+    /// Anything else that `make` or a given command can test.
+    Other,
+}
+
+impl Language {
+    pub const ALL: [Self; 6] = [Self::Python, Self::Node, Self::Rust, Self::Go, Self::Jvm, Self::Other];
+
+    /// The name used in the config.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Node => "node",
+            Self::Rust => "rust",
+            Self::Go => "go",
+            Self::Jvm => "jvm",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A project that can be tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub language: Language,
+    /// Where its commands run: relative to the repository, empty for its root.
+    pub folder: String,
+    pub runner: Runner,
+    /// What `.homeostat.toml` says to those who work on it.
+    pub hints: Option<String>,
+    /// Image it asks for.
+    pub image: Option<String>,
+}
+
+impl Project {
+    /// The command that runs all tests.
+    pub fn whole(&self) -> String {
+        self.runner.whole()
+    }
+
+    /// The command that runs the tests of these files (relative to the repository) only, or all where the runner cannot tell them
+    /// apart, or none of them is one that a runner takes.
+    pub fn only(&self, files: &[String]) -> String {
+        let inside: Vec<String> = files.iter().filter_map(|path| self.inside(path)).collect();
+        self.runner.only(&inside).unwrap_or_else(|| self.whole())
+    }
+
+    /// A path of the repository relative to the project's folder.
+    fn inside(&self, path: &str) -> Option<String> {
+        if self.folder.is_empty() {
+            return Some(path.to_owned());
+        }
+        path.strip_prefix(&self.folder)?.strip_prefix('/').map(str::to_owned)
+    }
+}

@@ -1,0 +1,215 @@
+//! The commands of test runners.
+//!
+//! A failure must show its trace in the runtime's own form, so that it can be compared with the issue's; [`Runner::ENVIRONMENT`]
+//! asks for that without changing a project's own command.
+
+/// What runs a project's tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runner {
+    /// The repository's own words; `files` has a place `{files}`.
+    Given {
+        command: String,
+        files: Option<String>,
+    },
+    Pytest,
+    /// Python's own, started in this folder.
+    Unittest {
+        start: Option<String>,
+    },
+    /// `node --test`, with the project's own script for the whole.
+    NodeTest {
+        script: bool,
+    },
+    /// A runner in `node_modules/.bin`, with the project's own script for the whole.
+    NodeModule {
+        program: &'static str,
+    },
+    /// `npm test`, of which nothing more is known.
+    NpmScript,
+    Cargo,
+    Go,
+    Maven {
+        wrapper: bool,
+    },
+    Gradle {
+        wrapper: bool,
+    },
+    Make,
+}
+
+impl Runner {
+    /// Set for every run: traces whole and in plain text, no colours, nothing waited for, nothing left behind.
+    pub const ENVIRONMENT: &[(&str, &str)] = &[
+        ("CI", "1"),
+        ("NO_COLOR", "1"),
+        ("TERM", "dumb"),
+        ("PYTEST_ADDOPTS", "--tb=native -p no:cacheprovider --color=no"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("RUST_BACKTRACE", "1"),
+        ("CARGO_TERM_COLOR", "never"),
+    ];
+
+    /// Runs everything.
+    pub fn whole(&self) -> String {
+        match self {
+            Self::Given { command, .. } => command.clone(),
+            Self::Pytest => "python3 -m pytest -q".to_owned(),
+            Self::Unittest { start: None } => "python3 -m unittest".to_owned(),
+            Self::Unittest { start: Some(start) } => {
+                format!("python3 -m unittest discover -s {}", quoted(start))
+            }
+            Self::NodeTest { script: false } => "node --test".to_owned(),
+            Self::NodeTest { script: true } | Self::NodeModule { .. } | Self::NpmScript => {
+                "npm test".to_owned()
+            }
+            Self::Cargo => "cargo test --offline --no-fail-fast".to_owned(),
+            Self::Go => "go test ./...".to_owned(),
+            Self::Maven { wrapper } => format!("{} -o -B test", maven(*wrapper)),
+            Self::Gradle { wrapper } => format!("{} --offline test", gradle(*wrapper)),
+            Self::Make => "make test".to_owned(),
+        }
+    }
+
+    /// Runs the tests of these files, relative to the project's folder; `None` where the runner cannot, or none of them is a test.
+    pub fn only(&self, files: &[String]) -> Option<String> {
+        let with = |command: &str, fitting: Vec<String>| {
+            (!fitting.is_empty()).then(|| format!("{command} {}", fitting.join(" ")))
+        };
+        let ending = |endings: &[&str]| -> Vec<String> {
+            let fits = |path: &&String| endings.iter().any(|ending| path.ends_with(ending));
+            files.iter().filter(fits).map(|path| quoted(path)).collect()
+        };
+        match self {
+            Self::Given { files: Some(template), .. } => {
+                let all: Vec<String> = files.iter().map(|path| quoted(path)).collect();
+                (!all.is_empty()).then(|| template.replace("{files}", &all.join(" ")))
+            }
+            Self::Given { files: None, .. } | Self::NpmScript | Self::Make => None,
+            Self::Pytest => with("python3 -m pytest -q", python_tests(files)),
+            Self::Unittest { .. } => with("python3 -m unittest", python_tests(files)),
+            Self::NodeTest { .. } => with("node --test", ending(NODE_TESTS)),
+            Self::NodeModule { program } => with(&format!("node_modules/.bin/{program}"), ending(NODE_TESTS)),
+            Self::Cargo => cargo_only(files),
+            Self::Go => {
+                let mut packages: Vec<String> = files
+                    .iter()
+                    .filter(|path| path.ends_with("_test.go"))
+                    .map(|path| quoted(&format!("./{}", path.rsplit_once('/').map_or("", |it| it.0))))
+                    .collect();
+                packages.sort();
+                packages.dedup();
+                with("go test -count=1", packages)
+            }
+            Self::Maven { wrapper } => {
+                let classes = jvm_classes(files);
+                (!classes.is_empty()).then(|| {
+                    format!(
+                        "{} -o -B test -Dtest={} -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false",
+                        maven(*wrapper),
+                        quoted(&classes.join(","))
+                    )
+                })
+            }
+            Self::Gradle { wrapper } => {
+                let filters: Vec<String> = jvm_classes(files)
+                    .iter()
+                    .map(|class| format!("--tests {}", quoted(&format!("*{class}"))))
+                    .collect();
+                with(&format!("{} --offline test", gradle(*wrapper)), filters)
+            }
+        }
+    }
+}
+
+const NODE_TESTS: &[&str] = &[".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts", ".cts"];
+
+fn python_tests(files: &[String]) -> Vec<String> {
+    let is_test = |path: &&String| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name.strip_suffix(".py").is_some_and(|stem| {
+            stem.starts_with("test") || stem.ends_with("_test") || stem.ends_with("_tests")
+        })
+    };
+    files.iter().filter(is_test).map(|path| quoted(path)).collect()
+}
+
+/// Integration tests have a target each; with anything else (tests inside the source) all have to run.
+fn cargo_only(files: &[String]) -> Option<String> {
+    let mut targets = Vec::new();
+    for path in files.iter().filter(|path| path.ends_with(".rs")) {
+        let stem = path.strip_prefix("tests/")?.strip_suffix(".rs")?;
+        let stem = stem.split_once('/').map_or(stem, |(folder, _)| folder);
+        targets.push(format!("--test {}", quoted(stem)));
+    }
+    targets.dedup();
+    (!targets.is_empty()).then(|| format!("cargo test --offline --no-fail-fast {}", targets.join(" ")))
+}
+
+fn jvm_classes(files: &[String]) -> Vec<String> {
+    let endings = [".java", ".kt", ".groovy", ".scala"];
+    let class = |path: &String| {
+        let name = path.rsplit('/').next()?;
+        endings.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
+    };
+    files.iter().filter_map(class).collect()
+}
+
+const fn maven(wrapper: bool) -> &'static str {
+    if wrapper { "./mvnw" } else { "mvn" }
+}
+
+const fn gradle(wrapper: bool) -> &'static str {
+    if wrapper { "./gradlew" } else { "gradle" }
+}
+
+/// A word for the shell.
+pub(in super::super) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=,:@%+".contains(c);
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    // A leading `-` would be taken for an option.
+    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(runner: &Runner, files: &[&str], expected: Option<&str>) {
+        let files: Vec<String> = files.iter().map(|it| (*it).to_owned()).collect();
+        assert_eq!(runner.only(&files).as_deref(), expected, "{runner:?} {files:?}");
+    }
+
+    #[test]
+    fn runs_some_files_where_the_runner_can() {
+        let pytest = Runner::Pytest;
+        check(&pytest, &["tests/test_a.py", "tests/data.json"], Some("python3 -m pytest -q tests/test_a.py"));
+        check(&pytest, &["tests/data.json", "tests/__init__.py"], None);
+        let unittest = Runner::Unittest { start: None };
+        check(&unittest, &["tests/test_a.py"], Some("python3 -m unittest tests/test_a.py"));
+        check(
+            &Runner::NodeTest { script: true },
+            &["test/a b.test.js"],
+            Some("node --test 'test/a b.test.js'"),
+        );
+        check(
+            &Runner::NodeModule { program: "jest" },
+            &["a.test.ts"],
+            Some("node_modules/.bin/jest a.test.ts"),
+        );
+        check(&Runner::Cargo, &["tests/api.rs"], Some("cargo test --offline --no-fail-fast --test api"));
+        check(&Runner::Cargo, &["tests/api.rs", "src/lib.rs"], None);
+        check(&Runner::Go, &["a/x_test.go", "a/y_test.go", "z_test.go"], Some("go test -count=1 ./ ./a"));
+        check(&Runner::Make, &["tests/a.sh"], None);
+        check(
+            &Runner::Maven { wrapper: false },
+            &["src/test/java/x/ATest.java"],
+            Some("mvn -o -B test -Dtest=ATest -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false"),
+        );
+        let given = Runner::Given { command: "make check".into(), files: Some("t {files}".into()) };
+        check(&given, &["-x.py", "it's.py"], Some(r"t './-x.py' 'it'\''s.py'"));
+        check(&Runner::Given { command: "make check".into(), files: None }, &["a.py"], None);
+    }
+}

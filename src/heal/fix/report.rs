@@ -1,0 +1,134 @@
+//! What an attempt tells people: Markdown, the same headings however it ended.
+//!
+//! The proof, the checks, the diff and the cost stand in the attempt itself and are shown from there. Most of this text is the
+//! agent's: redacted here, escaped by whoever shows it.
+
+use super::verdict::Verdict;
+use crate::agent::contract::{AgentOutcome, Claim};
+use crate::model::attempt::Outcome;
+
+/// Longest report, in bytes.
+const MAX_BYTES: usize = 10_000;
+
+/// The report of an attempt.
+pub(super) fn report(end: &AgentOutcome, verdict: &Verdict) -> String {
+    let mut parts = Vec::new();
+    match end {
+        AgentOutcome::Claimed(claim) => of_claim(claim, verdict.outcome, &mut parts),
+        AgentOutcome::OverBudget { limit } => {
+            parts.push(format!("The agent was stopped because a limit was reached: {limit}."));
+        }
+        AgentOutcome::GaveUp { why } => parts.push(format!("The agent ended without a result: {why}.")),
+        AgentOutcome::Refused { why } => parts.push(format!("The model refused to go on: {why}.")),
+        AgentOutcome::Stopped => parts.push("The agent was stopped.".to_owned()),
+    }
+    if !verdict.reasons.is_empty() {
+        let title = match verdict.outcome {
+            Outcome::AlreadyFixed => "What was shown",
+            Outcome::Fixed
+            | Outcome::NotReproduced
+            | Outcome::Duplicate
+            | Outcome::NotACodeBug
+            | Outcome::NeedsPerson
+            | Outcome::OverBudget
+            | Outcome::GaveUp => "Why it is not proposed",
+        };
+        parts.push(section(title, &list(verdict.reasons.iter().map(String::as_str))));
+    }
+    parts.push(section("What to do next", next_step(verdict.outcome)));
+    super::output::capped(&parts.join("\n\n"), MAX_BYTES)
+}
+
+/// The report of a job that could not begin.
+pub(super) fn without_attempt(why: &str, next: &str) -> String {
+    format!("No attempt was made: {why}.\n\n{}", section("What to do next", next))
+}
+
+fn of_claim(claim: &Claim, outcome: Outcome, parts: &mut Vec<String>) {
+    parts.push(claim.summary.as_str().to_owned());
+    if let Some(cause) = &claim.root_cause {
+        let text = format!("`{}:{}`: {}", cause.file, cause.line, cause.explanation);
+        parts.push(section("Cause", &text));
+    }
+    if !claim.changes.as_str().trim().is_empty() {
+        let title = if outcome == Outcome::Fixed { "Change" } else { "What was tried" };
+        parts.push(section(title, claim.changes.as_str()));
+    }
+    if !claim.hypotheses.is_empty() {
+        let rows = claim.hypotheses.iter().map(|it| it.as_str());
+        parts.push(section("Not verified", &list(rows)));
+    }
+}
+
+const fn next_step(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Fixed => {
+            "Review the proposal: the proof shows that the error is gone, not that the change is wanted."
+        }
+        Outcome::AlreadyFixed => "Release the base branch; homeostat watches whether the error stays away.",
+        Outcome::NotReproduced => {
+            "Look at the record and say on the ticket what it takes to reproduce it, or retry when more occurrences are known."
+        }
+        Outcome::Duplicate => "Compare with the other issue, and mute this one if they are the same.",
+        Outcome::NotACodeBug => {
+            "Look at the configuration, the data or the service that it depends on, and mute this issue if it is expected."
+        }
+        Outcome::NeedsPerson => {
+            "Read the reasons above and decide; the change is kept with the attempt and can be taken from there."
+        }
+        Outcome::OverBudget => {
+            "Take over from the change that is kept with the attempt, or raise the limit and retry."
+        }
+        Outcome::GaveUp => {
+            "Take over from the change and the reasons above; retry when something has changed."
+        }
+    }
+}
+
+fn section(title: &str, text: &str) -> String {
+    format!("#### {title}\n\n{text}")
+}
+
+fn list<'a>(rows: impl Iterator<Item = &'a str>) -> String {
+    rows.map(|row| format!("- {row}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::contract::RootCause;
+    use crate::base::redact::Clean;
+
+    #[test]
+    fn every_report_says_what_happened_and_what_is_next() {
+        let claim = Claim {
+            outcome: Outcome::Fixed,
+            summary: Clean::trusted("An empty cart has no average."),
+            root_cause: Some(RootCause {
+                file: "shop.py".to_owned(),
+                line: 12,
+                explanation: Clean::trusted("divides by the number of items"),
+            }),
+            changes: Clean::trusted("`average` gives 0 for an empty cart."),
+            test_command: None,
+            test_files: vec!["test_shop.py".to_owned()],
+            hypotheses: vec![Clean::trusted("an upstream filter may drop all items")],
+        };
+        let fixed = Verdict { outcome: Outcome::Fixed, reasons: Vec::new(), may_retry: false };
+        insta::assert_snapshot!("fixed", report(&AgentOutcome::Claimed(claim.clone()), &fixed));
+        let wrong = Verdict {
+            outcome: Outcome::GaveUp,
+            reasons: vec!["The new test fails with the change too.".to_owned()],
+            may_retry: true,
+        };
+        insta::assert_snapshot!("gave_up", report(&AgentOutcome::Claimed(claim), &wrong));
+        let over = Verdict {
+            outcome: Outcome::OverBudget,
+            reasons: vec!["No test was written yet.".to_owned()],
+            may_retry: false,
+        };
+        let end = AgentOutcome::OverBudget { limit: "cost".to_owned() };
+        insta::assert_snapshot!("over_budget", report(&end, &over));
+        insta::assert_snapshot!("no_attempt", without_attempt("no repository is known", "Name it."));
+    }
+}

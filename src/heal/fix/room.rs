@@ -1,0 +1,130 @@
+//! A sandbox with a tree in it, as a repository of its own: where the agent works, and where a tree is checked.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::project::Runner;
+use crate::base::chain::Chain;
+use crate::base::shutdown::Shutdown;
+use crate::model::stage::Setback;
+use crate::repo::Archive;
+use crate::sandbox::container::Sandbox;
+use crate::sandbox::engine::Engine;
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::spec::{ExecOutput, ExecRequest, SandboxSpec};
+
+/// The repository inside the container.
+pub(super) const ROOT: &str = "/workspace/repo";
+
+/// A second `.git`, beside the repository, that knows the base: snapshots survive whatever happens to the first one. Nothing that
+/// comes from either is trusted outside.
+pub(super) const SHADOW: &str = "/workspace/.homeostat.git";
+
+/// Makes the uploaded tree a repository with one commit, and its shadow.
+const PREPARE: &str = r#"
+set -e
+cd "$1"
+git init --quiet .
+git add --all --force .
+git commit --quiet --allow-empty --no-verify -m 'The code as it is on the base branch'
+cp -R .git "$2"
+printf '%s\n' __pycache__/ '*.pyc' .pytest_cache/ .mypy_cache/ .ruff_cache/ .coverage node_modules/ .gradle/ '*.class' > "$2/info/exclude"
+"#;
+
+/// A container that holds a tree.
+#[derive(Debug)]
+pub(super) struct Room {
+    sandbox: Sandbox,
+}
+
+impl Room {
+    /// Starts a sandbox and puts the tree into it. If `stop` is requested meanwhile, nothing is left.
+    pub(super) async fn open(
+        engine: &Engine,
+        spec: &SandboxSpec,
+        tree: Archive,
+        stop: &Shutdown,
+    ) -> Result<Self, Setback> {
+        let tar = tree.bytes()?;
+        let sandbox = tokio::select! {
+            started = engine.start(spec) => started.map_err(setback)?,
+            () = stop.requested() => return Err(Setback::Released),
+        };
+        let room = Self { sandbox };
+        let filled = tokio::select! {
+            filled = room.fill(tar.into(), &spec.image) => filled,
+            () = stop.requested() => Err(Setback::Released),
+        };
+        match filled {
+            Ok(()) => Ok(room),
+            Err(error) => {
+                room.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn fill(&self, tar: Bytes, image: &str) -> Result<(), Setback> {
+        self.sandbox.upload(ROOT, tar).await.map_err(setback)?;
+        let request = ExecRequest {
+            env: environment(),
+            ..ExecRequest::new(["sh", "-c", PREPARE, "prepare", ROOT, SHADOW])
+        };
+        let output = self.sandbox.exec(request).await.map_err(setback)?;
+        if output.passed() {
+            return Ok(());
+        }
+        let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
+        Err(Setback::Failed {
+            reason: format!("the sandbox image `{image}` cannot hold a repository: {said}"),
+        })
+    }
+
+    /// Runs a command in it.
+    pub(super) async fn exec(&self, request: ExecRequest) -> Result<ExecOutput, SandboxError> {
+        self.sandbox.exec(ExecRequest { env: environment(), ..request }).await
+    }
+
+    /// Everything in its repository, as a hostile tar.
+    pub(super) async fn take_out(&self, max_bytes: usize) -> Result<Vec<u8>, SandboxError> {
+        self.sandbox.download(ROOT, max_bytes).await
+    }
+
+    /// Removes it. What cannot be removed now is removed by the reaper.
+    pub(super) async fn close(self) {
+        let name = self.sandbox.name().to_owned();
+        if let Err(error) = self.sandbox.remove().await {
+            tracing::warn!(container = name, error = %Chain(&error), "failed to remove a sandbox");
+        }
+    }
+}
+
+/// Set for whatever runs in a room: what the test runners want, and a git that asks nobody.
+fn environment() -> Vec<(String, String)> {
+    let git = [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_AUTHOR_NAME", "homeostat"),
+        ("GIT_AUTHOR_EMAIL", "homeostat@localhost"),
+        ("GIT_COMMITTER_NAME", "homeostat"),
+        ("GIT_COMMITTER_EMAIL", "homeostat@localhost"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_PAGER", "cat"),
+        ("PAGER", "cat"),
+    ];
+    let all = git.into_iter().chain(Runner::ENVIRONMENT.iter().copied());
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// A shell command in a folder of the repository, both outputs as one.
+pub(super) fn shell(command: &str, folder: &str, timeout: Duration) -> ExecRequest {
+    let script = format!("exec 2>&1\n{command}");
+    let workdir = if folder.is_empty() { ROOT.to_owned() } else { format!("{ROOT}/{folder}") };
+    ExecRequest { workdir, timeout, ..ExecRequest::new(["sh".to_owned(), "-c".to_owned(), script]) }
+}
+
+/// An engine that is away comes back; an image that is missing does not.
+pub(super) fn setback(error: SandboxError) -> Setback {
+    let reason = Chain(&error).to_string();
+    if error.is_transient() { Setback::Retry { reason, after: None } } else { Setback::Failed { reason } }
+}

@@ -1,0 +1,154 @@
+//! The stage: begins or continues attempts until one ends the job.
+
+use super::ground::{Halt, prepare};
+use super::parts::FixParts;
+use super::report::without_attempt;
+use super::subject::Subject;
+use super::trial::Trial;
+use crate::base::id::{AttemptId, IssueId};
+use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
+use crate::model::attempt::{Attempt, Outcome};
+use crate::model::issue::{IssueEvent, IssueState};
+use crate::model::job::{JobKind, NewJob};
+use crate::model::money::NanoUsd;
+use crate::model::notice::NoticeKind;
+use crate::model::stage::{Setback, Stage, StageContext, StageOutcome};
+
+/// Runs fix jobs.
+#[derive(Debug)]
+pub struct FixStage {
+    parts: FixParts,
+}
+
+#[async_trait::async_trait]
+impl Stage for FixStage {
+    fn kind(&self) -> JobKind {
+        JobKind::Fix
+    }
+
+    async fn run(&self, context: StageContext) -> StageOutcome {
+        self.work(&context).await.unwrap_or_else(StageOutcome::from)
+    }
+}
+
+impl FixStage {
+    /// The stage over `parts`.
+    pub const fn new(parts: FixParts) -> Self {
+        Self { parts }
+    }
+
+    async fn work(&self, context: &StageContext) -> Result<StageOutcome, Setback> {
+        let parts = &self.parts;
+        let Some(issue) = context.job.issue else {
+            return Err(Setback::Failed { reason: "the job names no issue".to_owned() });
+        };
+        let subject = Subject::load(parts, issue).await?;
+        if matches!(subject.issue.state, IssueState::Muted { .. }) {
+            return Ok(StageOutcome::done("the issue is muted", Vec::new()));
+        }
+        // What an earlier lease of this job left behind when its process was killed.
+        let instance = parts.store.instance_id().await?;
+        parts.engine.remove_of_job(&instance, context.job.id).await.map_err(super::room::setback)?;
+
+        let mut attempts = parts.store.attempts(issue).await?;
+        if let Some(ended) = attempts.iter().rfind(|it| it.job == context.job.id && it.outcome.is_some())
+            && attempts.last().is_some_and(|last| last.id == ended.id)
+        {
+            // Ended durably, killed before the job was completed.
+            return self.finish(ended, context).await;
+        }
+        let open = attempts.pop_if(|it| it.job == context.job.id && it.outcome.is_none());
+        let base = open.as_ref().map(|it| it.base_commit.clone()).filter(|it| !it.is_empty());
+        let ground = match prepare(parts, &subject, base.as_deref(), context).await {
+            Ok(ground) => ground,
+            Err(Halt::Setback(setback)) => return Err(setback),
+            Err(Halt::Missing { base, why, next }) => {
+                let base = base.map(|base| base.to_string()).unwrap_or_default();
+                let attempt = open.unwrap_or_else(|| self.begin(issue, context, &attempts, base));
+                return self.end_without(attempt, &why, next, context).await;
+            }
+        };
+        let mut next = match open {
+            Some(attempt) => attempt,
+            None => self.begin(issue, context, &attempts, ground.base.to_string()),
+        };
+        loop {
+            parts.store.save_attempt(&next).await?;
+            let trial = Trial { parts, subject: &subject, ground: &ground, context, earlier: &attempts };
+            let (ended, may_retry) = trial.run(next).await?;
+            let outcome = ended.outcome.map_or("not ended", Outcome::name);
+            context.progress.step("outcome", &format!("attempt {}: {outcome}", ended.number)).await;
+            attempts.push(ended.clone());
+            let n_attempts = attempts.iter().filter(|it| it.job == context.job.id).count();
+            if !may_retry || n_attempts >= parts.settings.max_attempts as usize {
+                return self.finish(&ended, context).await;
+            }
+            next = self.begin(issue, context, &attempts, ground.base.to_string());
+        }
+    }
+
+    /// An attempt that has not begun.
+    fn begin(&self, issue: IssueId, context: &StageContext, earlier: &[Attempt], base: String) -> Attempt {
+        let number = earlier.iter().map(|it| it.number).max().unwrap_or(0) + 1;
+        Attempt {
+            id: AttemptId::new(),
+            issue,
+            job: context.job.id,
+            number,
+            model: self.parts.agent.model.clone(),
+            base_commit: base,
+            started_at: self.parts.clock.now(),
+            ended_at: None,
+            outcome: None,
+            report: String::new(),
+            patch: String::new(),
+            validation: None,
+            cost: NanoUsd::ZERO,
+            n_model_calls: 0,
+            n_tool_calls: 0,
+        }
+    }
+
+    /// Ends an attempt that has nothing to stand on.
+    async fn end_without(
+        &self,
+        mut attempt: Attempt,
+        why: &str,
+        next: &str,
+        context: &StageContext,
+    ) -> Result<StageOutcome, Setback> {
+        attempt.report = without_attempt(why, next);
+        attempt.outcome = Some(Outcome::NeedsPerson);
+        attempt.ended_at = Some(self.parts.clock.now());
+        self.parts.store.save_attempt(&attempt).await?;
+        context.progress.step("outcome", why).await;
+        self.finish(&attempt, context).await
+    }
+
+    /// Tells the issue how the attempt ended and says what follows. Safe to run again.
+    async fn finish(&self, attempt: &Attempt, context: &StageContext) -> Result<StageOutcome, Setback> {
+        let Some(outcome) = attempt.outcome else {
+            return Err(Setback::Failed { reason: "the attempt has not ended".to_owned() });
+        };
+        let detail = format!("attempt {}: {}", attempt.number, outcome.name());
+        let happened = Happened {
+            issue: attempt.issue,
+            event: Some(IssueEvent::AttemptEnded(outcome)),
+            actor: ACTOR,
+            what: "attempt ended",
+            detail: &detail,
+            at: self.parts.clock.now(),
+        };
+        tell_once(self.parts.store.as_ref(), happened).await?;
+        let mut next = vec![NewJob::report_attempt(attempt.issue, attempt.id)];
+        if outcome == Outcome::Fixed {
+            next.push(NewJob::propose(attempt.issue, attempt.id));
+        } else {
+            let about = attempt.id.to_string();
+            let kind = NoticeKind::AttemptEnded;
+            next.push(NewJob::announce(attempt.issue, kind, Some(attempt.id), None, &about));
+        }
+        tracing::info!(issue = %attempt.issue, job = %context.job.id, outcome = outcome.name(), "attempt ended");
+        Ok(StageOutcome::done(detail, next))
+    }
+}
