@@ -7,10 +7,11 @@ use tokio::sync::Mutex;
 
 use crate::base::clock::SharedClock;
 use crate::base::id::{AttemptId, IssueId, TicketId};
+use crate::base::redact::Redactor;
 use crate::heal::story::ticket::Next;
 use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
 use crate::heal::story::{attempt as attempt_story, marker, ticket as ticket_story};
-use crate::model::attempt::Outcome;
+use crate::model::attempt::{Attempt, Outcome};
 use crate::model::issue::{Issue, IssueEvent, IssueState};
 use crate::model::job::{Job, JobKind, JobPayload, NewJob};
 use crate::model::notice::NoticeKind;
@@ -29,6 +30,8 @@ pub struct TicketParts {
     pub services: Arc<dyn Services>,
     /// The first that accepts a service's repository keeps its tickets; the local one, last, accepts all.
     pub trackers: Vec<Arc<dyn Tracker>>,
+    /// For the diff and the report of an attempt: what the agent wrote has not passed it yet.
+    pub redactor: Redactor,
     pub clock: SharedClock,
     /// Address of the dashboard, without a slash at the end.
     pub public_url: String,
@@ -139,7 +142,7 @@ impl TicketStage {
         attempt: AttemptId,
     ) -> Result<StageOutcome, Setback> {
         let store = &self.parts.store;
-        let attempt = store.attempt(attempt).await?;
+        let attempt = self.redacted(store.attempt(attempt).await?);
         let detail = store.issue_detail(id).await?;
         let service = self.parts.services.service(&detail.issue.service).await;
         let proposals = store.proposals(id).await?;
@@ -157,6 +160,11 @@ impl TicketStage {
         });
         let summary = format!("reported attempt {} on ticket {}", attempt.number, ticket.key);
         Ok(StageOutcome::done(summary, notice.into_iter().collect()))
+    }
+
+    fn redacted(&self, attempt: Attempt) -> Attempt {
+        let clean = |text: &str| self.parts.redactor.redact(text).into_string();
+        Attempt { patch: clean(&attempt.patch), report: clean(&attempt.report), ..attempt }
     }
 
     /// The issue's ticket: the store's, else the tracker's, else a new one.
