@@ -4,11 +4,14 @@
 //! <https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT>), so that it is neither in the
 //! arguments, which every user of the machine can read, nor on disk.
 
+use std::io;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
 
 use super::contract::ForgeError;
 use crate::base::env;
@@ -90,10 +93,17 @@ impl Git<'_> {
         arguments: &[&str],
         action: &'static str,
     ) -> Result<Output, ForgeError> {
-        let running = self.command(folder, arguments).output();
+        let machine = |source| ForgeError::Machine { action, source };
+        let mut group = Group(self.command(folder, arguments).spawn().map_err(machine)?);
+        let running = async {
+            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+            let (out, err) = (group.0.stdout.take(), group.0.stderr.take());
+            tokio::try_join!(read(out, &mut stdout), read(err, &mut stderr))?;
+            let status = group.0.wait().await?;
+            Ok(Output { status, stdout, stderr })
+        };
         match tokio::time::timeout(self.timeout, running).await {
-            Ok(Ok(output)) => Ok(output),
-            Ok(Err(source)) => Err(ForgeError::Machine { action, source }),
+            Ok(output) => output.map_err(machine),
             Err(_) => {
                 let stderr = format!("git did not end within {} s", self.timeout.as_secs());
                 Err(ForgeError::Away { action, stderr })
@@ -133,9 +143,32 @@ impl Git<'_> {
         for (at, (key, value)) in config.iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{at}"), key).env(format!("GIT_CONFIG_VALUE_{at}"), value);
         }
-        command.current_dir(folder).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        command.current_dir(folder).args(arguments).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// git and the programs it starts (`git-remote-https`), killed together when a call is dropped.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // After `wait` the id is gone, and nobody else's group can be hit.
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id {
+            // It may have ended just now; then there is nothing to kill.
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+/// Reads to the end; git's answers here are a few lines.
+async fn read(from: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(mut from) = from {
+        from.read_to_end(into).await?;
+    }
+    Ok(())
 }
 
 /// What git's words say: git has no other way to tell a refusal from a remote that is away.
@@ -148,6 +181,8 @@ pub(super) fn failure(action: &'static str, output: &Output) -> ForgeError {
     } else if says(&["returned error: 403", "permission to", "permission denied", "insufficient permission"])
     {
         "the token or the user may not write there"
+    } else if says(&["dubious ownership"]) {
+        "the repository belongs to another user of this machine: give it to the user homeostat runs as"
     } else if says(&["returned error: 404", "repository not found", "does not appear to be a git repository"])
     {
         "no such repository, or the token cannot see it: check its address"

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use homeostat::base::backoff::Backoff;
-use homeostat::base::clock::{SharedClock, SystemClock, Timestamp};
+use homeostat::base::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use homeostat::base::id::{AttemptId, IssueId, JobId};
 use homeostat::base::redact::{Clean, Redactor};
 use homeostat::base::shutdown::Shutdown;
@@ -63,6 +64,23 @@ new file mode 100644
 +assert average(1, 0) == 0
 ";
 
+/// The machine's clock, put forward by some seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Shifted(AtomicI64);
+
+impl Shifted {
+    pub(crate) fn put_forward(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        let shift = jiff::SignedDuration::from_secs(self.0.load(Ordering::SeqCst));
+        SystemClock.now().saturating_add(shift).unwrap()
+    }
+}
+
 /// Everything one test needs; gone at its end.
 pub(crate) struct Given {
     pub(crate) folder: TempDir,
@@ -70,6 +88,8 @@ pub(crate) struct Given {
     pub(crate) repository: Repository,
     pub(crate) services: Arc<dyn Services>,
     pub(crate) clock: SharedClock,
+    /// The same clock, to put forward, so that a lease expires when a test says so.
+    pub(crate) hands: Arc<Shifted>,
 }
 
 impl Given {
@@ -83,7 +103,9 @@ impl Given {
         let home = Home { url, base_branch: "main".to_owned(), revision: None, folder: String::new() };
         let shop = Service { name: "shop".to_owned(), repository: Some(home), route: Route::Fix };
         let services = Arc::new(FixedServices(vec![shop]));
-        Self { folder, store, repository, services, clock: SystemClock::shared() }
+        let hands = Arc::new(Shifted::default());
+        let clock = Arc::<Shifted>::clone(&hands);
+        Self { folder, store, repository, services, clock, hands }
     }
 
     /// With a local bare repository.

@@ -64,8 +64,7 @@ async fn a_new_issue_gets_its_ticket_a_notice_and_its_fix() {
     let given = Given::local().await;
     let issue = given.issue(TITLE, vec![NewJob::open_ticket(true)]).await;
     let jobs = settle(&given, issue).await;
-    let expected =
-        [("ticket", JobState::Done), ("fix", JobState::Queued), ("announce", JobState::Done)];
+    let expected = [("ticket", JobState::Done), ("fix", JobState::Queued), ("announce", JobState::Done)];
     assert_eq!(kinds(&jobs), expected);
     assert_eq!(given.detail(issue).await.issue.state, IssueState::Fixing);
     assert_eq!(story(&given, issue).await.iter().filter(|it| *it == "ticket opened").count(), 1);
@@ -97,14 +96,24 @@ async fn a_validated_attempt_is_proposed_and_merged() {
     assert_eq!(given.detail(issue).await.issue.state, IssueState::Proposed);
     let message = given.repository.git(&["log", "-1", "--format=%an <%ae>%n%B", &proposal.branch]);
     assert!(message.starts_with("homeostat <homeostat@localhost>\nFix ZeroDivisionError"), "{message}");
-    assert!(message.contains("Homeostat-Fingerprint: h1:") && message.contains("Homeostat-Job: "), "{message}");
+    assert!(
+        message.contains("Homeostat-Fingerprint: h1:") && message.contains("Homeostat-Job: "),
+        "{message}"
+    );
     let told = ticket(&given, issue).await.comments;
     assert_eq!(told.len(), 1);
-    assert!(told[0].body.contains("fixed and proposed") && told[0].body.contains(&proposal.url), "{}", told[0].body);
+    assert!(
+        told[0].body.contains("fixed and proposed") && told[0].body.contains(&proposal.url),
+        "{}",
+        told[0].body
+    );
 
     let landed = land(&given, issue, &proposal).await;
     assert_eq!(landed.state, JobState::Done, "{:?}", landed.result);
-    assert_eq!(given.repository.git(&["show", "main:shop.py"]), "def average(total, n):\n    return total / n if n else 0");
+    assert_eq!(
+        given.repository.git(&["show", "main:shop.py"]),
+        "def average(total, n):\n    return total / n if n else 0"
+    );
     assert_eq!(given.repository.git(&["rev-parse", "main"]), proposal.head, "a fast-forward");
     assert_eq!(given.store.proposal(proposal.id).await.unwrap().state, ProposalState::Merged);
     assert_eq!(given.detail(issue).await.issue.state, IssueState::Landed);
@@ -129,11 +138,17 @@ async fn a_base_that_moved_gets_a_merge_commit() {
 async fn a_conflict_is_refused_and_told() {
     let given = Given::local().await;
     let (issue, proposal) = proposed(&given).await;
-    let before = given.repository.commit("main", "same line", &[("shop.py", "def average(total, n):\n    return 0\n")]);
+    let before = given.repository.commit(
+        "main",
+        "same line",
+        &[("shop.py", "def average(total, n):\n    return 0\n")],
+    );
     let landed = land(&given, issue, &proposal).await;
     assert_eq!(landed.state, JobState::Dead);
-    let expected =
-        format!("`{}` conflicts with `main` in shop.py: it must be made anew or merged by hand", proposal.branch);
+    let expected = format!(
+        "`{}` conflicts with `main` in shop.py: it must be made anew or merged by hand",
+        proposal.branch
+    );
     assert_eq!(landed.result.as_deref(), Some(expected.as_str()));
     assert_eq!(given.repository.git(&["rev-parse", "main"]), before);
     assert_eq!(given.store.proposal(proposal.id).await.unwrap().state, ProposalState::Open);
@@ -231,7 +246,8 @@ async fn a_branch_of_others_is_left_alone() {
 async fn an_ended_attempt_is_told_once_with_its_diff() {
     let given = Given::local().await;
     let issue = given.issue(TITLE, vec![]).await;
-    let attempt = Attempt { outcome: Some(Outcome::GaveUp), validation: None, ..given.attempt(issue, PATCH).await };
+    let attempt =
+        Attempt { outcome: Some(Outcome::GaveUp), validation: None, ..given.attempt(issue, PATCH).await };
     given.store.save_attempt(&attempt).await.unwrap();
     given.store.enqueue(NewJob::report_attempt(issue, attempt.id), given.clock.now()).await.unwrap();
     let jobs = settle(&given, issue).await;

@@ -67,7 +67,8 @@ async fn an_outcome_and_its_next_jobs_become_durable() {
     let first = queued(&given, "first", JobKind::Land).await;
     let land = stage(JobKind::Land, async |context: StageContext| {
         context.progress.step("looked", "around").await;
-        let next = if context.job.unique_key == "first" { vec![job("second", JobKind::Land)] } else { vec![] };
+        let next =
+            if context.job.unique_key == "first" { vec![job("second", JobKind::Land)] } else { vec![] };
         StageOutcome::done("did it", next)
     });
     let working = given.work(vec![land], quick());
@@ -76,7 +77,10 @@ async fn an_outcome_and_its_next_jobs_become_durable() {
     let second = given.store.enqueue(job("second", JobKind::Land), given.clock.now()).await.unwrap();
     assert_eq!(given.ended(second).await.n_leases, 1, "queued by the first, run once");
     let steps = given.store.steps(first.id, 0).await.unwrap();
-    assert_eq!(steps.iter().map(|it| (it.name.as_str(), it.detail.as_str())).collect::<Vec<_>>(), [("looked", "around")]);
+    assert_eq!(
+        steps.iter().map(|it| (it.name.as_str(), it.detail.as_str())).collect::<Vec<_>>(),
+        [("looked", "around")]
+    );
     working.stopped().await;
 }
 
@@ -111,7 +115,8 @@ async fn a_server_that_asks_to_wait_is_waited_for() {
     let given = Given::local().await;
     let id = queued(&given, "limited", JobKind::Land).await;
     let before = given.clock.now();
-    let land = stage(JobKind::Land, async |_| StageOutcome::retry("asked to wait", Some(Duration::from_secs(900))));
+    let land =
+        stage(JobKind::Land, async |_| StageOutcome::retry("asked to wait", Some(Duration::from_secs(900))));
     let working = given.work(vec![land], quick());
     let waiting = eventually("the job to wait", PATIENCE, async || {
         let job = given.job(id).await;
@@ -166,7 +171,11 @@ async fn the_pause_switch_stops_what_runs_and_leases_nothing() {
     let given = Given::local().await;
     let id = queued(&given, "long", JobKind::Land).await;
     let land = stage(JobKind::Land, async |context: StageContext| {
-        if context.job.n_leases > 1 { StageOutcome::done("after the pause", vec![]) } else { until_stopped(context).await }
+        if context.job.n_leases > 1 {
+            StageOutcome::done("after the pause", vec![])
+        } else {
+            until_stopped(context).await
+        }
     });
     let working = given.work(vec![land], quick());
     running(&given, id).await;

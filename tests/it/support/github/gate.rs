@@ -38,9 +38,12 @@ pub(crate) struct Seen {
     /// Path and query.
     pub(crate) target: String,
     pub(crate) authorization: Option<String>,
-    /// What was answered; 0 where nothing was.
+    /// What was answered; 0 while it is worked on, [`HANGING`] where it is done and nothing is answered.
     pub(crate) status: u16,
 }
+
+/// See [`Seen::status`].
+pub(crate) const HANGING: u16 = 1;
 
 pub(super) type Shared = Arc<Mutex<State>>;
 
@@ -66,7 +69,10 @@ pub(super) async fn enter(Extract(shared): Extract<Shared>, request: Request) ->
     };
     let response = match fault {
         Some(Fault::After(status)) => failing(status),
-        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Hang) => {
+            shared.lock().expect("no test panics while it holds the lock").seen[at].status = HANGING;
+            std::future::pending().await
+        }
         Some(Fault::Before(_) | Fault::PrimaryLimit { .. } | Fault::SecondaryLimit { .. }) | None => response,
     };
     shared.lock().expect("no test panics while it holds the lock").seen[at].status =

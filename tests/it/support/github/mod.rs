@@ -21,8 +21,8 @@ use homeostat::base::secret::Secret;
 use homeostat::github::{Auth, Client, Settings};
 use tokio::task::JoinHandle;
 
-pub(crate) use gate::{Fault, Seen};
-pub(crate) use state::{State, Token};
+pub(crate) use gate::{Fault, HANGING, Seen};
+pub(crate) use state::{Hosted, State, Token};
 
 use super::git::Repository;
 
