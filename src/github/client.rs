@@ -22,11 +22,11 @@ const MAX_PAGES: u32 = 50;
 /// GitHub, as one account or app.
 #[derive(Debug, Clone)]
 pub struct Client {
-    api: Octocrab,
+    api: Arc<Octocrab>,
     settings: Settings,
     clock: SharedClock,
-    /// Clients of an app's installations; each holds the token it was given until that expires.
-    installations: Arc<Mutex<HashMap<RepositoryName, Octocrab>>>,
+    /// Clients of an app's installations, shared and not cloned: each holds the token it was given until that expires.
+    installations: Arc<Mutex<HashMap<RepositoryName, Arc<Octocrab>>>>,
 }
 
 /// What git sends to be let in: the value of one `Authorization` header.
@@ -64,7 +64,7 @@ impl Client {
                 .map_err(|_| wrong("the app's private key is not an RSA key in PEM form".to_owned()))?,
         };
         let api = builder.build_with_reqwest(http).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { api, settings, clock, installations: Arc::default() })
+        Ok(Self { api: Arc::new(api), settings, clock, installations: Arc::default() })
     }
 
     /// The repository with this clone address, if it is on this GitHub.
@@ -163,10 +163,16 @@ impl Client {
     }
 
     /// The client to call for this repository: the token's, or that of the app's installation there.
-    async fn api_of(&self, repository: &RepositoryName, action: &'static str) -> Result<Octocrab, Error> {
-        let Auth::App { installation_id, .. } = &self.settings.auth else { return Ok(self.api.clone()) };
+    async fn api_of(
+        &self,
+        repository: &RepositoryName,
+        action: &'static str,
+    ) -> Result<Arc<Octocrab>, Error> {
+        let Auth::App { installation_id, .. } = &self.settings.auth else {
+            return Ok(Arc::clone(&self.api));
+        };
         if let Some(api) = self.lock_installations().get(repository) {
-            return Ok(api.clone());
+            return Ok(Arc::clone(api));
         }
         let fail = |error| self.error(action, repository, error);
         let id = match installation_id {
@@ -177,12 +183,12 @@ impl Client {
                 found.id
             }
         };
-        let api = self.api.installation(InstallationId(id)).map_err(fail)?;
-        self.lock_installations().insert(repository.clone(), api.clone());
+        let api = Arc::new(self.api.installation(InstallationId(id)).map_err(fail)?);
+        self.lock_installations().insert(repository.clone(), Arc::clone(&api));
         Ok(api)
     }
 
-    fn lock_installations(&self) -> std::sync::MutexGuard<'_, HashMap<RepositoryName, Octocrab>> {
+    fn lock_installations(&self) -> std::sync::MutexGuard<'_, HashMap<RepositoryName, Arc<Octocrab>>> {
         self.installations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -22,7 +22,7 @@ use homeostat::github::{Auth, Client, Settings};
 use tokio::task::JoinHandle;
 
 pub(crate) use gate::{Fault, HANGING, Seen};
-pub(crate) use state::{Hosted, State, Token};
+pub(crate) use state::{State, Token};
 
 use super::git::Repository;
 
