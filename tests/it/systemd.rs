@@ -42,7 +42,7 @@ fn the_daemon_says_when_it_is_up_and_that_it_lives() {
         "WatchdogSec=30s",
         "ExecReload=/bin/kill -HUP $MAINPID",
         "RestartPreventExitStatus=64 78",
-        "LoadCredential=anthropic-api-key",
+        "LoadCredential=anthropic-key",
         "StateDirectory=homeostat",
         "Environment=RUST_BACKTRACE=0",
     ] {
