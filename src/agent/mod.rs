@@ -4,9 +4,11 @@
 //! What it reads (logs, the repository, tool output) is data from strangers: redacted once before it is first sent,
 //! fenced and capped. What the model says is stored byte for byte and believed in nothing.
 
+mod client;
 pub mod contract;
 pub mod error;
 pub mod price;
 pub mod run;
+pub mod scripted;
 pub mod settings;
 pub mod usage;

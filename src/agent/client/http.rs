@@ -1,0 +1,234 @@
+//! Sends a request, follows its stream, and tries again where that is safe.
+//!
+//! A retry here costs nothing: the request was refused before an answer began. Once an answer has begun, or the connection
+//! broke with the request already sent, nobody knows what it will cost; then the caller has to settle it before another try.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
+
+use super::assemble::{Assembler, AssistantTurn, BrokenStream, WireError};
+use super::request::ModelRequest;
+use super::retry::{self, MAX_WAIT, Verdict};
+use super::sse::SseParser;
+use crate::agent::settings::{Settings, Timeouts};
+use crate::base::chain::Chain;
+use crate::base::clock::SharedClock;
+use crate::base::secret::Secret;
+use crate::base::shutdown::Shutdown;
+
+const API_VERSION: &str = "2023-06-01";
+
+/// Body of an error read at most.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// The client of the Messages API.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: url::Url,
+    api_key: Secret,
+    timeouts: Timeouts,
+    clock: SharedClock,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The request can never be right. It cost nothing.
+    Refused { message: String },
+    /// The prompt is longer than the model takes. It cost nothing.
+    PromptTooLong,
+    /// The API is away or overloaded, also after retries. It cost nothing.
+    Away { message: String, retry_after: Option<Duration> },
+    /// The answer was cut off, or nobody knows whether it was begun: it may have to be paid.
+    CutOff { message: String },
+    /// The stop was requested. What was sent may have to be paid.
+    Stopped { is_sent: bool },
+}
+
+/// One try that failed.
+enum TryError {
+    Final(CallError),
+    Again { message: String, after: Option<Duration> },
+}
+
+impl Client {
+    /// A client for the API of `settings`.
+    pub(crate) fn new(settings: &Settings, clock: SharedClock) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(settings.timeouts.connect)
+            // The key goes where the config says and nowhere else.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("homeostat/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&settings.base_url) {
+            builder = builder.no_proxy();
+        }
+        let mut url = settings.base_url.clone();
+        url.set_path(&format!("{}/v1/messages", url.path().trim_end_matches('/')));
+        Ok(Self {
+            http: builder.build()?,
+            url,
+            api_key: settings.api_key.clone(),
+            timeouts: settings.timeouts,
+            clock,
+        })
+    }
+
+    /// Makes one call, with retries where they are free.
+    pub(crate) async fn call(
+        &self,
+        request: &ModelRequest,
+        stop: &Shutdown,
+    ) -> Result<AssistantTurn, CallError> {
+        if stop.is_requested() {
+            return Err(CallError::Stopped { is_sent: false });
+        }
+        tokio::select! {
+            biased;
+            () = stop.requested() => Err(CallError::Stopped { is_sent: true }),
+            answer = self.call_with_retries(request) => answer,
+        }
+    }
+
+    async fn call_with_retries(&self, request: &ModelRequest) -> Result<AssistantTurn, CallError> {
+        let deadline = Instant::now() + self.timeouts.call;
+        let body = request.body();
+        let mut n_failures = 0;
+        loop {
+            let (message, after) = match self.attempt(body.clone(), deadline).await {
+                Ok(turn) => return Ok(turn),
+                Err(TryError::Final(error)) => return Err(error),
+                Err(TryError::Again { message, after }) => (message, after),
+            };
+            n_failures += 1;
+            let wait = retry::wait(n_failures, after);
+            let is_too_long = after.is_some_and(|after| after > MAX_WAIT) || Instant::now() + wait > deadline;
+            if n_failures > self.timeouts.retries || is_too_long {
+                return Err(CallError::Away { message, retry_after: after });
+            }
+            debug!(
+                n_failures,
+                wait_ms = wait.as_millis(),
+                reason = message,
+                "model call will be tried again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self, body: String, deadline: Instant) -> Result<AssistantTurn, TryError> {
+        let mut key = HeaderValue::from_str(self.api_key.expose()).map_err(|_| {
+            TryError::Final(CallError::Refused {
+                message: "the key has characters that no header can hold".into(),
+            })
+        })?;
+        key.set_sensitive(true);
+        let sending = self
+            .http
+            .post(self.url.clone())
+            .header("x-api-key", key)
+            .header("anthropic-version", API_VERSION)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "text/event-stream")
+            .body(body)
+            .send();
+        let response = match timeout(self.timeouts.idle, sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_connect() || error.is_builder() => {
+                return Err(TryError::Again {
+                    message: Chain(&error.without_url()).to_string(),
+                    after: None,
+                });
+            }
+            Ok(Err(error)) => return Err(cut_off(Chain(&error.without_url()).to_string())),
+            Err(_) => return Err(cut_off("no answer began in time".into())),
+        };
+        if response.status().as_u16() == 200 {
+            return self.follow(response, deadline).await;
+        }
+        Err(self.refused(response).await)
+    }
+
+    /// Reads the stream of an answer that has begun.
+    async fn follow(
+        &self,
+        mut response: reqwest::Response,
+        deadline: Instant,
+    ) -> Result<AssistantTurn, TryError> {
+        let mut parser = SseParser::default();
+        let mut assembler = Assembler::default();
+        while !assembler.is_stopped() {
+            let idle = Instant::now() + self.timeouts.idle;
+            let chunk = match timeout_at(idle.min(deadline), response.chunk()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return Err(cut_off(Chain(&error.without_url()).to_string())),
+                Err(_) => return Err(cut_off("the stream stood still for too long".into())),
+            };
+            let events =
+                parser.push(&chunk).map_err(|_| cut_off("the stream sent an endless event".into()))?;
+            for event in events {
+                assembler.push(&event.data).map_err(|error| cut_off(describe(error)))?;
+            }
+        }
+        assembler.finish().map_err(|error| cut_off(describe(error)))
+    }
+
+    async fn refused(&self, mut response: reqwest::Response) -> TryError {
+        #[derive(Default, Deserialize)]
+        struct Body {
+            error: Option<WireError>,
+            request_id: Option<String>,
+        }
+        let status = response.status().as_u16();
+        let verdict = retry::verdict(status, response.headers(), self.clock.now());
+        let mut bytes = Vec::new();
+        // An error whose body does not come is told by its status alone.
+        while let Ok(Ok(Some(chunk))) = timeout(self.timeouts.idle, response.chunk()).await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MAX_ERROR_BYTES {
+                break;
+            }
+        }
+        let body: Body = serde_json::from_slice(&bytes).unwrap_or_default();
+        let error = body.error.unwrap_or(WireError { kind: String::new(), message: String::new() });
+        let is_too_long = error.message.contains("prompt is too long");
+        let mut message = format!("status {status}");
+        for part in [error.kind, error.message, body.request_id.unwrap_or_default()] {
+            if !part.is_empty() {
+                message = format!("{message}, {part}");
+            }
+        }
+        match verdict {
+            Verdict::Final if is_too_long => TryError::Final(CallError::PromptTooLong),
+            Verdict::Final => TryError::Final(CallError::Refused { message }),
+            Verdict::Retry => TryError::Again { message, after: None },
+            Verdict::RetryAfter(after) => TryError::Again { message, after: Some(after) },
+        }
+    }
+}
+
+fn cut_off(message: String) -> TryError {
+    TryError::Final(CallError::CutOff { message })
+}
+
+fn describe(error: BrokenStream) -> String {
+    match error {
+        BrokenStream::Error { kind, message } => format!("{kind}: {message}"),
+        BrokenStream::Malformed(what) => what,
+    }
+}
+
+/// A system proxy cannot reach what listens on this machine.
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
