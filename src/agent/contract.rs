@@ -175,7 +175,8 @@ pub struct AgentTotals {
     pub n_tool_calls: u32,
     /// Of the calls whose usage was seen.
     pub usage: Usage,
-    /// Of the calls whose usage was seen, plus the reservations of those cut off.
+    /// Of the calls whose usage was seen, plus the reservations of those cut off. After a kill between a reservation and its entry the
+    /// ledger knows of one more, and the ledger is right.
     pub cost: NanoUsd,
 }
 

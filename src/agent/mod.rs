@@ -6,9 +6,13 @@
 
 mod client;
 pub mod contract;
+mod entry;
 pub mod error;
+mod machine;
 pub mod price;
+mod prompt;
 pub mod run;
 pub mod scripted;
 pub mod settings;
+mod tools;
 pub mod usage;

@@ -1,0 +1,5 @@
+//! The machine without tokio, a clock or a network: a world of closures answers its effects.
+
+mod ends;
+mod resume;
+mod world;
