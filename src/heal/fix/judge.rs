@@ -82,15 +82,20 @@ impl Suspect {
         }
     }
 
-    /// A runner shows a logged message behind words of its own: `ERROR    shop:orders.py:12 no rate for CHF`.
+    /// A runner shows a logged message behind words of its own, and without those of the log's form: what was logged as
+    /// `billing: no rate for CHF` is shown as `ERROR    billing:orders.py:12 no rate for CHF`.
     fn has_template(&self, text: &str, found: &Fingerprinted) -> bool {
         if found.levels.template == self.template {
             return true;
         }
+        let bare = match self.template.split_once(": ") {
+            Some((logger, rest)) if !logger.contains(' ') && rest.contains(' ') => rest,
+            _ => self.template.as_str(),
+        };
         let Some(line) = text.lines().next() else { return false };
         let starts = line.char_indices().filter(|(_, c)| *c == ' ').map(|(at, _)| at + 1);
-        starts.take(8).any(|start| {
-            self.fingerprinter.fingerprint(&Clean::trusted(&line[start..])).levels.template == self.template
+        starts.take(16).any(|start| {
+            self.fingerprinter.fingerprint(&Clean::trusted(&line[start..])).levels.template == bare
         })
     }
 
@@ -157,21 +162,25 @@ fn in_repository(file: &str) -> &str {
 }
 
 impl Place {
+    /// Two machines agree on the file's name and on the function's last word: folders, packages (`main` for a Go program,
+    /// its module for its tests) and receivers (`Object.rate`, `exports.rate`) differ.
     fn is_same(&self, other: &Self) -> bool {
         let is_same_file = self.file == other.file || self.file.is_empty() || other.file.is_empty();
-        let is_same_function = self.function == other.function
-            || ((self.function.is_empty() || other.function.is_empty()) && !self.file.is_empty());
+        let (one, two) = (last_part(&self.function), last_part(&other.function));
+        let is_same_function = one == two || ((one.is_empty() || two.is_empty()) && !self.file.is_empty());
         is_same_file && is_same_function
     }
 }
 
-/// `json.decoder.JSONDecodeError` and `JSONDecodeError` are one.
+/// `json.decoder.JSONDecodeError` and `JSONDecodeError` are one, and so are `TypeError` and `TypeError [Error]`.
 fn is_same_kind(one: &str, other: &str) -> bool {
-    one == other || (last_part(one) == last_part(other) && !last_part(one).is_empty())
+    let bare = |kind: &str| kind.split([' ', '[']).next().unwrap_or_default().to_owned();
+    let (one, other) = (bare(one), bare(other));
+    one == other || (last_part(&one) == last_part(&other) && !last_part(&one).is_empty())
 }
 
-fn last_part(kind: &str) -> &str {
-    kind.rsplit(['.', ':', '\\', '$']).next().unwrap_or_default()
+fn last_part(name: &str) -> &str {
+    name.rsplit(['.', ':', '/', '\\', '$', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub enum Runner {
     Unittest {
         start: Option<String>,
     },
-    /// `node --test`, with the project's own script for the whole.
+    /// `node --test`, with the project's own script for the whole. Its older form of output, TAP, shows no trace.
     NodeTest {
         script: bool,
     },
@@ -58,7 +58,7 @@ impl Runner {
             Self::Unittest { start: Some(start) } => {
                 format!("python3 -m unittest discover -s {}", quoted(start))
             }
-            Self::NodeTest { script: false } => "node --test".to_owned(),
+            Self::NodeTest { script: false } => "node --test --test-reporter=spec".to_owned(),
             Self::NodeTest { script: true } | Self::NodeModule { .. } | Self::NpmScript => {
                 "npm test".to_owned()
             }
@@ -87,7 +87,7 @@ impl Runner {
             Self::Given { files: None, .. } | Self::NpmScript | Self::Make => None,
             Self::Pytest => with("python3 -m pytest -q", python_tests(files)),
             Self::Unittest { .. } => with("python3 -m unittest", python_tests(files)),
-            Self::NodeTest { .. } => with("node --test", ending(NODE_TESTS)),
+            Self::NodeTest { .. } => with("node --test --test-reporter=spec", ending(NODE_TESTS)),
             Self::NodeModule { program } => with(&format!("node_modules/.bin/{program}"), ending(NODE_TESTS)),
             Self::Cargo => cargo_only(files),
             Self::Go => {
@@ -192,7 +192,7 @@ mod tests {
         check(
             &Runner::NodeTest { script: true },
             &["test/a b.test.js"],
-            Some("node --test 'test/a b.test.js'"),
+            Some("node --test --test-reporter=spec 'test/a b.test.js'"),
         );
         check(
             &Runner::NodeModule { program: "jest" },

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const NODE: &str = "node --test --test-reporter=spec";
+
 /// A repository of these files; a file may have a content.
 fn listing(files: &[(&str, &str)]) -> Listing {
     Listing {
@@ -45,10 +47,10 @@ fn node() {
     };
     with("node --test", "npm test");
     with("jest --ci", "npm test");
-    with("echo \\\"Error: no test specified\\\" && exit 1", "node --test");
-    check(&[("package.json", "{}")], "", Runtime::Message, Some((node, "node --test", "")));
-    check(&[("package.json", "not json")], "", Runtime::Message, Some((node, "node --test", "")));
-    check(&[("a.test.mjs", "")], "", Runtime::Message, Some((node, "node --test", "")));
+    with("echo \\\"Error: no test specified\\\" && exit 1", NODE);
+    check(&[("package.json", "{}")], "", Runtime::Message, Some((node, NODE, "")));
+    check(&[("package.json", "not json")], "", Runtime::Message, Some((node, NODE, "")));
+    check(&[("a.test.mjs", "")], "", Runtime::Message, Some((node, NODE, "")));
     let jest = [("package.json", r#"{"scripts": {"test": "tsc && jest"}}"#)];
     let project = detect(&listing(&jest), "", Runtime::Node).unwrap().unwrap();
     assert_eq!(project.runner, Runner::NodeModule { program: "jest" });
@@ -74,7 +76,7 @@ fn compiled_languages_and_make() {
 #[test]
 fn the_language_of_the_error_and_the_folder_of_the_service_come_first() {
     let files = [("package.json", "{}"), ("go.mod", ""), ("worker/go.mod", ""), ("tools/gen.py", "")];
-    check(&files, "", Runtime::Node, Some((Language::Node, "node --test", "")));
+    check(&files, "", Runtime::Node, Some((Language::Node, NODE, "")));
     check(&files, "", Runtime::Go, Some((Language::Go, "go test ./...", "")));
     check(&files, "worker", Runtime::Go, Some((Language::Go, "go test ./...", "worker")));
     check(&files, "/docs/", Runtime::Go, Some((Language::Go, "go test ./...", "")));
