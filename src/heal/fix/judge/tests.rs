@@ -32,8 +32,10 @@ fn a_test_shows_the_issue_in_its_runners_own_words() {
 
 #[test]
 fn another_runtime_shows_nothing() {
-    let issues = [fixture!("python.issue"), fixture!("node.issue"), fixture!("go.issue"), fixture!("jvm.issue")];
-    let outputs = [fixture!("python.unittest"), fixture!("node.test"), fixture!("go.test"), fixture!("jvm.test")];
+    let issues =
+        [fixture!("python.issue"), fixture!("node.issue"), fixture!("go.issue"), fixture!("jvm.issue")];
+    let outputs =
+        [fixture!("python.unittest"), fixture!("node.test"), fixture!("go.test"), fixture!("jvm.test")];
     for (at, issue) in issues.iter().enumerate() {
         for (_, output) in outputs.iter().enumerate().filter(|(other, _)| *other != at) {
             check(issue, output, false);
@@ -59,7 +61,8 @@ fn another_type_or_place_is_another_error() {
 #[test]
 fn a_message_without_a_trace_is_compared_by_its_template() {
     let record = "2026-11-20 10:00:00,123 ERROR billing: no rate for CHF in table 17";
-    let caught = "------ Captured log call ------\nERROR    billing:orders.py:12 no rate for USD in table 4\n";
+    let caught =
+        "------ Captured log call ------\nERROR    billing:orders.py:12 no rate for USD in table 4\n";
     check(record, "2026-11-20 11:00:00,007 ERROR billing: no rate for CHF in table 18\n", true);
     check(record, &caught.replace("USD", "CHF"), true);
     check(record, "ERROR    billing:orders.py:12 no stock of CHF in table 17\n", false);
