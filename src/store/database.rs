@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
 use tokio::task::AbortHandle;
 
+use super::doubt;
 use super::fault::Fault;
 use super::nudge::Nudge;
 use super::session::{Connection, Session};
@@ -79,9 +80,20 @@ impl Database {
     }
 
     /// Commits, and nudges this process's workers if jobs were queued (other processes are told by the database).
-    pub(super) async fn finish(&self, session: Session) -> Result<(), Fault> {
+    pub(super) async fn finish(&self, mut session: Session) -> Result<(), Fault> {
         let has_queued = session.has_queued;
-        session.commit().await?;
+        let traced = doubt::trace(&mut session).await?;
+        if let Err(fault) = session.commit().await {
+            let took_place = match (&self.pools, traced) {
+                (Pools::Postgres(pool), Some(traced)) if fault.is_away() => {
+                    doubt::took_place(pool, traced).await
+                }
+                (Pools::Sqlite { .. } | Pools::Postgres(_), _) => false,
+            };
+            if !took_place {
+                return Err(fault);
+            }
+        }
         if has_queued {
             self.nudge.queued();
         }

@@ -56,6 +56,15 @@ impl Fault {
         }
     }
 
+    /// Whether the database went away, so that it may have done what it was told last.
+    pub(super) fn is_away(&self) -> bool {
+        match self {
+            Self::Sql(error) => class_of(error) == Class::Away,
+            Self::TimedOut => true,
+            Self::Row(_) | Self::Said(_) => false,
+        }
+    }
+
     /// The error of a call that tried to `action`.
     pub(super) fn at(self, action: &'static str) -> StoreError {
         match self {

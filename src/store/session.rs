@@ -13,6 +13,8 @@ pub(super) struct Session {
     connection: Connection,
     /// Whether jobs were queued: whoever waits for them is nudged after the commit.
     pub(super) has_queued: bool,
+    /// Whether doing it twice would show: should the answer to the commit be lost, it is asked for.
+    pub(super) counts: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ macro_rules! bound {
 
 impl Session {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, has_queued: false }
+        Self { connection, has_queued: false, counts: false }
     }
 
     fn link(&mut self) -> Link<'_> {
@@ -56,6 +58,14 @@ impl Session {
             Connection::SqliteReader(connection) => Link::Sqlite(connection),
             Connection::Postgres(transaction) => Link::Postgres(transaction),
             Connection::PostgresReader(connection) => Link::Postgres(connection),
+        }
+    }
+
+    /// The connection, if this is a transaction of PostgreSQL.
+    pub(super) fn postgres(&mut self) -> Option<&mut PgConnection> {
+        match &mut self.connection {
+            Connection::Postgres(transaction) => Some(transaction),
+            Connection::Sqlite(_) | Connection::SqliteReader(_) | Connection::PostgresReader(_) => None,
         }
     }
 

@@ -10,6 +10,8 @@ mod given;
 mod commit;
 /// Many at the same time, in one process and in several.
 mod crowd;
+/// A commit whose answer is lost.
+mod doubt;
 /// Attempts, transcripts, tickets, proposals.
 mod healing;
 /// Issues and what people do to them.

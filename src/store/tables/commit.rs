@@ -5,21 +5,22 @@
 
 use std::collections::BTreeMap;
 
+use super::evidence;
 use super::issues::{self, Move, action_name, state_at, state_of};
 use super::jobs::{self, Prepared, Queued};
-use super::stories::{self, MINUTE, own_entry};
+use super::stories::{self, own_entry};
 use super::streams;
 use crate::base::clock::Timestamp;
 use crate::base::id::IssueId;
 use crate::model::decision::Decision;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::issue::{IssueEvent, IssueState};
-use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use crate::model::occurrence::{CommitBatch, OccurrenceGroup};
 use crate::store::fault::Fault;
 use crate::store::session::Session;
 use crate::store::statement::{batch, statements};
-use crate::store::types::{CommitReceipt, CommittedGroup, FIRST_SAMPLES, MAX_SAMPLES, TimelineEntry};
-use crate::store::value::{args, hex_id, json_rows, saturated, without_nul, wrong};
+use crate::store::types::{CommitReceipt, CommittedGroup, TimelineEntry};
+use crate::store::value::{hex_id, json_rows, saturated, without_nul, wrong};
 
 statements! {
     UPSERT_ISSUES = batch!(
@@ -40,31 +41,6 @@ on conflict (service, identity) do update set
   last_seen = case when excluded.last_seen > issues.last_seen then excluded.last_seen else issues.last_seen end,
   updated_at = excluded.updated_at
 returning id, service, identity, state, muted_until, count"
-    );
-    ADD_MINUTES = batch!(
-        "-- add_minutes
-insert into minutes (issue_id, minute, count) select r.issue_id, r.minute, r.count from ",
-        [issue_id uuid, minute int, count int],
-        " where true order by r.ordinal
-on conflict (issue_id, minute) do update set count = minutes.count + excluded.count"
-    );
-    ADD_SAMPLES = batch!(
-        "-- add_samples
-insert into samples (issue_id, seq, at, text, origin, revision)
-select r.issue_id,
-  coalesce((select max(seq) from samples where samples.issue_id = r.issue_id), 0)
-    + row_number() over (partition by r.issue_id order by r.ordinal),
-  r.at, r.text, r.origin, r.revision
-from ",
-        [issue_id uuid, at int, text text, origin text, revision text],
-        ""
-    );
-    // Between the first and the newest.
-    DROP_SAMPLES = batch!(
-        "-- drop_samples
-delete from samples where issue_id in (select r.issue_id from ",
-        [issue_id uuid],
-        ") and seq > $2 and seq <= (select max(newest.seq) from samples newest where newest.issue_id = samples.issue_id) - $3"
     );
 }
 
@@ -100,6 +76,7 @@ pub(in crate::store) async fn commit(
     batch: &CommitBatch,
     now: Timestamp,
 ) -> Result<CommitReceipt, Fault> {
+    session.counts = true;
     let (groups, n_repeated_deliveries) = groups_of(session, batch, now).await?;
     let mut merged: BTreeMap<Key<'_>, Merged<'_>> = BTreeMap::new();
     for group in &groups {
@@ -107,8 +84,10 @@ pub(in crate::store) async fn commit(
         merged.entry(key_of(group)).or_insert_with(fresh).groups.push(group);
     }
     let mut issues = upsert_issues(session, &merged, now).await?;
-    add_minutes(session, &merged, &issues).await?;
-    add_samples(session, &groups, &issues).await?;
+    let seen: Vec<(IssueId, &OccurrenceGroup)> =
+        groups.iter().filter_map(|group| Some((issues.get(&key_of(group))?.id, *group))).collect();
+    evidence::add_minutes(session, &seen).await?;
+    evidence::add_samples(session, &seen).await?;
     let n_jobs_queued = queue_jobs(session, &groups, &mut issues, now).await?;
     tell_stories(session, &merged, &issues, now).await?;
     streams::save_cursors(session, &batch.cursors, now).await?;
@@ -218,79 +197,6 @@ async fn upsert_issues<'a>(
         issues.insert(*key, committed);
     }
     Ok(issues)
-}
-
-#[derive(serde::Serialize)]
-struct MinuteRow {
-    issue_id: String,
-    minute: i64,
-    count: i64,
-}
-
-/// Occurrences of a group count in the minute of its last: a commit holds a second or so, and no more is known.
-async fn add_minutes(
-    session: &mut Session,
-    merged: &BTreeMap<Key<'_>, Merged<'_>>,
-    issues: &BTreeMap<Key<'_>, Committed>,
-) -> Result<(), Fault> {
-    let mut counts: BTreeMap<(IssueId, i64), i64> = BTreeMap::new();
-    for (key, merged) in merged {
-        let Some(issue) = issues.get(key) else { continue };
-        for group in &merged.groups {
-            let minute = group.last_seen.as_microsecond().div_euclid(MINUTE) * MINUTE;
-            let count = counts.entry((issue.id, minute)).or_default();
-            *count = count.saturating_add(saturated(group.count));
-        }
-    }
-    let rows: Vec<MinuteRow> = counts
-        .into_iter()
-        .map(|((issue, minute), count)| MinuteRow { issue_id: hex_id(issue.uuid()), minute, count })
-        .collect();
-    if !rows.is_empty() {
-        session.run(&ADD_MINUTES, vec![json_rows(&rows)?]).await?;
-    }
-    Ok(())
-}
-
-#[derive(serde::Serialize)]
-struct SampleRow<'a> {
-    issue_id: String,
-    at: i64,
-    text: &'a str,
-    origin: &'a str,
-    revision: Option<&'a str>,
-}
-
-impl<'a> SampleRow<'a> {
-    fn of(issue: IssueId, sample: &'a Sample) -> Self {
-        Self {
-            issue_id: hex_id(issue.uuid()),
-            at: sample.at.as_microsecond(),
-            text: sample.text.as_str(),
-            origin: &sample.origin,
-            revision: sample.revision.as_deref(),
-        }
-    }
-}
-
-async fn add_samples(
-    session: &mut Session,
-    groups: &[&OccurrenceGroup],
-    issues: &BTreeMap<Key<'_>, Committed>,
-) -> Result<(), Fault> {
-    let mut rows = Vec::new();
-    for group in groups {
-        let Some(issue) = issues.get(&key_of(group)) else { continue };
-        rows.extend(group.samples.iter().map(|sample| SampleRow::of(issue.id, sample)));
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let rows = json_rows(&rows)?;
-    session.run(&ADD_SAMPLES, vec![rows.clone()]).await?;
-    let kept = args![FIRST_SAMPLES, MAX_SAMPLES - FIRST_SAMPLES];
-    session.run(&DROP_SAMPLES, [vec![rows], kept].concat()).await?;
-    Ok(())
 }
 
 /// Queues the jobs that the groups ask for and moves the states of their issues; how many jobs were queued for each group.

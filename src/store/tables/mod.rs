@@ -6,6 +6,7 @@ pub(super) mod attempts;
 pub(super) mod audit;
 pub(super) mod commit;
 pub(super) mod events;
+pub(super) mod evidence;
 pub(super) mod issues;
 pub(super) mod jobs;
 pub(super) mod local_tickets;
@@ -25,6 +26,7 @@ pub fn statements() -> Vec<Sql> {
         attempts::STATEMENTS,
         audit::STATEMENTS,
         commit::STATEMENTS,
+        evidence::STATEMENTS,
         issues::STATEMENTS,
         jobs::STATEMENTS,
         local_tickets::STATEMENTS,

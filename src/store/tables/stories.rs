@@ -32,9 +32,6 @@ select issues.id, r.at, r.actor, r.what, r.detail from ",
     );
 }
 
-/// The microseconds of a minute.
-pub(super) const MINUTE: i64 = 60_000_000;
-
 #[derive(serde::Serialize)]
 struct EntryRow<'a> {
     issue_id: String,

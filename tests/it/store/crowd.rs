@@ -217,3 +217,33 @@ async fn a_large_commit_is_quick(db: Db) {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(db.store.overview(at(1)).await.unwrap().n_occurrences, 1000);
 }
+
+/// The command line beside the daemon, or a person with `sqlite3`: here Python, which holds the write lock again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_may_write_to_the_file_at_the_same_time() {
+    const OTHER: &str = "
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+for n in range(100):
+    db.execute('begin immediate')
+    db.execute('insert into meta (key, value) values (?, ?)', (f'other {n}', ''))
+    total = sum(range(20000))
+    db.execute('commit')
+";
+    let db = Db::sqlite().await;
+    let file = db.url.strip_prefix("sqlite://").unwrap();
+    let mut other =
+        tokio::process::Command::new("python3").args(["-c", OTHER, file]).kill_on_drop(true).spawn().unwrap();
+    let mut n_commits = 0;
+    loop {
+        commit_one(&*db.store, group(1, 1), 1).await;
+        n_commits += 1;
+        if let Some(status) = other.try_wait().unwrap() {
+            assert!(status.success());
+            break;
+        }
+    }
+    let count = db.store.overview(at(1)).await.unwrap().n_occurrences;
+    assert_eq!(count, n_commits);
+    assert_eq!(db.execute("delete from meta where key like 'other %'").await, 100);
+}

@@ -83,6 +83,19 @@ async fn refusal(url: &str) -> String {
     Chain(&error).to_string()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dropped_its_connections_is_used_again() {
+    let db = Db::postgres().await;
+    let id = commit_one(&*db.store, group(1, 1), 1).await.issue;
+    db.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .await;
+    assert_eq!(db.store.issue(id).await.unwrap().count, 1);
+    assert_eq!(commit_one(&*db.store, group(1, 2), 2).await.count, 2);
+}
+
 fn settings(url: &str) -> Settings {
     Settings { url: url.to_owned(), max_connections: 2 }
 }

@@ -1,0 +1,104 @@
+//! What shows an issue's life: how often it was seen in which minute, and a few records as they were logged.
+
+use std::collections::BTreeMap;
+
+use crate::base::id::IssueId;
+use crate::model::occurrence::OccurrenceGroup;
+use crate::store::fault::Fault;
+use crate::store::session::Session;
+use crate::store::statement::{batch, statements};
+use crate::store::types::{FIRST_SAMPLES, MAX_SAMPLES};
+use crate::store::value::{args, hex_id, json_rows, saturated};
+
+statements! {
+    ADD_MINUTES = batch!(
+        "-- add_minutes
+insert into minutes (issue_id, minute, count) select r.issue_id, r.minute, r.count from ",
+        [issue_id uuid, minute int, count int],
+        " where true order by r.ordinal
+on conflict (issue_id, minute) do update set count = minutes.count + excluded.count"
+    );
+    ADD_SAMPLES = batch!(
+        "-- add_samples
+insert into samples (issue_id, seq, at, text, origin, revision)
+select r.issue_id,
+  coalesce((select max(seq) from samples where samples.issue_id = r.issue_id), 0)
+    + row_number() over (partition by r.issue_id order by r.ordinal),
+  r.at, r.text, r.origin, r.revision
+from ",
+        [issue_id uuid, at int, text text, origin text, revision text],
+        ""
+    );
+    // Between the first and the newest.
+    DROP_SAMPLES = batch!(
+        "-- drop_samples
+delete from samples where issue_id in (select r.issue_id from ",
+        [issue_id uuid],
+        ") and seq > $2 and seq <= (select max(newest.seq) from samples newest where newest.issue_id = samples.issue_id) - $3"
+    );
+}
+
+/// The microseconds of a minute.
+const MINUTE: i64 = 60_000_000;
+
+#[derive(serde::Serialize)]
+struct MinuteRow {
+    issue_id: String,
+    minute: i64,
+    count: i64,
+}
+
+/// Occurrences of a group count in the minute of its last: a commit holds a second or so, and no more is known.
+pub(super) async fn add_minutes(
+    session: &mut Session,
+    seen: &[(IssueId, &OccurrenceGroup)],
+) -> Result<(), Fault> {
+    let mut counts: BTreeMap<(IssueId, i64), i64> = BTreeMap::new();
+    for (issue, group) in seen {
+        let minute = group.last_seen.as_microsecond().div_euclid(MINUTE) * MINUTE;
+        let count = counts.entry((*issue, minute)).or_default();
+        *count = count.saturating_add(saturated(group.count));
+    }
+    let rows: Vec<MinuteRow> = counts
+        .into_iter()
+        .map(|((issue, minute), count)| MinuteRow { issue_id: hex_id(issue.uuid()), minute, count })
+        .collect();
+    if !rows.is_empty() {
+        session.run(&ADD_MINUTES, vec![json_rows(&rows)?]).await?;
+    }
+    Ok(())
+}
+
+#[derive(serde::Serialize)]
+struct SampleRow<'a> {
+    issue_id: String,
+    at: i64,
+    text: &'a str,
+    origin: &'a str,
+    revision: Option<&'a str>,
+}
+
+/// Adds samples, and drops those between the first and the newest.
+pub(super) async fn add_samples(
+    session: &mut Session,
+    seen: &[(IssueId, &OccurrenceGroup)],
+) -> Result<(), Fault> {
+    let samples = seen.iter().flat_map(|(issue, group)| group.samples.iter().map(move |it| (issue, it)));
+    let rows: Vec<SampleRow<'_>> = samples
+        .map(|(issue, sample)| SampleRow {
+            issue_id: hex_id(issue.uuid()),
+            at: sample.at.as_microsecond(),
+            text: sample.text.as_str(),
+            origin: &sample.origin,
+            revision: sample.revision.as_deref(),
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = json_rows(&rows)?;
+    session.run(&ADD_SAMPLES, vec![rows.clone()]).await?;
+    let kept = args![FIRST_SAMPLES, MAX_SAMPLES - FIRST_SAMPLES];
+    session.run(&DROP_SAMPLES, [vec![rows], kept].concat()).await?;
+    Ok(())
+}
