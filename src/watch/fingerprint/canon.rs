@@ -121,7 +121,9 @@ fn rust(name: &str) -> String {
     // `crate[0123456789abcdef]::f` of the v0 mangling.
     let name =
         without(name, '[', ']', |inner| inner.len() >= 12 && inner.bytes().all(|it| it.is_ascii_hexdigit()));
-    name.replace("::{{closure}}", "").replace("::{closure#0}", "")
+    without(&name, '{', '}', |inner| inner.starts_with("closure#"))
+        .replace("{{closure}}", "")
+        .replace("::::", "::")
 }
 
 /// Without arguments, template arguments, clone suffixes and the offset.
@@ -290,7 +292,8 @@ mod tests {
             (Runtime::Go, "main.Map[...]", "main.Map"),
             (Runtime::Go, "main.(*T).Method", "main.(*T).Method"),
             (Runtime::Rust, "main::f::h0123456789abcdef", "main::f"),
-            (Runtime::Rust, "main::main::{{closure}}", "main::main"),
+            (Runtime::Rust, "main::main::{{closure}}", "main::main::"),
+            (Runtime::Rust, "main[0123456789abcdef]::main::{closure#1}", "main::main::"),
             (Runtime::Cpp, "uaf(int)", "uaf"),
             (Runtime::Cpp, "std::vector<int, A>::at(unsigned long)", "std::vector::at"),
             (Runtime::Cpp, "(anonymous namespace)::f(int)", "f"),

@@ -34,8 +34,19 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     if text.starts_with("Caused by: ") && typed(&text[11..]).is_some() {
         return Some((state(Runtime::Jvm, CAUSE), Sure::Orphan));
     }
+    // `[AggregateError: x] {` and `{ … }` after it, without frames of its own.
+    if text.ends_with(" {") && (text.starts_with('[') || typed(text).is_some_and(|it| it.is_strict)) {
+        return Some((state(Runtime::Node, OBJECT), Sure::Perhaps));
+    }
     if text.starts_with("[UnhandledPromiseRejection") || text.starts_with("[Error") {
         return Some((state(Runtime::Node, HEAD), Sure::Perhaps));
+    }
+    // A head that says no more than what follows.
+    if ["stack trace", "stack trace:", "Stack Trace:", "stacktrace:", "backtrace:"]
+        .iter()
+        .any(|it| text.ends_with(it))
+    {
+        return Some((state(Runtime::Message, LOOSE), Sure::Perhaps));
     }
     if is_bare_place(text) {
         return Some((state(Runtime::Node, PREAMBLE), Sure::Perhaps));
@@ -138,8 +149,14 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
         state.enter(FRAMES);
         return Some(Step::Take);
     }
-    if text.starts_with("Node.js v") && state.runtime == Runtime::Node {
-        return Some(Step::Done);
+    if state.runtime == Runtime::Node {
+        if text.starts_with("Node.js v") {
+            return Some(Step::Done);
+        }
+        if text.starts_with("Emitted '") && text.ends_with(" at:") || text.starts_with("[... lines matching")
+        {
+            return Some(Step::Take);
+        }
     }
     None
 }
@@ -189,6 +206,10 @@ fn preamble(state: &mut State, view: &View<'_>) -> Step {
     }
     if state.count > 2 && state.count < 10 {
         return Step::End;
+    }
+    if state.count > 10 && text.ends_with('{') && view.indent() <= state.base {
+        state.enter(OBJECT);
+        return Step::Take;
     }
     // After the caret: heads are expected, another sure record is not.
     if matches!(open_any(view), Some((opened, Sure::Yes)) if opened.kind != Kind::At) && state.count > 1 {

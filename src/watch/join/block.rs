@@ -4,12 +4,14 @@
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
 use super::python;
-use super::shape::strict_at_frame;
+use super::shape::{name_length, strict_at_frame};
 use crate::model::trace::Runtime;
 
 /// Nothing but the head was seen.
 const HEAD: u8 = 0;
 const BODY: u8 = 1;
+/// The first line of `java.util.logging`: time, class and method; level and message are on the next.
+const HEADER: u8 = 2;
 
 pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |runtime| State::new(Kind::Block, runtime, HEAD);
@@ -26,6 +28,17 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         return Some((state(Runtime::Message), Sure::Perhaps));
     }
     None
+}
+
+/// `Jul 09, 2015 3:23:29 PM a.b.Class method`: asked for last, because it says the least.
+pub(super) fn open_header(view: &View<'_>) -> Option<Opening> {
+    let (class, method) = view.body.split_once(' ')?;
+    let is_header = view.is_prefixed
+        && !view.is_error
+        && name_length(class) == class.len()
+        && (name_length(method) == method.len() || matches!(method, "<init>" | "<clinit>"))
+        && class.starts_with(|it: char| it.is_ascii_alphabetic());
+    is_header.then(|| (State::new(Kind::Block, Runtime::Message, HEADER), Sure::Perhaps))
 }
 
 /// A record of the scanner's: any line it marked.
@@ -49,6 +62,14 @@ const DETAILS: [&str; 7] =
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     let text = view.body.trim_start();
     state.count += 1;
+    if state.phase == HEADER {
+        if !view.is_prefixed || !view.is_error {
+            return Step::End;
+        }
+        state.enter(HEAD);
+        state.is_error = true;
+        return Step::Take;
+    }
     if is_postgres(text, &DETAILS[..6]) {
         state.enter(BODY);
         return Step::Take;

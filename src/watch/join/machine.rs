@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) is_prefixed: bool,
     /// The head's prefix said error or worse.
     pub(super) is_error: bool,
+    /// What must stay the same from line to line, as a hash; each machine has a use of its own.
+    pub(super) mark: u64,
     /// Whether the lines after the head have prefixes; known from the second line on.
     pub(super) are_prefixed: Option<bool>,
 }
@@ -64,6 +66,7 @@ impl State {
             count: 0,
             is_prefixed: false,
             is_error: false,
+            mark: 0,
             are_prefixed: None,
         }
     }
@@ -107,7 +110,8 @@ pub(super) fn open(view: &View<'_>) -> Option<Opening> {
         .or_else(|| script::open(body))
         .or_else(|| native::open(body))
         .or_else(|| block::open(body))
-        .or_else(|| at::open(view.body))?;
+        .or_else(|| at::open(view.body))
+        .or_else(|| block::open_header(view))?;
     state.base =
         if body.starts_with("+ Exception Group") { view.indent().saturating_sub(2) } else { view.indent() };
     if sure == Sure::Orphan {
@@ -143,7 +147,9 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     }
     match step {
         Step::Take | Step::Done => {
-            if state.is_prefixed && state.are_prefixed.is_none() && !view.is_blank() {
+            let is_known =
+                before.is_error != state.is_error || !state.is_prefixed || state.are_prefixed.is_some();
+            if !is_known && !view.is_blank() {
                 state.are_prefixed = Some(view.is_prefixed);
             }
         }

@@ -39,11 +39,10 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         }
         _ => {}
     }
-    if body.contains(": runtime error: ")
-        && !body.starts_with("panic")
-        && place_before(body, ": runtime error: ")
-    {
-        return Some((state(UNDEFINED), Sure::Yes));
+    if let Some(place) = undefined(body) {
+        let mut state = state(UNDEFINED);
+        state.mark = mark(place);
+        return Some((state, Sure::Yes));
     }
     // `app: /a.c:21: f: Assertion `x' failed.`
     (body.contains(": Assertion ") && body.contains(" failed")).then(|| (state(ABORT), Sure::Yes))
@@ -82,10 +81,18 @@ fn is_heap_check(text: &str) -> bool {
     .any(|it| text.starts_with(it))
 }
 
-fn place_before(text: &str, mark: &str) -> bool {
-    let Some(at) = text.find(mark) else { return false };
-    let place = &text[..at];
-    !place.contains(' ') && place.ends_with(|it: char| it.is_ascii_digit()) && place.contains(':')
+/// The place of `f:l:c: runtime error: …`.
+fn undefined(text: &str) -> Option<&str> {
+    let place = &text[..text.find(": runtime error: ")?];
+    let is_place =
+        !place.contains(' ') && place.ends_with(|it: char| it.is_ascii_digit()) && place.contains(':');
+    is_place.then_some(place)
+}
+
+/// A hash that is the same on every machine.
+fn mark(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
@@ -155,6 +162,10 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
     }
     if text.starts_with("SUMMARY: ") {
         state.enter(SUMMED);
+        return Step::Take;
+    }
+    // One mistake may be several kinds of undefined behaviour.
+    if state.phase == UNDEFINED && undefined(text).is_some_and(|it| mark(it) == state.mark) {
         return Step::Take;
     }
     if is_part(text) || text.contains("Sanitizer:DEADLYSIGNAL") || text.contains("Sanitizer can not provide")

@@ -153,6 +153,9 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
             if let Some(last) = exceptions.last_mut().filter(|_| !is_cut) {
                 last.frames.push(found);
             }
+        } else if text.starts_with("Emitted '") {
+            // Where the event was emitted is not where the error was made.
+            break;
         } else if text.starts_with("... ") && text.contains("matching cause") {
             // The cause has them.
             is_cut = true;
@@ -167,12 +170,31 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
             is_cut = true;
         }
     }
-    start(&mut exceptions, &mut pending);
+    if exceptions.is_empty() {
+        exceptions.push(thrown(&pending));
+    }
     if let Some(first) = exceptions.first_mut().filter(|it| it.kind.is_empty()) {
         "Error".clone_into(&mut first.kind);
     }
     exceptions.reverse();
     Some(Trace { runtime: Runtime::Node, exceptions, thread: None })
+}
+
+/// A value that is no error was thrown: place, source, caret, value.
+fn thrown(lines: &[&str]) -> Exception {
+    let caret = lines.iter().position(|it| !it.trim().is_empty() && it.trim().bytes().all(|it| it == b'^'));
+    let Some(caret) = caret else { return head_of(lines) };
+    let said: Vec<&str> = lines[caret + 1..]
+        .iter()
+        .filter(|it| !it.starts_with("(Use `node") && !it.starts_with("Node.js v"))
+        .copied()
+        .collect();
+    let mut found = head_of(&said);
+    let at = lines[..caret].iter().find(|it| shape::is_bare_place(it.trim()));
+    if let Some((Some(file), line)) = at.map(|it| place(it)) {
+        found.frames.push(frame("", Some(&file), line));
+    }
+    found
 }
 
 /// `at [async] f [as g] (p:l:c)`, `at p:l:c`, `at f`

@@ -57,6 +57,7 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
             b'[' if text == "[stacktrace]" => Some(Runtime::Php),
             b'#' if place > 0 && lines[0].trim() == "Unhandled exception:" => Some(Runtime::Dart),
             b'*' if text.starts_with("** (") => Some(Runtime::Elixir),
+            b'N' if text.starts_with("Node.js v") && place > 2 => Some(Runtime::Node),
             b's' if text == "stack traceback:" => Some(Runtime::Lua),
             b'C' if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
             b'a' | b'e' => shape::at_frame(text).filter(|_| place > 0),

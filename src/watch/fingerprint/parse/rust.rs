@@ -53,6 +53,7 @@ fn frames(lines: &[&str]) -> Vec<Frame> {
         } else if let Some((index, function)) = text.split_once(": ").filter(|_| is_stack) {
             if index.bytes().all(|it| it.is_ascii_digit()) {
                 // `0x7f… - f` of the full form.
+                let function = function.trim_start();
                 let function = function
                     .split_once(" - ")
                     .filter(|_| function.starts_with("0x"))
