@@ -4,6 +4,7 @@
 //! standard output, everything for people to standard error where both are printed.
 
 mod args;
+mod check;
 mod context;
 mod exit;
 mod fingerprint;
@@ -11,6 +12,7 @@ mod issue;
 mod job;
 mod print;
 mod run;
+mod serve;
 mod status;
 
 pub use run::main;

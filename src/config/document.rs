@@ -132,6 +132,11 @@ impl<'d> Section<'d> {
         self.document.push(span, self.key(key), message.into(), hint.into());
     }
 
+    /// Adds a problem of another file, named by this section.
+    pub(super) fn add(&self, problem: Problem) {
+        self.document.problems.borrow_mut().push(problem);
+    }
+
     /// The line of `key`, if the file has it.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
         self.table?.get(key).map(|entry| self.document.line(&entry.span()))

@@ -44,7 +44,9 @@ pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
 /// All problems, in the order of their lines.
 pub fn parse(file: &Path, text: &str) -> Result<Settings, Vec<Problem>> {
     let document = Document::parse(file, text);
-    let settings = Settings::read(&document.root());
+    let root = document.root();
+    let settings = Settings::read(&root);
+    root.finish();
     let problems = document.into_problems();
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::watch::rules::RuleProblem;
+
 /// One problem. Shown as one line: `homeostat.toml:12: docker.hosts: unknown key; did you mean `host`?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -25,6 +27,20 @@ pub enum ProblemKind {
     Config,
     /// The config may be right, but a service it names does not answer: exit code 69.
     Away,
+}
+
+/// A problem in a rule file is told as one of the config.
+impl From<RuleProblem> for Problem {
+    fn from(problem: RuleProblem) -> Self {
+        Self {
+            file: problem.file.into(),
+            line: (problem.line > 0).then_some(problem.line),
+            key: problem.key,
+            message: problem.message,
+            hint: problem.hint,
+            kind: ProblemKind::Config,
+        }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -1,21 +1,45 @@
 //! Everything the daemon is built from.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::document::Section;
 use super::sections::agent::{self, AgentSettings, SandboxSettings};
 use super::sections::heal::{self, Place};
+use super::sections::watch::{self, FileEntry};
 use super::sections::{github, serve};
+use crate::base::redact::Redactor;
+use crate::github as github_client;
+use crate::heal::fix;
+use crate::heal::fix::project::Language;
 use crate::heal::worker;
+use crate::http;
+use crate::messenger;
 use crate::repo::FetchTokens;
-use crate::{github as github_client, http, store};
+use crate::store;
+use crate::watch::ingest::services;
+use crate::watch::rules::RuleSet;
+use crate::watch::source::docker;
+use crate::watch::triage;
 
 /// Checked settings of every part.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where it was read from, for problems that show later.
+    pub file: PathBuf,
+    /// Lines of keys that `check` tells of.
+    lines: BTreeMap<&'static str, usize>,
     pub state_folder: PathBuf,
     pub store: store::Settings,
     pub http: http::Settings,
+    /// `None` if no container is watched.
+    pub docker: Option<docker::Settings>,
+    pub files: Vec<FileEntry>,
+    pub rules: Arc<RuleSet>,
+    pub redactor: Redactor,
+    pub triage: triage::Settings,
+    pub services: services::Settings,
     /// `None` if healing is off.
     pub worker: Option<worker::Settings>,
     pub tracker: Place,
@@ -24,16 +48,28 @@ pub struct Settings {
     pub fetch_tokens: FetchTokens,
     pub agent: AgentSettings,
     pub sandbox: SandboxSettings,
+    pub messengers: Vec<messenger::Settings>,
 }
 
 impl Settings {
     /// Reads all sections; problems stay with the document.
     pub(super) fn read(root: &Section<'_>) -> Self {
         let state_folder = serve::state(root);
+        let _ = root.section("alerts");
         let github = github::github(root);
+        let (triage, default_route) = watch::triage(root);
+        let (services, files) = watch::services(root, default_route);
         Self {
+            file: root.file(),
+            lines: lines(root),
             store: serve::database(root, &state_folder),
             http: serve::http(root),
+            docker: watch::docker(root),
+            files,
+            rules: watch::rules(root),
+            redactor: watch::redactor(root),
+            triage,
+            services,
             worker: heal::worker(root),
             tracker: heal::place(root, "tracker", github.is_some()),
             forge: heal::place(root, "forge", github.is_some()),
@@ -41,7 +77,54 @@ impl Settings {
             fetch_tokens: github::fetch_tokens(root),
             agent: agent::agent(root),
             sandbox: agent::sandbox(root),
+            messengers: heal::messengers(root),
             state_folder,
         }
+    }
+}
+
+/// Keys that [`Settings::line_of`] knows.
+const KEYS: [(&str, &str, &str); 4] = [
+    ("docker.host", "docker", "host"),
+    ("sandbox.host", "sandbox", "host"),
+    ("sandbox.image", "sandbox", "image"),
+    ("database.url", "database", "url"),
+];
+
+fn lines(root: &Section<'_>) -> BTreeMap<&'static str, usize> {
+    let line = |section, key| root.section(section).line_of(key).or_else(|| root.line_of(section));
+    KEYS.into_iter().filter_map(|(path, section, key)| Some((path, line(section, key)?))).collect()
+}
+
+impl Settings {
+    /// Line of a key in the file, or of its section.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        self.lines.get(key).copied()
+    }
+
+    /// Address of the engine that runs sandboxes: its own, else the one that is watched.
+    pub fn engine_host(&self) -> Option<&str> {
+        let watched = || self.docker.as_ref().and_then(|docker| docker.host.as_deref());
+        self.sandbox.host.as_deref().or_else(watched)
+    }
+
+    /// Settings of the fix stage: they stand in `[agent]` and `[sandbox]`.
+    pub fn fix(&self) -> fix::Settings {
+        let mut settings = fix::Settings {
+            sandbox: self.sandbox.limits,
+            max_attempts: self.agent.max_attempts,
+            spend_per_issue: self.agent.spend.per_issue,
+            spend_per_day: self.agent.spend.per_day,
+            ..fix::Settings::default()
+        };
+        for language in [Language::Python, Language::Other] {
+            settings.images.insert(language, self.sandbox.image.clone());
+        }
+        for (name, image) in &self.sandbox.language_images {
+            if let Some(language) = Language::ALL.into_iter().find(|it| it.to_string() == *name) {
+                settings.images.insert(language, image.clone());
+            }
+        }
+        settings
     }
 }

@@ -1,1 +1,52 @@
 //! Build everything, name every task, stop in order.
+//!
+//! The order of the stop: sources, then the pipeline drained and committed; running jobs finished or released; pages and
+//! webhooks; the database last. Each step has a deadline.
+
+mod build;
+mod heal;
+mod logging;
+mod run;
+mod systemd;
+mod tasks;
+
+pub use logging::start as start_logging;
+pub use run::{Listening, run};
+pub use tasks::TaskEnded;
+
+/// Why the daemon cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error("failed to use the store")]
+    Store(#[source] crate::store::StoreError),
+    #[error("failed to listen on {address}")]
+    Listen {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("failed to build the {part}")]
+    Part {
+        part: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("failed to make the state folder `{folder}`")]
+    Folder {
+        folder: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Task(#[from] TaskEnded),
+}
+
+impl DaemonError {
+    /// Whether a service that is needed does not answer: the same start may succeed later.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Listen { .. } | Self::Part { .. } | Self::Folder { .. } | Self::Task(_) => false,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::super::document::Section;
 use crate::heal::worker;
+use crate::messenger;
 
 /// Where tickets or proposals go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,4 +46,30 @@ pub(in crate::config) fn place(root: &Section<'_>, key: &'static str, has_github
     }
     section.finish();
     place
+}
+
+/// Reads `[[messenger]]`.
+pub(in crate::config) fn messengers(root: &Section<'_>) -> Vec<messenger::Settings> {
+    let mut messengers: Vec<messenger::Settings> = Vec::new();
+    for (idx, section) in root.sections("messenger").into_iter().enumerate() {
+        let kind = section.choice("kind", &[("slack", Some(true)), ("webhook", Some(false))], None);
+        for key in ["kind", "url"] {
+            if !section.has(key) {
+                section.wrong::<()>(key, None, "is missing", "a messenger needs `kind` and `url`");
+            }
+        }
+        let name = section.text("name").map_or_else(|| format!("messenger {}", idx + 1), |found| found.value);
+        let url = section.secret("url");
+        let token = section.secret("token");
+        if let (Some(is_slack), Some(url)) = (kind, url) {
+            let kind = if is_slack {
+                messenger::Kind::Slack { url }
+            } else {
+                messenger::Kind::Webhook { url, token }
+            };
+            messengers.push(messenger::Settings::new(name, kind));
+        }
+        section.finish();
+    }
+    messengers
 }

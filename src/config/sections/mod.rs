@@ -4,3 +4,4 @@ pub(super) mod agent;
 pub(super) mod github;
 pub(super) mod heal;
 pub(super) mod serve;
+pub(super) mod watch;

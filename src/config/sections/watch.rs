@@ -1,0 +1,268 @@
+//! `[docker]`, `[[file]]`, `[rules]`, `[redact]`, `[triage]`, `[[service]]` and `[labels]`: what is watched and what it means.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::GlobMatcher;
+
+use super::super::document::Section;
+use crate::base::redact::{ExtraPattern, Redactor};
+use crate::model::service::{Repository, Route};
+use crate::watch::ingest::services;
+use crate::watch::rules::{Rule, RuleProblem, RuleSet};
+use crate::watch::source::docker;
+use crate::watch::triage;
+
+const ROUTES: [(&str, Route); 3] =
+    [("ignore", Route::Ignore), ("ticket", Route::Ticket), ("fix", Route::Fix)];
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Files to tail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Paths or globs.
+    pub paths: Vec<String>,
+}
+
+/// Reads `[docker]`; `None` if it is off.
+pub(in crate::config) fn docker(root: &Section<'_>) -> Option<docker::Settings> {
+    let section = root.section("docker");
+    let default = docker::Settings::default();
+    let is_enabled = section.flag("enabled", true);
+    let settings = docker::Settings {
+        host: section.text("host").map(|found| found.value),
+        include: patterns(&section, "include"),
+        exclude: patterns(&section, "exclude"),
+        lookback: section.duration("look_back", Duration::ZERO..=365 * DAY, default.lookback),
+        list_every: section.duration("list_every", Duration::from_secs(1)..=DAY, default.list_every),
+    };
+    section.finish();
+    is_enabled.then_some(settings)
+}
+
+fn patterns(docker: &Section<'_>, key: &'static str) -> docker::Patterns {
+    let section = docker.section(key);
+    let labels = section.texts("labels");
+    let mut pairs = Vec::new();
+    for label in labels.as_ref().map(|found| found.value.as_slice()).unwrap_or_default() {
+        let (name, value) = label.split_once('=').unwrap_or((label, "*"));
+        match globset::Glob::new(value) {
+            Ok(glob) => pairs.push((name.to_owned(), glob.compile_matcher())),
+            Err(error) => {
+                let message = format!("`{label}` has no glob after the `=`: {}", error.kind());
+                section.wrong("labels", labels.as_ref(), message, "write \"key\" or \"key=glob\"");
+            }
+        }
+    }
+    let patterns = docker::Patterns {
+        names: globs(&section, "names"),
+        images: globs(&section, "images"),
+        labels: pairs,
+    };
+    section.finish();
+    patterns
+}
+
+fn globs(section: &Section<'_>, key: &'static str) -> Vec<GlobMatcher> {
+    let globs = section.globs(key).unwrap_or_default();
+    globs.iter().filter_map(|it| globset::Glob::new(it).ok()).map(|it| it.compile_matcher()).collect()
+}
+
+/// Reads `[rules]` and the rule files it names. The rules' own examples are run by `check`, not at every start.
+pub(in crate::config) fn rules(root: &Section<'_>) -> Arc<RuleSet> {
+    let section = root.section("rules");
+    let is_shipped = section.flag("shipped", true);
+    let folders = section.texts("folders").map(|found| found.value).unwrap_or_default();
+    let disable = section.texts("disable");
+    let disabled = disable.as_ref().map(|found| found.value.as_slice()).unwrap_or_default();
+    let shipped = RuleSet::builtin();
+    for id in disabled {
+        if !shipped.rules().iter().any(|rule| *rule.id == **id) {
+            let hint = "the ids stand in rules/*.toml";
+            section.wrong("disable", disable.as_ref(), format!("there is no shipped rule `{id}`"), hint);
+        }
+    }
+    let rules = if is_shipped && folders.is_empty() && disabled.is_empty() {
+        Ok(Arc::clone(&shipped))
+    } else {
+        compile(if is_shipped { shipped.rules() } else { &[] }, disabled, &folders)
+    };
+    let rules = rules.unwrap_or_else(|problems| {
+        for problem in problems {
+            section.add(problem.into());
+        }
+        shipped
+    });
+    if rules.rules().is_empty() {
+        section.wrong::<()>(
+            "folders",
+            None,
+            "there is no rule at all",
+            "set `shipped = true`, or name a folder",
+        );
+    }
+    section.finish();
+    rules
+}
+
+fn compile(
+    shipped: &[Rule],
+    disabled: &[String],
+    folders: &[String],
+) -> Result<Arc<RuleSet>, Vec<RuleProblem>> {
+    let is_kept = |rule: &&Rule| !disabled.iter().any(|id| **id == *rule.id);
+    let mut rules: Vec<Rule> = shipped.iter().filter(is_kept).cloned().collect();
+    let mut problems = Vec::new();
+    for folder in folders {
+        match RuleSet::load_dir(Path::new(folder)) {
+            Ok(set) => rules.extend(set.rules().iter().cloned()),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    RuleSet::compile(rules).map(Arc::new)
+}
+
+/// Reads `[redact]`.
+pub(in crate::config) fn redactor(root: &Section<'_>) -> Redactor {
+    let section = root.section("redact");
+    let mut redactor = Redactor::builtin();
+    let mut extra = Vec::new();
+    for entry in section.sections("pattern") {
+        let (name, pattern) = (entry.text("name"), entry.text("pattern"));
+        for (key, is_there) in [("name", name.is_some()), ("pattern", pattern.is_some())] {
+            if !is_there && !entry.has(key) {
+                entry.wrong::<()>(key, None, "is missing", "a pattern needs `name` and `pattern`");
+            }
+        }
+        if let (Some(name), Some(found)) = (name, pattern) {
+            let one = ExtraPattern { name: name.value, pattern: found.value.clone() };
+            match Redactor::with_extra(std::slice::from_ref(&one)) {
+                Ok(_) => extra.push(one),
+                Err(problems) => {
+                    for problem in problems {
+                        let reason = problem.reason.replace('\n', " ");
+                        entry.wrong(
+                            "pattern",
+                            Some(&found),
+                            reason,
+                            "see https://docs.rs/regex for the syntax",
+                        );
+                    }
+                }
+            }
+        }
+        entry.finish();
+    }
+    if let Ok(with_extra) = Redactor::with_extra(&extra) {
+        redactor = with_extra;
+    }
+    section.finish();
+    redactor
+}
+
+/// Reads `[triage]`: its settings, and the route of services without one.
+pub(in crate::config) fn triage(root: &Section<'_>) -> (triage::Settings, Route) {
+    let section = root.section("triage");
+    let default = triage::Settings::default();
+    let storm = section.number("storm_fingerprints", 1..=100_000, u64::from(default.storm_fingerprints));
+    let settings = triage::Settings {
+        landing_grace: section.duration("landing_grace", Duration::ZERO..=7 * DAY, default.landing_grace),
+        storm_fingerprints: u32::try_from(storm).unwrap_or(default.storm_fingerprints),
+        storm_window: section.duration("storm_window", Duration::from_secs(1)..=DAY, default.storm_window),
+    };
+    let route = section.choice("route", &ROUTES, Route::Ticket);
+    section.finish();
+    (settings, route)
+}
+
+/// Reads `[[file]]`, `[[service]]` and `[labels]`.
+pub(in crate::config) fn services(
+    root: &Section<'_>,
+    default_route: Route,
+) -> (services::Settings, Vec<FileEntry>) {
+    let mut entries = Vec::new();
+    let mut files = Vec::new();
+    for section in root.sections("file") {
+        let paths = section.globs("paths").unwrap_or_default();
+        if !section.has("paths") {
+            section.wrong::<()>("paths", None, "is missing", "write paths = [\"/var/log/app/*.log\"]");
+        }
+        let service = section.text("service");
+        if let Some(service) = service {
+            let files = globs(&section, "paths");
+            entries.push(services::Entry { files, ..empty_entry(service.value) });
+        }
+        files.push(FileEntry { paths });
+        section.finish();
+    }
+    for section in root.sections("service") {
+        let Some(name) = section.text("name") else {
+            if !section.has("name") {
+                section.wrong::<()>("name", None, "is missing", "a service needs a name");
+            }
+            continue;
+        };
+        let repository = section.text("repository");
+        let base_branch = section.text("base_branch").map_or_else(|| "main".to_owned(), |found| found.value);
+        let folder = section.read("folder", |value| {
+            let text =
+                value.as_str().filter(|it| !it.starts_with('/') && !it.split('/').any(|part| part == ".."));
+            text.map(str::to_owned)
+                .ok_or_else(|| "write a path inside the repository, without `..`".to_owned())
+        });
+        let has_route = section.has("route");
+        let route = section.choice("route", &ROUTES, default_route);
+        if route == Route::Fix && repository.is_none() && has_route && !section.has("repository") {
+            section.wrong::<()>(
+                "route",
+                None,
+                "\"fix\" needs a repository",
+                "add `repository`, or set route = \"ticket\"",
+            );
+        }
+        let repository = repository.map(|found| Repository {
+            url: found.value,
+            base_branch,
+            revision: None,
+            folder: folder.map_or_else(String::new, |found| found.value.trim_matches('/').to_owned()),
+        });
+        // An entry of [[file]] for the same service lends it its files and gives way.
+        let mut files = globs(&section, "files");
+        entries.retain_mut(|entry| {
+            let is_same = entry.name == name.value;
+            if is_same {
+                files.append(&mut entry.files);
+            }
+            !is_same
+        });
+        entries.push(services::Entry {
+            containers: globs(&section, "containers"),
+            images: globs(&section, "images"),
+            files,
+            repository,
+            route: has_route.then_some(route),
+            ..empty_entry(name.value)
+        });
+        section.finish();
+    }
+    let labels = root.section("labels");
+    let label_repositories = globs(&labels, "repositories");
+    labels.finish();
+    (services::Settings { entries, default_route, label_repositories }, files)
+}
+
+fn empty_entry(name: String) -> services::Entry {
+    services::Entry {
+        name,
+        containers: Vec::new(),
+        images: Vec::new(),
+        files: Vec::new(),
+        repository: None,
+        route: None,
+    }
+}
