@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod context;
+pub mod demo_project;
 mod exit;
 mod fingerprint;
 mod issue;

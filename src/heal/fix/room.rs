@@ -15,11 +15,11 @@ use crate::sandbox::error::SandboxError;
 use crate::sandbox::spec::{ExecOutput, ExecRequest, SandboxSpec};
 
 /// The repository inside the container.
-pub(super) const ROOT: &str = "/workspace/repo";
+pub(super) const ROOT: &str = "/sandbox/repo";
 
 /// A second `.git`, beside the repository, that knows the base: snapshots survive whatever happens to the first one. Nothing that
 /// comes from either is trusted outside.
-pub(super) const SHADOW: &str = "/workspace/.homeostat.git";
+pub(super) const SHADOW: &str = "/sandbox/.homeostat.git";
 
 /// Makes the uploaded tree a repository with one commit, and its shadow.
 const PREPARE: &str = r#"
@@ -28,6 +28,7 @@ cd "$1"
 git init --quiet .
 git add --all --force .
 git commit --quiet --allow-empty --no-verify -m 'The code as it is on the base branch'
+git rev-parse HEAD
 cp -R .git "$2"
 printf '%s\n' __pycache__/ '*.pyc' .pytest_cache/ .mypy_cache/ .ruff_cache/ .coverage node_modules/ .gradle/ '*.class' > "$2/info/exclude"
 "#;
@@ -36,6 +37,8 @@ printf '%s\n' __pycache__/ '*.pyc' .pytest_cache/ .mypy_cache/ .ruff_cache/ .cov
 #[derive(Debug)]
 pub(super) struct Room {
     sandbox: Sandbox,
+    /// Id of the one commit inside: the same for the same tree, but none of the repository's own.
+    pub(super) commit: String,
 }
 
 impl Room {
@@ -51,13 +54,16 @@ impl Room {
             started = engine.start(spec) => started.map_err(setback)?,
             () = stop.requested() => return Err(Setback::Released),
         };
-        let room = Self { sandbox };
+        let mut room = Self { sandbox, commit: String::new() };
         let filled = tokio::select! {
             filled = room.fill(tar.into(), &spec.image) => filled,
             () = stop.requested() => Err(Setback::Released),
         };
         match filled {
-            Ok(()) => Ok(room),
+            Ok(commit) => {
+                room.commit = commit;
+                Ok(room)
+            }
             Err(error) => {
                 room.close().await;
                 Err(error)
@@ -65,7 +71,8 @@ impl Room {
         }
     }
 
-    async fn fill(&self, tar: Bytes, image: &str) -> Result<(), Setback> {
+    /// Gives the id of the commit that it makes.
+    async fn fill(&self, tar: Bytes, image: &str) -> Result<String, Setback> {
         self.sandbox.upload(ROOT, tar).await.map_err(setback)?;
         let request = ExecRequest {
             env: environment(),
@@ -73,7 +80,7 @@ impl Room {
         };
         let output = self.sandbox.exec(request).await.map_err(setback)?;
         if output.passed() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
         let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
         Err(Setback::Failed {
@@ -108,6 +115,9 @@ fn environment() -> Vec<(String, String)> {
         ("GIT_AUTHOR_EMAIL", "homeostat@localhost"),
         ("GIT_COMMITTER_NAME", "homeostat"),
         ("GIT_COMMITTER_EMAIL", "homeostat@localhost"),
+        // The same tree gives the same commit, so that a resumed attempt knows its base.
+        ("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z"),
+        ("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_PAGER", "cat"),
         ("PAGER", "cat"),
@@ -127,4 +137,17 @@ pub(super) fn shell(command: &str, folder: &str, timeout: Duration) -> ExecReque
 pub(super) fn setback(error: SandboxError) -> Setback {
     let reason = Chain(&error).to_string();
     if error.is_transient() { Setback::Retry { reason, after: None } } else { Setback::Failed { reason } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::spec::WORKSPACE;
+
+    #[test]
+    fn both_folders_lie_where_the_sandbox_may_write() {
+        for folder in [ROOT, SHADOW] {
+            assert!(folder.starts_with(&format!("{WORKSPACE}/")), "{folder}");
+        }
+    }
 }

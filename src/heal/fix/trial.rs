@@ -147,7 +147,7 @@ impl Trial<'_> {
             redactor: parts.redactor.clone(),
         };
         context.progress.step("agent", &format!("attempt {} with {}", attempt.number, attempt.model)).await;
-        let ended = agent::run(self.task(), agent_parts, &context.stop);
+        let ended = agent::run(self.task(&room.commit), agent_parts, &context.stop);
         // The agent stops by itself when it is asked to; a step that does not notice is left where it stands.
         let overdue = async {
             context.stop.requested().await;
@@ -159,7 +159,8 @@ impl Trial<'_> {
         }
     }
 
-    fn task(&self) -> AgentTask {
+    /// `commit` is the one in the room, which its git knows.
+    fn task(&self, commit: &str) -> AgentTask {
         let Self { parts, subject, ground, earlier, .. } = *self;
         let issue = &subject.issue;
         let account = |attempt: &Attempt| {
@@ -179,7 +180,7 @@ impl Trial<'_> {
             n_occurrences: issue.count,
             first_seen: issue.first_seen,
             last_seen: issue.last_seen,
-            base_commit: ground.base.to_string(),
+            base_commit: commit.to_owned(),
             running_commit: ground.running.as_ref().map(ToString::to_string),
             folder: subject.repository().map(|it| it.folder.clone()).unwrap_or_default(),
             test_command: Some(ground.project.whole()),
