@@ -1,8 +1,7 @@
 //! Real containers on a real engine: what the Docker source gives for them, line by line, across every way a container or an engine can
 //! come and go.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -10,58 +9,23 @@ use homeostat::base::clock::{SystemClock, Timestamp};
 use homeostat::base::shutdown::Shutdown;
 use homeostat::model::cursor::Cursor;
 use homeostat::watch::source::docker::{self, Patterns, Settings};
-use homeostat::watch::source::lane::{Opening, Outlet, Parcel, Thing};
-use tokio::sync::mpsc;
+use homeostat::watch::source::lane::Outlet;
 use tokio::task::JoinHandle;
 
 use crate::support::docker::{BUSYBOX, Container, Launch, engine};
 use crate::support::name::unique;
 use crate::support::private_engine::PrivateEngine;
+use crate::support::streams::{Stream, Streams, answer};
 use crate::support::wait::{PATIENCE, eventually};
 
-/// What came from one stream, by the reader's own book-keeping.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Stream {
-    lines: Vec<String>,
-    /// The place after each line.
-    cursors: Vec<Cursor>,
-    start: Option<Cursor>,
-    losses: Vec<String>,
-    n_ends: usize,
-    container: String,
+/// The stream of a container, empty if nothing came.
+fn of(streams: &Streams, container: &Container, stream: &str) -> Stream {
+    streams.get(&format!("docker:{}:{stream}", container.id))
 }
 
-/// Everything the source has sent, by stream key; a stand-in for the ingest with nothing behind it.
-#[derive(Debug, Clone, Default)]
-struct Streams(Arc<Mutex<BTreeMap<String, Stream>>>);
-
-impl Streams {
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Stream>) -> T) -> T {
-        change(&mut self.0.lock().expect("no test panics while it holds this"))
-    }
-
-    /// The stream of a container, empty if nothing came.
-    fn of(&self, container: &Container, stream: &str) -> Stream {
-        self.with(|streams| streams.get(&format!("docker:{}:{stream}", container.id)).cloned())
-            .unwrap_or_default()
-    }
-
-    /// Streams of containers with this name.
-    fn named(&self, name: &str) -> Vec<Stream> {
-        self.with(|streams| streams.values().filter(|stream| stream.container == name).cloned().collect())
-    }
-
-    /// Waits for the stream's last line.
-    async fn wait_for(&self, container: &Container, stream: &str, last_line: &str) -> Stream {
-        let what = format!("`{last_line}` from {stream} of {}", container.name);
-        eventually(&what, PATIENCE, async || {
-            let stream = self.of(container, stream);
-            // Told at once, with what is there, rather than waited for.
-            assert_eq!(stream.losses, [""; 0], "{what}: {stream:?}");
-            (stream.lines.last().map(String::as_str) == Some(last_line)).then_some(stream)
-        })
-        .await
-    }
+/// Waits for the stream's last line.
+async fn wait_for(streams: &Streams, container: &Container, stream: &str, last_line: &str) -> Stream {
+    streams.wait_for(&format!("docker:{}:{stream}", container.id), last_line).await
 }
 
 /// A running source and what it has sent.
@@ -109,48 +73,6 @@ fn settings(names: &[&str]) -> Settings {
     }
 }
 
-/// Grants every lane at the cursor given for it, else at the last one seen.
-async fn answer(
-    mut openings: mpsc::Receiver<Opening>,
-    streams: Streams,
-    mut cursors: HashMap<String, Cursor>,
-) {
-    while let Some(opening) = openings.recv().await {
-        let key = opening.origin.stream.0.clone();
-        let Thing::Container { name, .. } = opening.origin.thing.clone() else {
-            panic!("not a container: {opening:?}");
-        };
-        let known = streams.with(|streams| {
-            let stream = streams.entry(key.clone()).or_default();
-            stream.container = name;
-            stream.cursors.last().cloned().or_else(|| stream.start.clone())
-        });
-        let cursor = known.or_else(|| cursors.remove(&key));
-        let Some(mut parcels) = opening.grant(cursor) else { continue };
-        let streams = streams.clone();
-        tokio::spawn(async move {
-            while let Some(parcel) = parcels.recv().await {
-                streams.with(|streams| take(streams.entry(key.clone()).or_default(), parcel));
-            }
-        });
-    }
-}
-
-fn take(stream: &mut Stream, parcel: Parcel) {
-    match parcel {
-        Parcel::Start(cursor) => stream.start = Some(cursor),
-        Parcel::Loss(loss) => stream.losses.push(loss.reason),
-        Parcel::End => stream.n_ends += 1,
-        Parcel::Block(block) => {
-            let text = String::from_utf8_lossy(&block.text);
-            for (line_idx, line) in text.lines().enumerate() {
-                stream.lines.push(line.to_owned());
-                stream.cursors.push(block.cursor_before(line_idx + 1));
-            }
-        }
-    }
-}
-
 fn numbered(what: &str, numbers: impl Iterator<Item = u32>) -> Vec<String> {
     numbers.map(|n| format!("{what} {n}")).collect()
 }
@@ -172,24 +94,24 @@ async fn streams_are_apart_and_a_restart_goes_on_in_the_same_log() {
         lines
     };
     // The line without a line break is whole once the container has stopped.
-    let stdout = source.streams.wait_for(&container, "stdout", "cut").await;
+    let stdout = wait_for(&source.streams, &container, "stdout", "cut").await;
     assert_eq!(stdout.lines, expected("out", &["done", "cut"]));
-    let stderr = source.streams.wait_for(&container, "stderr", "done").await;
+    let stderr = wait_for(&source.streams, &container, "stderr", "done").await;
     assert_eq!(stderr.lines, expected("err", &["done"]));
 
     container.start().await;
     container.exit_code().await;
     eventually("the second run", PATIENCE, async || {
-        (source.streams.of(&container, "stdout").lines.len() == 2 * 2002).then_some(())
+        (of(&source.streams, &container, "stdout").lines.len() == 2 * 2002).then_some(())
     })
     .await;
     let twice = |mut lines: Vec<String>| {
         lines.extend(lines.clone());
         lines
     };
-    assert_eq!(source.streams.of(&container, "stdout").lines, twice(stdout.lines));
+    assert_eq!(of(&source.streams, &container, "stdout").lines, twice(stdout.lines));
     let stderr_again = eventually("the end of the second run", PATIENCE, async || {
-        let stream = source.streams.of(&container, "stderr");
+        let stream = of(&source.streams, &container, "stderr");
         (stream.n_ends == 2).then_some(stream)
     })
     .await;
@@ -206,8 +128,8 @@ async fn a_source_that_starts_again_goes_on_after_any_line() {
     let container = Launch::shell(BUSYBOX, script).start(&engine()).await;
     container.exit_code().await;
     let first = Source::of_names(&[&container.name]);
-    let stdout = first.streams.wait_for(&container, "stdout", "cut").await;
-    let stderr = first.streams.wait_for(&container, "stderr", "err 300").await;
+    let stdout = wait_for(&first.streams, &container, "stdout", "cut").await;
+    let stderr = wait_for(&first.streams, &container, "stderr", "err 300").await;
     first.stop().await;
     assert_eq!(stdout.lines[300].len(), 40_000);
 
@@ -218,7 +140,8 @@ async fn a_source_that_starts_again_goes_on_after_any_line() {
         ]);
         let second = Source::start(settings(&[&container.name]), Timestamp::UNIX_EPOCH, cursors);
         let again = eventually("the end of the log", PATIENCE, async || {
-            let streams = (second.streams.of(&container, "stdout"), second.streams.of(&container, "stderr"));
+            let streams =
+                (of(&second.streams, &container, "stdout"), of(&second.streams, &container, "stderr"));
             (streams.0.n_ends == 1 && streams.1.n_ends == 1).then_some(streams)
         })
         .await;
@@ -236,18 +159,18 @@ async fn a_terminal_gives_one_stream_with_long_lines_whole() {
     let source = Source::of_names(&[&container.name]);
     container.start().await;
     let expected = ["first", &"y".repeat(50_000), "error", "cut"];
-    let stream = source.streams.wait_for(&container, "stdout", "cut").await;
+    let stream = wait_for(&source.streams, &container, "stdout", "cut").await;
     assert_eq!(stream.lines, expected);
 
     container.exit_code().await;
     container.start().await;
     let stream = eventually("the second run", PATIENCE, async || {
-        let stream = source.streams.of(&container, "stdout");
+        let stream = of(&source.streams, &container, "stdout");
         (stream.n_ends == 2).then_some(stream)
     })
     .await;
     assert_eq!(stream.lines, [expected, expected].concat());
-    assert_eq!(source.streams.of(&container, "stderr"), Stream::default());
+    assert_eq!(of(&source.streams, &container, "stderr"), Stream::default());
     source.stop().await;
 }
 
@@ -269,12 +192,12 @@ async fn short_lives_are_read_to_their_end() {
         kept.push(launch.start(&engine).await);
     }
     for container in &kept {
-        let stream = source.streams.wait_for(container, "stdout", "line 50").await;
+        let stream = wait_for(&source.streams, container, "stdout", "line 50").await;
         assert_eq!(stream.lines, expected, "{}", container.name);
-        source.streams.wait_for(container, "stderr", "end").await;
+        wait_for(&source.streams, container, "stderr", "end").await;
     }
     for container in &kept {
-        let losses = source.streams.of(container, "stdout").losses;
+        let losses = of(&source.streams, container, "stdout").losses;
         assert_eq!(losses, [""; 0], "{}", container.name);
     }
     source.stop().await;
@@ -285,14 +208,14 @@ async fn a_recreated_container_is_another_one() {
     let engine = engine();
     let container = Launch::shell(BUSYBOX, "echo old; sleep 600").start(&engine).await;
     let source = Source::of_names(&[&container.name]);
-    source.streams.wait_for(&container, "stdout", "old").await;
+    wait_for(&source.streams, &container, "stdout", "old").await;
     container.remove().await;
     let again = Launch::shell(BUSYBOX, "echo new; sleep 600").name(&container.name).start(&engine).await;
-    source.streams.wait_for(&again, "stdout", "new").await;
-    assert_eq!(source.streams.of(&container, "stdout").lines, ["old"]);
+    wait_for(&source.streams, &again, "stdout", "new").await;
+    assert_eq!(of(&source.streams, &container, "stdout").lines, ["old"]);
     // The old one ended, so that its open records are not held for ever.
     eventually("the end of the old one", PATIENCE, async || {
-        (source.streams.of(&container, "stdout").n_ends == 1).then_some(())
+        (of(&source.streams, &container, "stdout").n_ends == 1).then_some(())
     })
     .await;
     source.stop().await;
@@ -308,13 +231,15 @@ async fn an_old_container_is_read_from_now_or_as_far_back_as_asked() {
     let from_now = Source::start(settings(&[&container.name]), now, HashMap::new());
     let lookback = Settings { lookback: Duration::from_secs(3600), ..settings(&[&container.name]) };
     let from_before = Source::start(lookback, now, HashMap::new());
-    from_before.streams.wait_for(&container, "stdout", "old").await;
-    eventually("the place to start from", PATIENCE, async || from_now.streams.of(&container, "stdout").start)
-        .await;
+    wait_for(&from_before.streams, &container, "stdout", "old").await;
+    eventually("the place to start from", PATIENCE, async || {
+        of(&from_now.streams, &container, "stdout").start
+    })
+    .await;
     touch(&container, "/go").await;
-    let lines = from_now.streams.wait_for(&container, "stdout", "new").await.lines;
+    let lines = wait_for(&from_now.streams, &container, "stdout", "new").await.lines;
     assert_eq!(lines, ["new"]);
-    assert_eq!(from_before.streams.wait_for(&container, "stdout", "new").await.lines, ["old", "new"]);
+    assert_eq!(wait_for(&from_before.streams, &container, "stdout", "new").await.lines, ["old", "new"]);
     from_now.stop().await;
     from_before.stop().await;
 }
@@ -336,9 +261,9 @@ async fn what_cannot_be_read_or_is_not_wanted_is_left() {
         .start(&engine)
         .await;
     let watched = launch("watched").start(&engine).await;
-    source.streams.wait_for(&watched, "stdout", "hello").await;
+    wait_for(&source.streams, &watched, "stdout", "hello").await;
     let losses = eventually("the loss", PATIENCE, async || {
-        let losses = source.streams.of(&no_driver, "stdout").losses;
+        let losses = of(&source.streams, &no_driver, "stdout").losses;
         (!losses.is_empty()).then_some(losses)
     })
     .await;
@@ -397,8 +322,7 @@ async fn an_engine_that_restarts_costs_no_line_it_kept() {
 }
 
 fn lines(source: &Source, id: &str) -> Vec<String> {
-    let key = format!("docker:{id}:stdout");
-    source.streams.with(|streams| streams.get(&key).map(|stream| stream.lines.clone())).unwrap_or_default()
+    source.streams.get(&format!("docker:{id}:stdout")).lines
 }
 
 fn n_lines(source: &Source, id: &str) -> usize {

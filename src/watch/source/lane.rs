@@ -49,7 +49,7 @@ pub enum Thing {
 /// Whole lines in the order of their stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// Each line ends in `\n`.
+    /// Each line ends in `\n`, but for the last one, which lacks it where the source holds it to be whole all the same.
     pub text: Bytes,
     pub places: Places,
 }

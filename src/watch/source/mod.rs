@@ -7,4 +7,5 @@
 //! reports as a loss.
 
 pub mod docker;
+pub mod file;
 pub mod lane;

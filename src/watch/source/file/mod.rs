@@ -1,0 +1,13 @@
+//! Files that something writes lines to.
+//!
+//! [`run`] finds the files that patterns name and follows each by its path, through rotation by renaming, by copying, and
+//! in the time while homeostat was away.
+
+mod paths;
+mod reader;
+mod rotation;
+mod tail;
+mod watcher;
+
+pub use paths::{InvalidPattern, Patterns};
+pub use watcher::{Settings, run};

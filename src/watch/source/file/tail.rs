@@ -1,0 +1,323 @@
+//! Follows one path through everything that can happen to its file: growth, rotation, truncation, removal.
+//!
+//! A file that has lost its name is read until its writer has gone on to the next one; only then the next one is begun, so the lines of a
+//! path stay in order. Work on the disk happens on the blocking pool, a block at a time.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, warn};
+
+use super::reader::{Place, Reader};
+use super::rotation::{ReadSoFar, plan};
+use crate::base::backoff::Backoff;
+use crate::base::metrics;
+use crate::model::cursor::StreamKey;
+use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
+
+/// Between two looks at a file that is written to all the time: each look costs the writer, and lines may come together.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A writer is held to have gone on to the new file when it has written to that one and was silent on the old one for so long …
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// … or, if the new one stays empty, for so long.
+const SETTLE_EMPTY: Duration = Duration::from_secs(10);
+
+/// A path without a file is forgotten after so long.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// A line that is not ended for so long is given as it is.
+const LINE_PATIENCE: Duration = Duration::from_secs(5);
+
+const RETRY: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+
+/// Where a file without a cursor is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    AtStart,
+    AtEnd,
+}
+
+/// A path to follow.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) path: PathBuf,
+    pub(super) begin: Begin,
+    pub(super) outlet: Outlet,
+    /// Something happened in the path's folder.
+    pub(super) wake: Arc<Notify>,
+    /// The longest wait without being woken.
+    pub(super) poll_every: Duration,
+}
+
+/// Follows the path until its file is gone for long, or nobody takes the lines any more. Gives the path back.
+pub(super) async fn follow(tail: Tail) -> (PathBuf, Result<(), ReaderGone>) {
+    let path = tail.path.clone();
+    let result = Following::run(tail).await;
+    (path, result)
+}
+
+#[derive(Debug)]
+struct Following {
+    tail: Tail,
+    lane: Lane,
+    /// What is to be read, in this order. The last one has the name, or had it when last seen.
+    readers: VecDeque<Reader>,
+    /// Everything before it was given.
+    place: Place,
+    /// When the file last grew, or changed.
+    last_growth: Instant,
+}
+
+/// What became of the name since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Same,
+    /// It is the same file, but was cut or written anew.
+    Truncated,
+    /// It has another file.
+    Replaced {
+        is_empty: bool,
+    },
+    Removed,
+}
+
+impl Following {
+    async fn run(tail: Tail) -> Result<(), ReaderGone> {
+        let lane = open(&tail).await?;
+        let place = lane.cursor.as_ref().and_then(Place::of);
+        let mut following = Self {
+            tail,
+            lane,
+            readers: VecDeque::new(),
+            place: place.unwrap_or(Place::NOWHERE),
+            last_growth: Instant::now(),
+        };
+        let mut n_failures = 0;
+        let mut is_begun = false;
+        loop {
+            let step =
+                if is_begun { following.look().await? } else { following.begin(place.is_none()).await? };
+            match step {
+                Ok(true) => return following.leave().await,
+                Ok(false) => {
+                    is_begun = true;
+                    n_failures = 0;
+                    following.wait().await;
+                }
+                Err(error) => {
+                    n_failures += 1;
+                    let path = following.tail.path.display();
+                    if n_failures == 1 {
+                        warn!(%path, %error, "a file cannot be read, will try again");
+                    } else {
+                        debug!(%path, %error, "a file still cannot be read");
+                    }
+                    sleep(RETRY.delay(n_failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Finds the first readers. Like [`Following::look`] it says whether to leave.
+    async fn begin(&mut self, is_new: bool) -> Result<io::Result<bool>, ReaderGone> {
+        if !is_new {
+            return self.replan(ReadSoFar::Partly).await;
+        }
+        let (path, begin) = (self.tail.path.clone(), self.tail.begin);
+        let opened = blocking(move || {
+            let mut reader = Reader::open(&path)?;
+            if begin == Begin::AtEnd {
+                reader.go_to(reader.metadata()?.len());
+            }
+            Ok(reader)
+        });
+        match opened.await {
+            Ok(reader) => {
+                self.place = reader.place();
+                self.lane.send(Parcel::Start(self.place.cursor())).await?;
+                self.readers.push_back(reader);
+                self.look().await
+            }
+            // Gone already: then there is nothing to begin with.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(true)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Reads all there is, then looks what became of the name. `true` if the path can be left.
+    async fn look(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+        if let Err(error) = self.drain().await? {
+            return Ok(Err(error));
+        }
+        let Some(reader) = self.readers.pop_back() else {
+            return self.look_without_file().await;
+        };
+        let path = self.tail.path.clone();
+        let (reader, name) = match blocking(move || name_of(&path, &reader).map(|name| (reader, name))).await
+        {
+            Ok(seen) => seen,
+            // The reader is lost with the error: the place says where to go on.
+            Err(error) => return self.replan(ReadSoFar::Partly).await.map(|planned| planned.and(Err(error))),
+        };
+        let is_within_line = reader.is_within_line();
+        self.readers.push_back(reader);
+        let silent = self.last_growth.elapsed();
+        match name {
+            Name::Same if is_within_line && silent >= LINE_PATIENCE => {
+                self.give_rest().await.map(|()| Ok(false))
+            }
+            Name::Same => Ok(Ok(false)),
+            Name::Truncated => self.replan(ReadSoFar::ToEndWhenLastSeen).await,
+            Name::Replaced { is_empty } if silent < if is_empty { SETTLE_EMPTY } else { SETTLE } => {
+                Ok(Ok(false))
+            }
+            Name::Replaced { .. } => {
+                self.give_rest().await?;
+                self.replan(ReadSoFar::ToEnd).await
+            }
+            Name::Removed if silent < SETTLE_EMPTY => Ok(Ok(false)),
+            Name::Removed => {
+                self.give_rest().await?;
+                self.readers.clear();
+                self.lane.send(Parcel::End).await?;
+                Ok(Ok(false))
+            }
+        }
+    }
+
+    /// Nothing has the name: something may come to have it.
+    async fn look_without_file(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+        if self.last_growth.elapsed() >= FORGET {
+            return Ok(Ok(true));
+        }
+        let path = self.tail.path.clone();
+        if blocking(move || Ok(path.exists())).await.unwrap_or(false) {
+            return self.replan(ReadSoFar::ToEnd).await;
+        }
+        Ok(Ok(false))
+    }
+
+    /// Plans anew from the present place, and reads what that gives.
+    async fn replan(&mut self, so_far: ReadSoFar) -> Result<io::Result<bool>, ReaderGone> {
+        let (path, place) = (self.tail.path.clone(), self.place);
+        let mut planned = match blocking(move || plan(&path, &place, so_far)).await {
+            Ok(planned) => planned,
+            Err(error) => return Ok(Err(error)),
+        };
+        if so_far == ReadSoFar::ToEndWhenLastSeen && planned.readers.len() <= 1 {
+            // No copy has it: what was begun is all there will be of it.
+            self.give_rest().await?;
+        }
+        if let Some(loss) = planned.loss.take() {
+            warn!(path = %self.tail.path.display(), "a file was rotated away before it was read to its end");
+            self.lane.send(Parcel::Loss(loss)).await?;
+        }
+        self.readers = planned.readers;
+        self.last_growth = Instant::now();
+        self.drain().await.map(|drained| drained.map(|()| false))
+    }
+
+    /// Reads all readers but the last to their end for good, and the last one as far as it goes now.
+    async fn drain(&mut self) -> Result<io::Result<()>, ReaderGone> {
+        while let Some(mut reader) = self.readers.pop_front() {
+            loop {
+                let (next, block) = match blocking(move || {
+                    let mut reader = reader;
+                    let n_before = reader.n_read();
+                    let block = reader.next_block()?;
+                    let has_grown = reader.n_read() > n_before;
+                    Ok((reader, (block, has_grown)))
+                })
+                .await
+                {
+                    Ok(read) => read,
+                    Err(error) => return Ok(Err(error)),
+                };
+                reader = next;
+                let (block, has_grown) = block;
+                if has_grown {
+                    self.last_growth = Instant::now();
+                }
+                let Some(block) = block else { break };
+                self.place = reader.place();
+                self.send(block).await?;
+            }
+            if self.readers.is_empty() {
+                self.readers.push_front(reader);
+                break;
+            }
+            if let Some(block) = reader.give_rest() {
+                self.send(block).await?;
+            }
+            self.place = reader.place();
+        }
+        Ok(Ok(()))
+    }
+
+    /// Gives the line that has no end.
+    async fn give_rest(&mut self) -> Result<(), ReaderGone> {
+        let Some(reader) = self.readers.back_mut() else { return Ok(()) };
+        let rest = reader.give_rest();
+        self.place = reader.place();
+        match rest {
+            Some(block) => self.send(block).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&self, block: Block) -> Result<(), ReaderGone> {
+        metrics::source_bytes("file", block.text.len());
+        self.lane.send(Parcel::Block(block)).await
+    }
+
+    /// Waits until something may have changed.
+    async fn wait(&self) {
+        // A file that is read to its end is looked at when its folder wakes us, and every now and then, as not all file systems tell.
+        let _ = timeout(self.tail.poll_every, self.tail.wake.notified()).await;
+        sleep(BUSY_PAUSE).await;
+    }
+
+    /// Nothing has had the name for long. Should something have it again it is another file, of which nothing is known.
+    async fn leave(self) -> Result<(), ReaderGone> {
+        let Self { tail, lane, .. } = self;
+        drop(lane);
+        let lane = open(&tail).await?;
+        lane.send(Parcel::Start(Place::NOWHERE.cursor())).await
+    }
+}
+
+async fn open(tail: &Tail) -> Result<Lane, ReaderGone> {
+    let label = tail.path.display().to_string();
+    let origin = Origin {
+        stream: StreamKey(format!("file:{label}")),
+        label,
+        thing: Thing::File { path: tail.path.clone() },
+    };
+    tail.outlet.open(origin).await
+}
+
+fn name_of(path: &Path, reader: &Reader) -> io::Result<Name> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Name::Removed),
+        Err(error) => return Err(error),
+    };
+    let place = reader.place();
+    if (metadata.dev(), metadata.ino()) != (place.device, place.inode) {
+        return Ok(Name::Replaced { is_empty: metadata.len() == 0 });
+    }
+    Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
+}
+
+/// Does work that waits for a disk where it keeps nobody waiting.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
