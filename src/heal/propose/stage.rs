@@ -120,6 +120,11 @@ impl ProposeStage {
         }
         match self.propose(context, issue, &attempt).await {
             Ok(proposal) => self.finish(proposal).await,
+            // What only a person can put right is told on the ticket, with the diff that was paid for.
+            Err(Stop::Setback(Setback::Failed { reason })) => Ok(StageOutcome {
+                next: vec![report(issue, attempt.id, "stuck")],
+                ..StageOutcome::failed(reason)
+            }),
             Err(Stop::Setback(setback)) => Err(setback),
             Err(Stop::Refused(reasons)) => self.refuse(context, attempt, reasons).await,
         }

@@ -8,12 +8,14 @@ use crate::model::proposal::Proposal;
 
 /// Longest report of the agent shown, in bytes.
 pub const MAX_REPORT_BYTES: usize = 12_000;
+/// Longest reason shown, in bytes.
+const MAX_REASON_BYTES: usize = 2_000;
 /// Longest diff shown, in bytes.
 const MAX_DIFF_BYTES: usize = 24_000;
 
 /// Marker and body of the comment. With a proposal it points there; without one it keeps what was paid for: the
-/// reasons and the diff.
-pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>) -> (String, String) {
+/// reasons and the diff. `stuck` is why a fix could not be proposed.
+pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>, stuck: Option<&str>) -> (String, String) {
     let stand = match (proposal, attempt.outcome) {
         (Some(_), _) => "proposed",
         (None, Some(outcome)) => outcome.name(),
@@ -23,6 +25,12 @@ pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>) -> (String, Strin
     let mut parts = vec![marker.clone(), headline(attempt, proposal)];
     if let Some(proposal) = proposal {
         parts.push(format!("Proposal: {} (branch {})", proposal.url, code(&proposal.branch, 120)));
+    }
+    if let Some(stuck) = stuck {
+        parts.push(format!(
+            "It could not be proposed, a person must help: {}",
+            prose(stuck, MAX_REASON_BYTES)
+        ));
     }
     if !attempt.report.trim().is_empty() {
         parts.push(prose(&attempt.report, MAX_REPORT_BYTES));
@@ -74,8 +82,8 @@ mod tests {
     #[test]
     fn each_ending_is_told() {
         let attempt = Attempt { outcome: Some(Outcome::NeedsPerson), ..fixture::attempt() };
-        insta::assert_snapshot!("needs_person", comment(&attempt, None).1);
-        insta::assert_snapshot!("proposed", comment(&fixture::attempt(), Some(&fixture::proposal())).1);
+        insta::assert_snapshot!("needs_person", comment(&attempt, None, None).1);
+        insta::assert_snapshot!("proposed", comment(&fixture::attempt(), Some(&fixture::proposal()), None).1);
         let bare = Attempt {
             outcome: Some(Outcome::OverBudget),
             validation: None,
@@ -83,6 +91,6 @@ mod tests {
             report: "@team `a` <b>see [this](https://evil.example)</b>".to_owned(),
             ..fixture::attempt()
         };
-        insta::assert_snapshot!("over_budget", comment(&bare, None).1);
+        insta::assert_snapshot!("over_budget", comment(&bare, None, Some("the token may not")).1);
     }
 }

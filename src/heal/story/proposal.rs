@@ -149,7 +149,7 @@ mod tests {
         };
         assert!(body(parts).chars().count() < 65_000);
         attempt.patch = "+x\n".repeat(99_999);
-        let told = super::super::attempt::comment(&attempt, None).1;
+        let told = super::super::attempt::comment(&attempt, None, None).1;
         assert!(told.chars().count() < 65_000, "{}", told.chars().count());
     }
 }

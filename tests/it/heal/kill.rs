@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use homeostat::base::id::IssueId;
 use homeostat::forge::{self, Forge, GitHubForge};
+use homeostat::heal::worker::Settings;
 use homeostat::model::issue::IssueState;
 use homeostat::model::job::{JobKind, JobState, NewJob};
 use homeostat::model::stage::{Stage, StageContext, StageOutcome};
@@ -58,7 +59,7 @@ impl Scene {
 
     /// Works until everything is done.
     async fn finish(&self) {
-        let working = self.given.work(self.stages().await, quick());
+        let working = self.given.work(self.stages().await, one_at_a_time());
         let jobs = self.given.quiet(self.issue).await;
         working.stopped().await;
         for job in jobs.iter().filter(|job| job.kind() != JobKind::Fix) {
@@ -99,6 +100,11 @@ async fn n_requests() -> usize {
     n
 }
 
+/// So that a number means the same request in each run.
+fn one_at_a_time() -> Settings {
+    Settings { n_short: 1, ..quick() }
+}
+
 /// Plays a scene for each number, a few at a time.
 async fn each<F: Future<Output = ()>>(n: usize, play: impl Fn(usize) -> F) {
     futures_util::stream::iter(1..=n).map(play).buffer_unordered(3).collect::<Vec<()>>().await;
@@ -109,7 +115,7 @@ async fn a_kill_after_any_request_leaves_one_of_everything() {
     each(n_requests().await, async |number| {
         let scene = Scene::set().await;
         scene.github.fail(number, Fault::Hang);
-        let working = scene.given.work(scene.stages().await, quick());
+        let working = scene.given.work(scene.stages().await, one_at_a_time());
         eventually("the request that hangs", PATIENCE, async || {
             scene.github.seen().get(number - 1).is_some_and(|it| it.status == HANGING).then_some(())
         })
@@ -166,7 +172,7 @@ async fn a_kill_before_any_completion_leaves_one_of_everything() {
         let wrap =
             |inner| -> Arc<dyn Stage> { Arc::new(NeverEnds { inner, key, reached: Arc::clone(&reached) }) };
         let stages = scene.stages().await.into_iter().map(wrap).collect();
-        let working = scene.given.work(stages, quick());
+        let working = scene.given.work(stages, one_at_a_time());
         tokio::time::timeout(PATIENCE, reached.notified()).await.expect(key);
         working.killed().await;
         scene.given.hands.put_forward(60);

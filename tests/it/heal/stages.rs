@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use homeostat::base::id::IssueId;
+use homeostat::heal::worker::Settings;
 use homeostat::model::attempt::{Attempt, Outcome};
 use homeostat::model::issue::IssueState;
 use homeostat::model::job::{Job, JobKind, JobState, NewJob};
 use homeostat::model::proposal::{Proposal, ProposalState};
+use homeostat::repo::FetchTokens;
 use homeostat::store::types::LocalTicket;
 
 use super::given::{Given, PAGE, PATCH, quick};
@@ -156,7 +158,7 @@ async fn a_conflict_is_refused_and_told() {
 }
 
 #[tokio::test]
-async fn a_branch_that_moved_since_it_was_proposed_is_not_merged() {
+async fn only_what_was_shown_is_merged() {
     let given = Given::local().await;
     let (issue, proposal) = proposed(&given).await;
     given.repository.git(&["update-ref", &format!("refs/heads/{}", proposal.branch), "refs/heads/main"]);
@@ -179,7 +181,7 @@ async fn a_merge_that_was_done_already_is_found() {
 }
 
 #[tokio::test]
-async fn what_the_policy_refuses_is_kept_for_a_person() {
+async fn nothing_is_pushed_that_has_not_passed_the_diff_policy() {
     let given = Given::local().await;
     let patch = "diff --git a/.github/workflows/ci.yml b/.github/workflows/ci.yml
 new file mode 100644
@@ -217,6 +219,29 @@ async fn an_attempt_whose_proof_does_not_hold_is_never_pushed() {
     assert_eq!(given.repository.branches(), ["main"]);
     let report = given.store.attempt(attempt.id).await.unwrap().report;
     assert!(report.contains("- the new test passes with the change taken back"), "{report}");
+}
+
+#[tokio::test]
+async fn a_fix_that_cannot_be_proposed_is_told_with_its_diff() {
+    let given = Given::local().await;
+    let (issue, attempt) = proposing(&given, PATCH).await;
+    // What the fix stage queues beside the proposal: it leaves the telling to the proposal while that is under way.
+    given.store.enqueue(NewJob::report_attempt(issue, attempt.id), given.clock.now()).await.unwrap();
+    let repos = given.repos(FetchTokens::default()).await;
+    let stages = given.stages(vec![given.local_tracker()], vec![], repos, vec![]);
+    let working = given.work(stages, Settings { n_short: 1, ..quick() });
+    let jobs = given.quiet(issue).await;
+    working.stopped().await;
+    let propose = jobs.iter().find(|job| job.kind() == JobKind::Propose).unwrap();
+    assert_eq!(propose.state, JobState::Dead);
+    let told = ticket(&given, issue).await.comments;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(
+        told[0].body.contains("It could not be proposed, a person must help: no forge"),
+        "{}",
+        told[0].body
+    );
+    assert!(told[0].body.contains("+    return total / n if n else 0"), "{}", told[0].body);
 }
 
 #[tokio::test]
