@@ -97,7 +97,7 @@ pub struct IssueBrief {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct IssueFilter {
     pub service: Option<String>,
-    /// Name of a state, see [`IssueState::name`].
+    /// Name of a state, see [`IssueState::name`]. As it is stored: a mute whose time is over stays `muted` until the next occurrence.
     pub state: Option<String>,
     /// Whether issues of rules with the action `count` are listed too.
     pub with_counted: bool,
