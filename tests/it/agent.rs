@@ -7,4 +7,5 @@
 mod attempt;
 mod client;
 mod desk;
+mod refusals;
 mod tools;

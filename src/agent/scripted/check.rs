@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 
 use super::wire::{Refusal, SeenBlock, SeenMessage, WireRequest, blocks};
+use crate::model::money::NanoUsd;
 
 /// The models that are there, and the longest output of each.
 pub(super) const MODELS: [(&str, i64); 5] = [
@@ -42,6 +43,18 @@ pub(super) fn headers(headers: &HeaderMap, api_key: Option<&str>) -> Result<(), 
     match text("content-type") {
         Some(kind) if kind.starts_with("application/json") => Ok(()),
         Some(_) | None => Err(Refusal::invalid("content-type must be application/json")),
+    }
+}
+
+/// Whether there is money left.
+pub(super) fn credit(credit: Option<NanoUsd>, spent: NanoUsd) -> Result<(), Refusal> {
+    match credit {
+        Some(credit) if spent >= credit => Err(Refusal {
+            status: 402,
+            kind: "billing_error",
+            message: format!("Your credit balance is too low: {spent} of {credit} are spent"),
+        }),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@
 //! It remembers conversations, but needs no memory: a thinking block is signed over everything before it, so that a changed
 //! history is refused by a server that was started anew, too.
 
+mod answer;
 mod blocks;
 pub mod books;
 mod check;

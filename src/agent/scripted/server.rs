@@ -1,20 +1,18 @@
 //! The server: takes a request, checks it, answers as the script says, and keeps the books.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::post;
-use futures_util::{StreamExt, stream};
-use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::answer::{Cut, error_response, respond};
 use super::blocks::{self, SentBlock};
 use super::books::{Books, Ledgers, cost};
 use super::memory::{Conversation, head};
@@ -22,6 +20,7 @@ use super::script::{Instead, Script, Turn};
 use super::stream::{error_event, events, output_tokens};
 use super::wire::{Refusal, SeenMessage, WireRequest, messages};
 use super::{check, pairing};
+use crate::model::money::NanoUsd;
 
 const MAX_REQUEST_BYTES: usize = 32 << 20;
 
@@ -33,19 +32,21 @@ pub struct ScriptedModel {
     _stop: DropGuard,
 }
 
+/// What the server takes. By default any key, and no end of money.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptedOptions {
+    /// Only this key.
+    pub api_key: Option<String>,
+    /// Refuses requests once the answers have cost so much.
+    pub credit: Option<NanoUsd>,
+}
+
 #[derive(Debug)]
 struct Shared {
     scripts: Vec<Script>,
-    api_key: Option<String>,
+    options: ScriptedOptions,
     books: Mutex<Ledgers>,
     conversations: Mutex<BTreeMap<String, Conversation>>,
-}
-
-/// How an answer is cut off.
-enum Cut {
-    BreakOff,
-    Event(String),
-    Hang,
 }
 
 impl ScriptedModel {
@@ -54,18 +55,18 @@ impl ScriptedModel {
     /// # Errors
     /// When loopback has no free port.
     pub async fn start(scripts: Vec<Script>) -> std::io::Result<Self> {
-        Self::start_with_key(scripts, None).await
+        Self::start_with(scripts, ScriptedOptions::default()).await
     }
 
-    /// Starts a server that takes only `api_key`.
+    /// Starts a server that is choosier.
     ///
     /// # Errors
     /// When loopback has no free port.
-    pub async fn start_with_key(scripts: Vec<Script>, api_key: Option<String>) -> std::io::Result<Self> {
+    pub async fn start_with(scripts: Vec<Script>, options: ScriptedOptions) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let shared =
-            Arc::new(Shared { scripts, api_key, books: Mutex::default(), conversations: Mutex::default() });
+            Arc::new(Shared { scripts, options, books: Mutex::default(), conversations: Mutex::default() });
         let router = Router::new().route("/v1/messages", post(answer)).with_state(Arc::clone(&shared));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -136,7 +137,8 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bod
 impl Shared {
     fn accept(&self, headers: &HeaderMap, body: &[u8]) -> Result<Accepted, (String, Refusal)> {
         let unknown = |refusal| ("unknown".to_owned(), refusal);
-        check::headers(headers, self.api_key.as_deref()).map_err(unknown)?;
+        check::headers(headers, self.options.api_key.as_deref()).map_err(unknown)?;
+        check::credit(self.options.credit, lock(&self.books).total().cost).map_err(unknown)?;
         let request: WireRequest = serde_json::from_slice(body)
             .map_err(|error| unknown(Refusal::invalid(format!("the body cannot be read: {error}"))))?;
         let user_id = request.metadata.as_ref().and_then(|metadata| metadata["user_id"].as_str());
@@ -244,44 +246,6 @@ impl Shared {
         }
         respond(events, cut.map(|(_, cut)| cut))
     }
-}
-
-fn respond(mut events: Vec<String>, cut: Option<Cut>) -> Response {
-    let tail = match cut {
-        Some(Cut::Event(event)) => {
-            events.push(event);
-            None
-        }
-        // A body that fails ends the connection in the middle of a chunk.
-        Some(Cut::BreakOff) => Some(Err(std::io::Error::other("the script breaks off here"))),
-        Some(Cut::Hang) => {
-            let stream = stream::iter(events).map(|event| Ok::<_, Infallible>(Bytes::from(event)));
-            return sse(Body::from_stream(stream.chain(stream::pending())));
-        }
-        None => None,
-    };
-    let events = stream::iter(events).map(|event| Ok(Bytes::from(event)));
-    sse(Body::from_stream(events.chain(stream::iter(tail))))
-}
-
-fn sse(body: Body) -> Response {
-    ([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], body).into_response()
-}
-
-fn error_response(status: u16, kind: &str, message: &str, headers: &[(String, String)]) -> Response {
-    let body = json!({
-        "type": "error",
-        "error": { "type": kind, "message": message },
-        "request_id": "req_scripted",
-    });
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, axum::Json(body)).into_response();
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (name.parse::<header::HeaderName>(), value.parse()) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
 }
 
 fn message_id(accepted: &Accepted, sent: &[SentBlock]) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use homeostat::agent::contract::{AgentOutcome, Claim, RootCause};
 use homeostat::agent::error::AgentError;
 use homeostat::agent::scripted::script::{Instead, Script, ScriptBlock, Turn};
-use homeostat::agent::scripted::server::ScriptedModel;
+use homeostat::agent::scripted::server::{ScriptedModel, ScriptedOptions};
 use homeostat::base::redact::Clean;
 use homeostat::base::shutdown::Shutdown;
 use homeostat::model::attempt::Outcome;
@@ -229,7 +229,8 @@ async fn what_stops_an_attempt_is_told_apart() {
         assert_eq!(desk.paid(), homeostat::model::money::NanoUsd::ZERO);
         error
     };
-    let model = ScriptedModel::start_with_key(Vec::new(), Some("another".to_owned())).await.unwrap();
+    let options = ScriptedOptions { api_key: Some("another".to_owned()), ..ScriptedOptions::default() };
+    let model = ScriptedModel::start_with(Vec::new(), options).await.unwrap();
     let error = check(settings(&model), &|error| matches!(error, AgentError::ModelRefused { .. })).await;
     assert_eq!(
         error.to_string(),
