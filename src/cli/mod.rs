@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod context;
+mod demo;
 pub mod demo_project;
 mod exit;
 mod fingerprint;

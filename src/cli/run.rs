@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, fingerprint, issue, job, print, serve, status};
+use super::{check, demo, fingerprint, issue, job, print, serve, status};
 use crate::config::{self, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
@@ -53,7 +53,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Job(command) => with_store(&cli.global, async |context| job::run(context, command).await),
         Command::Run => serve::serve(settings(&cli.global)?),
         Command::Check(args) => check::check(&cli.global, &args),
-        Command::Scan(_) | Command::Demo(_) => Err(Failure::Usage("soon".into())),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Scan(_) => Err(Failure::Usage("soon".into())),
     }
 }
 
