@@ -4,6 +4,7 @@
 //! they skip. Our own samples are tested beside the code.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its data must fail")]
+#![expect(clippy::print_stdout, reason = "the figures are for people to read")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -192,6 +193,7 @@ fn crashes_are_one_record_each() {
         }
     }
     println!("clusterfuzz: {}/{} whole", files.len() - wrong, files.len());
+    assert!(files.len() - wrong >= 70);
 }
 
 #[test]
@@ -301,5 +303,5 @@ fn messages_group_as_their_templates_do() {
     }
     let (accuracy, f1) = (sums.0 / sums.2, sums.1 / sums.2);
     println!("mean       GA {accuracy:.3} FGA {f1:.3}");
-    assert!(accuracy >= 0.88 && f1 >= 0.88);
+    assert!(accuracy >= 0.94 && f1 >= 0.95);
 }

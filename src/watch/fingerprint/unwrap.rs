@@ -57,12 +57,11 @@ fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
     } else {
         Some(peel(trimmed).text).filter(|it| it.starts_with("{\""))
     };
-    if let Some(value) = start.and_then(|it| serde_json::from_str::<Value>(it).ok()).filter(|_| depth < 3) {
-        if let Some((inner, field)) = from_json(&value) {
-            let mut found = unwrap_within(&inner, depth + 1);
-            found.envelope = Some(field);
-            return found;
-        }
+    let value = start.and_then(|it| serde_json::from_str::<Value>(it).ok()).filter(|_| depth < 3);
+    if let Some((inner, field)) = value.as_ref().and_then(from_json) {
+        let mut found = unwrap_within(&inner, depth + 1);
+        found.envelope = Some(field);
+        return found;
     }
     if let Some(message) = from_logfmt(trimmed).filter(|_| depth < 3) {
         let mut found = unwrap_within(&message, depth + 1);

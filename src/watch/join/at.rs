@@ -119,12 +119,7 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
         state.enter(if text.ends_with(" {") { OBJECT } else { FRAMES });
         return Some(Step::Take);
     }
-    if text == "Caused by:" && state.phase == HEAD {
-        state.runtime = Runtime::Rust;
-        state.enter(RUST);
-        return Some(Step::Take);
-    }
-    if text == "Stack backtrace:" && state.phase == HEAD || text == "Location:" && state.phase == HEAD {
+    if state.phase == HEAD && matches!(text, "Caused by:" | "Stack backtrace:" | "Location:") {
         state.runtime = Runtime::Rust;
         state.enter(RUST);
         return Some(Step::Take);

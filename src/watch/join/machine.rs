@@ -141,6 +141,13 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         Kind::Native => native::step(state, view),
         Kind::Block => block::step(state, view),
     };
+    if step == Step::End {
+        let mut dying = before;
+        if let Some(taken) = native::death(&mut dying, view) {
+            *state = dying;
+            step = taken;
+        }
+    }
     // A prefixed line that only might belong is a log line of its own.
     if view.is_prefixed && step == Step::Hold && !view.is_blank() && state.kind != Kind::Block {
         step = Step::End;

@@ -95,6 +95,23 @@ fn mark(text: &str) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// A process that dies of what it reported, as a sanitizer or a fuzzer sees it: part of the record before it.
+pub(super) fn death(state: &mut State, view: &View<'_>) -> Option<Step> {
+    let text = view.body.trim_start();
+    if view.is_prefixed || state.kind == Kind::Native && state.phase != ABORT {
+        return None;
+    }
+    let is_signal = text.contains("Sanitizer:DEADLYSIGNAL")
+        || is_report(text)
+            && ["ABRT", "libFuzzer: deadly signal", "fuzz target exited"].iter().any(|it| text.contains(it));
+    if is_signal {
+        state.kind = Kind::Native;
+        state.enter(REPORT);
+        return Some(Step::Take);
+    }
+    is_rule(text).then_some(Step::Hold)
+}
+
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     let text = view.body.trim_start();
     let is_indented = view.indent() > state.base;

@@ -130,9 +130,9 @@ pub fn strict_at_frame(body: &str) -> Option<Runtime> {
     if text.len() == body.len() {
         return None;
     }
-    at_frame(text).filter(|runtime| match runtime {
-        Runtime::Node => text.contains(':') && (text.contains('/') || text.ends_with(')')),
-        _ => text.contains('('),
+    at_frame(text).filter(|runtime| {
+        let is_placed = text.contains(':') && (text.contains('/') || text.ends_with(')'));
+        if *runtime == Runtime::Node { is_placed } else { text.contains('(') }
     })
 }
 

@@ -50,16 +50,14 @@ fn frames(lines: &[&str]) -> Vec<Frame> {
             if let Some(last) = frames.last_mut().filter(|it| it.file.is_none()) {
                 (last.file, last.line) = place(location);
             }
-        } else if let Some((index, function)) = text.split_once(": ").filter(|_| is_stack) {
-            if index.bytes().all(|it| it.is_ascii_digit()) {
-                // `0x7f… - f` of the full form.
-                let function = function.trim_start();
-                let function = function
-                    .split_once(" - ")
-                    .filter(|_| function.starts_with("0x"))
-                    .map_or(function, |it| it.1);
-                frames.push(frame(function, None, None));
-            }
+        } else if let Some((index, function)) = text.split_once(": ").filter(|_| is_stack)
+            && index.bytes().all(|it| it.is_ascii_digit())
+        {
+            // `0x7f… - f` of the full form.
+            let function = function.trim_start();
+            let function =
+                function.split_once(" - ").filter(|_| function.starts_with("0x")).map_or(function, |it| it.1);
+            frames.push(frame(function, None, None));
         }
     }
     frames

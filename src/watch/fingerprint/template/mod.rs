@@ -121,9 +121,25 @@ fn neighbours(pieces: &mut Vec<Piece<'_>>) {
         );
         if is_host && (word.contains('.') || bracket == 1) {
             pieces[at] = Piece::Mask(Mask::Name, word);
+            continue;
+        }
+        // `host.example.com:80`
+        let has_port =
+            matches!((after(1), after(2)), (Some(Piece::Punct(":")), Some(Piece::Mask(Mask::Num, _))));
+        if has_port && is_domain(word) {
+            pieces[at] = Piece::Mask(Mask::Name, word);
         }
     }
     drop_names_of_addresses(pieces);
+}
+
+/// Whether a word is the name of a host and not of a file: `db.example.com`, not `pay.py`.
+fn is_domain(word: &str) -> bool {
+    const SOURCES: [&str; 16] =
+        ["c", "cc", "cpp", "cs", "ex", "go", "h", "java", "js", "kt", "lua", "php", "pl", "py", "rb", "ts"];
+    word.rsplit_once('.').is_some_and(|(_, last)| {
+        last.len() > 1 && last.bytes().all(|it| it.is_ascii_lowercase()) && !SOURCES.contains(&last)
+    })
 }
 
 /// `10.0.0.1 (host.name)` and `10.0.0.1 ()` are one address.

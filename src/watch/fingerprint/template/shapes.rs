@@ -114,15 +114,12 @@ fn piece<'a>(rest: &'a str, is_after_word: bool, before: &[Piece<'_>]) -> (Piece
     if first.is_ascii_whitespace() {
         return (Piece::Space, run(bytes, |it| it.is_ascii_whitespace()));
     }
-    if !is_after_word {
-        if let Some((mask, length)) = shape(rest) {
-            return (Piece::Mask(mask, &rest[..length]), length);
-        }
+    if !is_after_word && let Some((mask, length)) = shape(rest) {
+        return (Piece::Mask(mask, &rest[..length]), length);
     }
-    if matches!(first, b'\'' | b'"' | b'`') && !is_after_word {
-        if let Some(length) = quoted(rest) {
-            return (Piece::Mask(Mask::Text, &rest[..length]), length);
-        }
+    let is_quote = matches!(first, b'\'' | b'"' | b'`') && !is_after_word;
+    if is_quote && let Some(length) = quoted(rest) {
+        return (Piece::Mask(Mask::Text, &rest[..length]), length);
     }
     let length = token(rest, is_after_word);
     if length == 0 {
@@ -169,7 +166,7 @@ fn is_end_of_value(byte: u8) -> bool {
 
 fn url(rest: &str) -> Option<usize> {
     let scheme = run(rest.as_bytes(), |it| it.is_ascii_alphanumeric() || b"+.-".contains(&it));
-    if scheme < 2 || scheme > 20 || !rest[scheme..].starts_with("://") {
+    if !(2..=20).contains(&scheme) || !rest[scheme..].starts_with("://") {
         return None;
     }
     let length = scheme + 3 + run(&rest.as_bytes()[scheme + 3..], |it| !is_end_of_value(it));

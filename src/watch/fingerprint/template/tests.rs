@@ -31,6 +31,8 @@ fn values_are_masked() {
         ("for host.example.com [10.0.0.1] failed", "for <name> [<ip>] failed"),
         ("bad value 'a b c' given", "bad value <str> given"),
         ("enabled=true", "enabled=<flag>"),
+        ("dial db.example.com:5432: refused", "dial <name>: refused"),
+        ("failed in pay.py:12", "failed in pay.py:<num>"),
     ] {
         check(message, expected);
     }
