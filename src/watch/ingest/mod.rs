@@ -1,6 +1,7 @@
 //! Ties the watching half together and commits occurrences with their cursors.
 
 pub mod decode;
+mod look_back;
 mod pending;
 pub mod pipeline;
 pub mod services;

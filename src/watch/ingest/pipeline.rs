@@ -2,15 +2,19 @@
 //!
 //! The ingest task and the command line use the same one, so that `homeostat scan` finds in a file what the daemon
 //! finds in a stream. No clock and no I/O; whoever calls says what time it is.
+//!
+//! While nothing is open, lines that no rule hits go no further than a short look-back ([`super::look_back`]).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
 use crate::model::record::Record;
 use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
-use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, readable};
+use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
+use crate::watch::ingest::look_back::LookBack;
 use crate::watch::join::{Joiner, Limits};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
@@ -29,6 +33,12 @@ pub struct Pipeline {
 #[derive(Debug)]
 pub struct StreamState {
     joiner: Joiner,
+    look_back: LookBack,
+    timeout: Duration,
+    /// Lines that the joiner was given.
+    n_joined: u64,
+    /// Where the caller's numbers leave the joiner's: (first of the joiner's, first of the caller's), while open.
+    runs: Vec<(u64, u64)>,
     counts: LineCounts,
     /// Kept between calls for its memory.
     records: Vec<Record>,
@@ -42,6 +52,16 @@ pub struct LineCounts {
     pub cut: u64,
     /// Lines that were no UTF-8.
     pub not_utf8: u64,
+}
+
+/// A line as its source gave it, without its line break.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawLine<'l> {
+    pub(super) bytes: &'l [u8],
+    /// The caller's number; grows from line to line.
+    pub(super) number: u64,
+    /// When it was logged, where the source knows.
+    pub(super) at: Option<Timestamp>,
 }
 
 /// One detected record.
@@ -63,22 +83,50 @@ pub struct Found {
 impl StreamState {
     /// The state of a stream of which nothing was read yet.
     pub fn new(limits: Limits) -> Self {
-        Self { joiner: Joiner::new(limits), counts: LineCounts::default(), records: Vec::new() }
+        Self {
+            joiner: Joiner::new(limits),
+            look_back: LookBack::default(),
+            timeout: limits.timeout,
+            n_joined: 0,
+            runs: Vec::new(),
+            counts: LineCounts::default(),
+            records: Vec::new(),
+        }
     }
 
-    /// Number of the first line that belongs to an open record: a cursor must not pass it. `None` when nothing is open.
+    /// Number of the first line that belongs or may yet belong to a record: a cursor must not pass it. `None` when
+    /// nothing is open and silence has parted the last lines from what comes.
     pub fn held_since(&self) -> Option<u64> {
-        self.joiner.held_since()
+        self.joiner.held_since().map(|number| self.callers(number)).or_else(|| self.look_back.first_number())
     }
 
-    /// When [`Pipeline::tick`] should be called next; `None` when nothing is open.
+    /// When [`Pipeline::tick`] should be called next; `None` when nothing waits.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.joiner.deadline()
+        self.joiner.deadline().or_else(|| self.look_back.deadline(self.timeout))
     }
 
     /// What was read so far.
     pub fn counts(&self) -> LineCounts {
         self.counts
+    }
+
+    /// Whether a record is open, so that the next line must be pushed whatever it says.
+    pub(super) fn is_open(&self) -> bool {
+        self.joiner.held_since().is_some()
+    }
+
+    /// The caller's number of a line that the joiner counted.
+    fn callers(&self, number: u64) -> u64 {
+        let run = self.runs.iter().rev().find(|(joiners, _)| *joiners <= number);
+        run.map_or(number, |(joiners, callers)| callers + (number - joiners))
+    }
+
+    fn join(&mut self, text: &str, number: u64, is_candidate: bool, at: Option<Timestamp>, now: Timestamp) {
+        if self.callers(self.n_joined) != number || self.runs.is_empty() {
+            self.runs.push((self.n_joined, number));
+        }
+        self.n_joined += 1;
+        self.joiner.push(text, is_candidate, at, now, &mut self.records);
     }
 }
 
@@ -90,7 +138,7 @@ impl Pipeline {
         fingerprinter: Fingerprinter,
         limits: Limits,
     ) -> Self {
-        let scanner = Arc::new(Scanner::new(Arc::clone(&rules), &[]));
+        let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
         Self { rules, scanner, redactor, fingerprinter, limits }
     }
 
@@ -119,23 +167,54 @@ impl Pipeline {
         now: Timestamp,
         out: &mut Vec<Found>,
     ) {
-        let text = readable(line);
+        let number = state.counts.lines;
+        self.push_line(state, RawLine { bytes: line, number, at }, now, out);
+    }
+
+    /// Like [`Pipeline::push`], with the caller's own numbers.
+    pub(super) fn push_line(
+        &self,
+        state: &mut StreamState,
+        line: RawLine<'_>,
+        now: Timestamp,
+        out: &mut Vec<Found>,
+    ) {
+        let RawLine { bytes, number, at } = line;
+        let Readable { text, was_mended } = readable(bytes);
         state.counts.lines += 1;
-        state.counts.cut += u64::from(line.len() > MAX_LINE_BYTES);
-        state.counts.not_utf8 += u64::from(text.was_mended);
-        let is_candidate = self.scanner.is_candidate(text.text.as_bytes());
-        state.joiner.push(&text.text, is_candidate, at, now, &mut state.records);
+        state.counts.cut += u64::from(bytes.len() > MAX_LINE_BYTES);
+        state.counts.not_utf8 += u64::from(was_mended);
+        let is_candidate = self.scanner.is_candidate(text.as_bytes());
+        if !is_candidate && !state.is_open() {
+            state.look_back.push(&text, number, at, now, state.timeout);
+            return;
+        }
+        while let Some(earlier) = state.look_back.take_first() {
+            state.join(&earlier.text, earlier.number, false, earlier.at, earlier.now);
+            state.look_back.reuse(earlier.text);
+        }
+        state.join(&text, number, is_candidate, at, now);
         self.judge(state, out);
+    }
+
+    /// Remembers a line that is known to be no candidate, while nothing is open.
+    pub(super) fn pass_by(&self, state: &mut StreamState, line: RawLine<'_>, now: Timestamp) {
+        let RawLine { bytes, number, at } = line;
+        state.look_back.push(&readable(bytes).text, number, at, now, state.timeout);
     }
 
     /// Ends what is open: end of input, death of the container.
     pub fn flush(&self, state: &mut StreamState, out: &mut Vec<Found>) {
+        state.look_back.clear();
         state.joiner.flush(&mut state.records);
         self.judge(state, out);
     }
 
     /// Ends what has been silent for too long.
     pub fn tick(&self, state: &mut StreamState, now: Timestamp, out: &mut Vec<Found>) {
+        if state.look_back.deadline(state.timeout).is_some_and(|deadline| now >= deadline) {
+            state.look_back.clear();
+        }
         state.joiner.tick(now, &mut state.records);
         self.judge(state, out);
     }
@@ -150,10 +229,20 @@ impl Pipeline {
     }
 
     fn judge(&self, state: &mut StreamState, out: &mut Vec<Found>) {
-        for record in state.records.drain(..) {
+        let mut records = std::mem::take(&mut state.records);
+        for record in records.drain(..) {
             let Some((text, detection, fingerprinted)) = self.judge_text(&record.text) else { continue };
             let Record { first_line, n_lines, at, is_cut, text: _, runtime: _ } = record;
+            let first_line = state.callers(first_line);
             out.push(Found { first_line, n_lines, at, text, detection, fingerprinted, is_cut });
+        }
+        state.records = records;
+        if !state.is_open() {
+            state.runs.clear();
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;

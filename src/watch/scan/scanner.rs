@@ -21,16 +21,10 @@ pub struct Scanner {
 const ESCAPES: [&[u8]; 2] = [b"\x1b", br"\u001b"];
 
 impl Scanner {
-    /// A scanner for these rules. `also` are further texts whose lines must be looked at although no rule may hit
-    /// them: the heads of traces, so that a joiner sees where one begins.
-    pub fn new(rules: Arc<RuleSet>, also: &[&str]) -> Self {
-        let needs_every_line = rules.needs_every_line() || also.iter().any(|it| it.is_empty());
-        let wanted: BTreeSet<Vec<u8>> = rules
-            .literals()
-            .chain(also.iter().map(|it| it.as_bytes()))
-            .chain(ESCAPES)
-            .flat_map(spellings)
-            .collect();
+    /// A scanner for these rules.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        let needs_every_line = rules.needs_every_line();
+        let wanted: BTreeSet<Vec<u8>> = rules.literals().chain(ESCAPES).flat_map(spellings).collect();
         let shortest: Vec<&Vec<u8>> = wanted
             .iter()
             .filter(|it| !wanted.iter().any(|other| other.len() < it.len() && contains(it, other)))
@@ -51,7 +45,7 @@ impl Scanner {
         self.rules.is_hit(line)
     }
 
-    /// The lines of a block that may be candidates or heads of traces, as ranges without their line breaks, in order.
+    /// The lines of a block that may be candidates, as ranges without their line breaks, in order.
     /// Works on plain lines and on lines wrapped in JSON alike. What stands behind the last line break is a line too.
     pub fn candidates<'b>(&'b self, block: &'b [u8]) -> impl Iterator<Item = Range<usize>> + 'b {
         let mut at = 0;
