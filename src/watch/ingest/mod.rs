@@ -1,6 +1,7 @@
 //! Ties the watching half together and commits occurrences with their cursors.
 
 pub mod decode;
+pub mod files;
 mod look_back;
 mod pending;
 pub mod pipeline;

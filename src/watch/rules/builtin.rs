@@ -76,10 +76,13 @@ impl RuleSet {
             rules.append(&mut found);
             problems.append(&mut wrong);
         }
-        match Self::compile(rules) {
-            Ok(set) if problems.is_empty() => Ok(set),
-            Ok(_) => Err(problems),
-            Err(more) => Err([problems, more].concat()),
-        }
+        let uncompiled = match Self::compile(rules) {
+            Ok(set) if problems.is_empty() => return Ok(set),
+            Ok(_) => Vec::new(),
+            Err(more) => more,
+        };
+        problems.extend(uncompiled);
+        problems.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
+        Err(problems)
     }
 }

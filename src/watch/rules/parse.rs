@@ -39,6 +39,10 @@ pub(super) fn parse(file: &str, text: &str) -> (Vec<Rule>, Vec<RuleProblem>) {
         let at = error.span().map_or(0, |span| span.start);
         reader.problem(at, "toml", error.message().to_owned(), "see https://toml.io for the syntax");
     }
+    // What a broken file seems to hold is not worth a word.
+    if !reader.problems.is_empty() {
+        return (Vec::new(), reader.problems);
+    }
     let root = root.into_inner();
     reader.refuse_unknown(&root, &FILE_KEYS, "file");
     let excludes = reader.strings(&root, "except", "file").unwrap_or_default();
@@ -118,26 +122,10 @@ impl Reader<'_> {
             true => self.named(table, "runtime", &of, at, Runtime::from_name, &runtimes),
             false => None,
         };
-        let patterns = self.strings(table, "any", &of).unwrap_or_default();
-        if patterns.is_empty() {
-            self.problem(
-                at,
-                format!("{of}: any"),
-                "missing or empty",
-                "give at least one regular expression",
-            );
-        }
+        let patterns = self.some_strings(table, "any", &of, at, "give at least one regular expression");
         let conditions = self.strings(table, "only", &of).unwrap_or_default();
         let own_excludes = self.strings(table, "except", &of).unwrap_or_default();
-        let examples = self.strings(table, "match", &of).unwrap_or_default();
-        if examples.is_empty() {
-            self.problem(
-                at,
-                format!("{of}: match"),
-                "missing or empty",
-                "give at least one line it must hit",
-            );
-        }
+        let examples = self.some_strings(table, "match", &of, at, "give at least one line it must hit");
         let counter_examples = self.strings(table, "no_match", &of).unwrap_or_default();
         let description = self.string(table, "description", &of).unwrap_or_default();
         (self.problems.len() == n_problems).then_some(())?;
@@ -190,6 +178,23 @@ impl Reader<'_> {
             }
         }
         Some(strings)
+    }
+
+    /// A list that must be there and have something in it.
+    fn some_strings(
+        &mut self,
+        table: &DeTable<'_>,
+        key: &str,
+        of: &str,
+        at: usize,
+        hint: &str,
+    ) -> Vec<String> {
+        let n_problems = self.problems.len();
+        let strings = self.strings(table, key, of).unwrap_or_default();
+        if strings.is_empty() && self.problems.len() == n_problems {
+            self.problem(at, format!("{of}: {key}"), "missing or empty", hint);
+        }
+        strings
     }
 
     fn named<T>(

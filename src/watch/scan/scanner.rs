@@ -66,22 +66,74 @@ impl Scanner {
     }
 }
 
-/// A literal as plain text and as Docker and other writers of JSON spell it.
+/// A literal as plain text, as Docker and other writers of JSON spell it, and as Docker spells the JSON of a program.
 fn spellings(literal: &[u8]) -> Vec<Vec<u8>> {
-    let escape = |docker: bool| {
-        literal.iter().fold(Vec::with_capacity(literal.len()), |mut out, byte| {
-            match (byte, docker) {
-                (b'"' | b'\\', _) => out.extend([b'\\', *byte]),
-                (b'\t', false) => out.extend(br"\t"),
-                (b'<' | b'>' | b'&' | b'\t', true) => out.extend(format!("\\u{byte:04x}").into_bytes()),
-                (byte, _) => out.push(*byte),
-            }
-            out
-        })
-    };
-    vec![literal.to_vec(), escape(false), escape(true)]
+    let json = as_json(literal, Writer::Other);
+    let docker = as_json(literal, Writer::Docker);
+    let nested = [as_json(&json, Writer::Other), as_json(&json, Writer::Docker)];
+    [vec![literal.to_vec(), json, docker], nested.to_vec()].concat()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// The engine: `<`, `>`, `&` and control characters as `\u00…`.
+    Docker,
+    Other,
+}
+
+fn as_json(text: &[u8], writer: Writer) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', *byte]),
+            b'\t' if writer == Writer::Other => out.extend(br"\t"),
+            b'<' | b'>' | b'&' if writer == Writer::Other => out.push(*byte),
+            b'<' | b'>' | b'&' | 0..b' ' => out.extend(format!("\\u{byte:04x}").into_bytes()),
+            _ => out.push(*byte),
+        }
+    }
+    out
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanner(pattern: &str) -> Scanner {
+        let rule = format!(
+            "[[rule]]\nid='a.b'\nseverity='error'\naction='issue'\nany=['{pattern}']\nmatch=['x']\n",
+        );
+        Scanner::new(Arc::new(RuleSet::from_texts([("a.toml", rule.as_str())]).unwrap()))
+    }
+
+    fn check(pattern: &str, block: &str, expected: &[&str]) {
+        let scanner = scanner(pattern);
+        let found: Vec<_> = scanner.candidates(block.as_bytes()).map(|range| &block[range]).collect();
+        assert_eq!(found, expected, "{pattern} in {block}");
+    }
+
+    #[test]
+    fn cuts_lines_only_around_hits() {
+        check("boom", "ok\nBOOM and boom\nok\n\nboom", &["BOOM and boom", "boom"]);
+        check("boom", "", &[]);
+        check("boom", "\n\n", &[]);
+    }
+
+    #[test]
+    fn knows_literals_as_json_spells_them() {
+        let lines = [r#"{"log":"err=\"x\"\n"}"#, r#"{"log":"{\"msg\":\"err=\\\"x\\\"\"}\n"}"#, r#"err="x""#];
+        check("err=\"", &lines.join("\n"), &lines);
+        let lines = [r#"{"log":"a\u003cb\u003e"}"#, r#"{"log":"a<b>"}"#];
+        check("a<b>", &lines.join("\n"), &lines);
+    }
+
+    #[test]
+    fn looks_at_every_line_where_escapes_or_rules_without_literals_demand_it() {
+        check("boom", "ok\n\u{1b}[1mbo\u{1b}[0mom\n\\u001B\n", &["\u{1b}[1mbo\u{1b}[0mom", "\\u001B"]);
+        check(r"\d\d", "a\n\nb", &["a", "", "b"]);
+    }
 }

@@ -1,0 +1,25 @@
+//! One `{"stream":…,"line":…}` a line: lines of many streams in one file, for replays and measurements.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::Unwrapped;
+
+#[derive(Deserialize)]
+struct Line<'l> {
+    #[serde(borrow)]
+    stream: Cow<'l, str>,
+    #[serde(borrow)]
+    line: Cow<'l, str>,
+    time: Option<String>,
+}
+
+pub(super) fn unwrap(line: &[u8]) -> Option<Unwrapped<'_>> {
+    let Line { stream, line, time } = serde_json::from_slice(line).ok()?;
+    let text = match line {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    };
+    Some(Unwrapped { stream: Some(stream), text, at: time.and_then(|it| it.parse().ok()), is_part: false })
+}
