@@ -37,7 +37,7 @@ fn corpus() -> Option<PathBuf> {
 }
 
 static RULES: LazyLock<Arc<RuleSet>> = LazyLock::new(RuleSet::builtin);
-static SCANNER: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(Arc::clone(&RULES), &[]));
+static SCANNER: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(Arc::clone(&RULES)));
 
 fn join<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Record> {
     let mut joiner = Joiner::new(Limits::default());
