@@ -53,10 +53,17 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Whether anything was wrong so far.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.borrow().is_empty()
+    }
+
     /// All problems, in the order of their lines.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        // A section that several parts read tells of the same mistake once for each.
+        problems.dedup();
         problems
     }
 

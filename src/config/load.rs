@@ -44,6 +44,10 @@ pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
 /// All problems, in the order of their lines.
 pub fn parse(file: &Path, text: &str) -> Result<Settings, Vec<Problem>> {
     let document = Document::parse(file, text);
+    // What follows from a slip in the syntax (a key in the wrong table) would only hide it.
+    if document.has_problems() {
+        return Err(document.into_problems());
+    }
     let root = document.root();
     let settings = Settings::read(&root);
     root.finish();

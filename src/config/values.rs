@@ -148,28 +148,36 @@ impl Section<'_> {
     /// A secret by reference: `{ file = "/path" }`, `{ credential = "name" }` (systemd) or `{ env = "NAME" }`. Never the
     /// secret itself: config files are copied, mailed and committed.
     pub(super) fn secret(&self, key: &'static str) -> Option<Secret> {
-        let found = self.read(key, |value| {
-            let hint = || {
-                "refer to the secret: { file = \"/path\" }, { credential = \"name\" } or { env = \"NAME\" }"
-                    .to_owned()
-            };
-            let table = value.as_table().filter(|table| table.len() == 1).ok_or_else(hint)?;
-            let (name, value) = table.iter().next().ok_or_else(hint)?;
-            let text = value.get_ref().as_str().ok_or_else(hint)?.to_owned();
-            match name.get_ref().as_ref() {
-                "file" => Ok(SecretPlace::File(PathBuf::from(text))),
-                "credential" => Ok(SecretPlace::Credential(text)),
-                "env" => Ok(SecretPlace::Env(text)),
-                _ => Err(hint()),
-            }
-        })?;
-        match found.value.read() {
+        // What stands there instead of a reference may be the secret: it is not repeated in the message.
+        let place = self.read(key, |value| Ok(secret_place(value)))?;
+        let read = place.value.as_ref().map_or_else(
+            || {
+                let hint =
+                    "write { file = \"/path\" }, { credential = \"name\" } or { env = \"NAME\" }".to_owned();
+                Err(("is no reference to a secret".to_owned(), hint))
+            },
+            SecretPlace::read,
+        );
+        match read {
             Ok(secret) => Some(secret),
             Err((message, hint)) => {
-                self.wrong(key, Some(&found), message, hint);
+                self.wrong(key, Some(&place), message, hint);
                 None
             }
         }
+    }
+}
+
+/// The one place that a value refers to.
+fn secret_place(value: &DeValue<'_>) -> Option<SecretPlace> {
+    let table = value.as_table().filter(|table| table.len() == 1)?;
+    let (name, value) = table.iter().next()?;
+    let text = value.get_ref().as_str()?.to_owned();
+    match name.get_ref().as_ref() {
+        "file" => Some(SecretPlace::File(PathBuf::from(text))),
+        "credential" => Some(SecretPlace::Credential(text)),
+        "env" => Some(SecretPlace::Env(text)),
+        _ => None,
     }
 }
 

@@ -145,7 +145,7 @@ pub(in crate::config) fn redactor(root: &Section<'_>) -> Redactor {
                 Ok(_) => extra.push(one),
                 Err(problems) => {
                     for problem in problems {
-                        let reason = problem.reason.replace('\n', " ");
+                        let reason = why_no_expression(&found.value).unwrap_or(problem.reason);
                         entry.wrong(
                             "pattern",
                             Some(&found),
@@ -163,6 +163,13 @@ pub(in crate::config) fn redactor(root: &Section<'_>) -> Redactor {
     }
     section.finish();
     redactor
+}
+
+/// What the syntax of an expression lacks, in a few words.
+fn why_no_expression(pattern: &str) -> Option<String> {
+    let error = regex::Regex::new(pattern).err()?.to_string();
+    let why = error.lines().last()?.strip_prefix("error: ")?;
+    Some(format!("not a regular expression: {why}"))
 }
 
 /// Reads `[triage]`: its settings, and the route of services without one.

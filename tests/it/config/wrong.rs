@@ -1,0 +1,129 @@
+//! Configs and rule files that are wrong, each in one way, and one that is wrong in many.
+
+/// (what is wrong, the config).
+pub(super) const CASES: &[(&str, &str)] = &[
+    ("a key with a letter too much", "[docker]\nhosts = \"unix:///var/run/docker.sock\"\n"),
+    ("a key like no other", "[heal]\nworkers = 4\n"),
+    ("a section that is not known", "[deploy]\nkind = \"argo\"\n"),
+    ("a text where a number belongs", "[heal]\nfixes = \"two\"\n"),
+    ("a number out of range", "[heal]\nfixes = 1000\n"),
+    ("a negative number", "[agent]\nmax_steps = -1\n"),
+    ("a table where a text belongs", "[agent]\nmodel = { name = \"claude-sonnet-5-5\" }\n"),
+    ("a value where a table belongs", "docker = true\n"),
+    ("a table where tables belong", "[service]\nname = \"shop\"\n"),
+    ("a duration without a unit", "[triage]\nlanding_grace = \"10\"\n"),
+    ("a duration that is none", "[docker]\nlist_every = \"often\"\n"),
+    ("a duration out of range", "[docker]\nlist_every = \"10ms\"\n"),
+    ("a decimal size", "[sandbox]\nmemory = \"2GB\"\n"),
+    ("a size out of range", "[sandbox]\nmemory = \"1KiB\"\n"),
+    ("a bad glob", "[docker.include]\nnames = [\"web-[\"]\n"),
+    ("a bad glob behind a label", "[docker.exclude]\nlabels = [\"tier={a\"]\n"),
+    ("a bad expression", "[[redact.pattern]]\nname = \"customer\"\npattern = \"CUST-([0-9]{8}\"\n"),
+    ("a pattern without a name", "[[redact.pattern]]\npattern = \"CUST-[0-9]{8}\"\n"),
+    ("a secret file that is not there", "[agent]\nkey = { file = \"/nonexistent/key\" }\n"),
+    ("a secret written into the config", "[agent]\nkey = \"sk-ant-1234\"\n"),
+    ("a credential without systemd", "[github]\ntoken = { credential = \"github-token\" }\n"),
+    (
+        "an environment variable that is not set",
+        "[github]\ntoken = { env = \"HOMEOSTAT_NO_SUCH_VARIABLE\" }\n",
+    ),
+    ("a secret by two references", "[agent]\nkey = { file = \"/a\", env = \"B\" }\n"),
+    ("a model without a price", "[agent]\nmodel = \"claude-unheard-of-9\"\n"),
+    (
+        "a price that is not whole",
+        "[[agent.price]]\nmodel = \"claude-unheard-of-9\"\ninput = 1.0\noutput = 2.0\n",
+    ),
+    (
+        "a price with a day that is none",
+        "[[agent.price]]\nmodel = \"m\"\nas_of = \"lately\"\ninput = 1\noutput = 1\ncache_write = 1\ncache_read = 1\n",
+    ),
+    ("an effort that is none", "[agent]\neffort = \"huge\"\n"),
+    ("a relative state folder", "[state]\nfolder = \"var/homeostat\"\n"),
+    ("a database of another kind", "[database]\nurl = \"mysql://host/name\"\n"),
+    ("a password for a file", "[database]\npassword = { env = \"PATH\" }\n"),
+    ("listening to everybody without a token", "[http]\nlisten = \"0.0.0.0:8686\"\n"),
+    ("an address without a port", "[http]\nlisten = \"127.0.0.1\"\n"),
+    ("a public address that is none", "[http]\npublic_url = \"homeostat.example\"\n"),
+    ("a route that is none", "[triage]\nroute = \"heal\"\n"),
+    ("a fix without a repository", "[[service]]\nname = \"shop\"\nroute = \"fix\"\n"),
+    ("a service without a name", "[[service]]\ncontainers = [\"shop-*\"]\n"),
+    (
+        "a folder outside of the repository",
+        "[[service]]\nname = \"shop\"\nrepository = \"https://example.org/shop\"\nfolder = \"../x\"\n",
+    ),
+    ("files without paths", "[[file]]\nservice = \"app\"\n"),
+    ("GitHub without a token", "[forge]\nkind = \"github\"\n"),
+    ("a tracker that is not known", "[tracker]\nkind = \"jira\"\n"),
+    ("half an app", "[github]\napp_id = 7\n"),
+    (
+        "a clone token for no https address",
+        "[[repository.token]]\nprefix = \"git@github.com:example\"\ntoken = { env = \"PATH\" }\n",
+    ),
+    ("a messenger without an address", "[[messenger]]\nkind = \"slack\"\n"),
+    ("a rule to leave out that is not there", "[rules]\ndisable = [\"python.tracebacks\"]\n"),
+    ("no rule at all", "[rules]\nshipped = false\n"),
+    ("a folder of rules that is not there", "[rules]\nfolders = [\"/nonexistent/rules\"]\n"),
+    ("no TOML", "[heal\nfixes = 2\n"),
+    ("a text without an end", "[agent]\nmodel = \"claude\n"),
+    ("a key twice", "[heal]\nfixes = 2\nfixes = 3\n"),
+];
+
+/// Wrong in many ways at once.
+pub(super) const EVERYTHING: &str = r#"
+[state]
+folder = "var"
+
+[http]
+listen = "0.0.0.0:80"
+
+[docker]
+hosts = "x"
+list_every = "10ms"
+
+[docker.include]
+names = ["web-[", "ok-*"]
+
+[[redact.pattern]]
+name = "customer"
+pattern = "("
+
+[[service]]
+name = "shop"
+route = "fix"
+
+[agent]
+model = "claude-unheard-of-9"
+key = { file = "/nonexistent/key" }
+
+[sandbox]
+memory = "2GB"
+
+[forge]
+kind = "github"
+"#;
+
+/// (what is wrong, the rule file).
+pub(super) const RULE_FILES: &[(&str, &str)] = &[
+    (
+        "an expression that cannot be read",
+        "[[rule]]\nid = \"own.broken\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"x\"\nany = ['(']\nmatch = [\"(\"]\nno_match = [\"x\"]\n",
+    ),
+    (
+        "an example that does not match",
+        "[[rule]]\nid = \"own.late\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"late\"\nany = ['\\btoo late\\b']\nmatch = [\"much too late\", \"in time\"]\nno_match = [\"early\"]\n",
+    ),
+    (
+        "an example that must not match and does",
+        "[[rule]]\nid = \"own.late\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"late\"\nany = ['late']\nmatch = [\"late\"]\nno_match = [\"chocolate\"]\n",
+    ),
+    (
+        "a severity that is none",
+        "[[rule]]\nid = \"own.bad\"\nseverity = \"awful\"\naction = \"issue\"\ndescription = \"x\"\nany = ['x']\nmatch = [\"x\"]\nno_match = [\"y\"]\n",
+    ),
+    (
+        "a key that is not known",
+        "[[rule]]\nid = \"own.bad\"\nseverty = \"error\"\naction = \"issue\"\ndescription = \"x\"\nany = ['x']\nmatch = [\"x\"]\nno_match = [\"y\"]\n",
+    ),
+    ("no TOML", "[[rule]\nid = 1\n"),
+    ("no rule in it", "# nothing yet\n"),
+];
