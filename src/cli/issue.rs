@@ -9,9 +9,9 @@ use super::exit::Failure;
 use super::print;
 use crate::model::attempt::Attempt;
 use crate::model::issue::{Issue, IssueEvent, IssueState};
-use crate::model::job::NewJob;
+use crate::model::job::{JobKind, NewJob};
 use crate::model::proposal::Proposal;
-use crate::store::types::{IssueDetail, IssueFilter, TimelineEntry};
+use crate::store::types::{IssueDetail, IssueFilter, JobFilter, TimelineEntry};
 
 /// Runs an `issue` command.
 pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), Failure> {
@@ -27,10 +27,14 @@ pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), 
         }
         IssueCommand::Retry(args) => {
             let issue = find(context, &args.issue).await?;
-            let round = context.store.attempts(issue.id).await.map_err(anyhow::Error::new)?.len();
-            let job = NewJob::fix(issue.id, u32::try_from(round).unwrap_or(u32::MAX));
+            let filter =
+                JobFilter { issue: Some(issue.id), kind: Some(JobKind::Fix), state: None, limit: 1000 };
+            let fixes = context.store.jobs(&filter).await.map_err(anyhow::Error::new)?;
+            let Some(fix) = NewJob::another_fix(issue.id, &fixes) else {
+                return Err(anyhow!("a fix of this issue is queued or running already").into());
+            };
             let issue =
-                apply(context, &issue, IssueEvent::FixQueued, vec![job], "retry asked for", "").await?;
+                apply(context, &issue, IssueEvent::FixQueued, vec![fix], "retry asked for", "").await?;
             print_issue(&issue, args.output.json);
             Ok(())
         }

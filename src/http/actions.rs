@@ -3,7 +3,7 @@
 use super::path_id::PathId;
 use axum::Form;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -13,9 +13,9 @@ use super::error::HttpError;
 use super::state::App;
 use crate::base::id::{IssueId, JobId, ProposalId};
 use crate::model::issue::IssueEvent;
-use crate::model::job::NewJob;
+use crate::model::job::{JobKind, NewJob};
 use crate::model::proposal::ProposalState;
-use crate::store::types::TimelineEntry;
+use crate::store::types::{JobFilter, TimelineEntry};
 
 /// Who is named in stories and in the audit chain. The dashboard has one token and so knows no names.
 const ACTOR: &str = "dashboard";
@@ -30,11 +30,7 @@ pub(super) struct MuteForm {
     hours: Option<String>,
 }
 
-pub(super) async fn mute(
-    State(app): State<App>,
-    Path(PathId(id)): Path<PathId>,
-    Form(form): Form<MuteForm>,
-) -> Answer {
+pub(super) async fn mute(State(app): State<App>, PathId(id): PathId, Form(form): Form<MuteForm>) -> Answer {
     let hours = form.hours.filter(|it| !it.is_empty());
     let until = match hours {
         None => None,
@@ -49,19 +45,22 @@ pub(super) async fn mute(
     apply(&app, id, IssueEvent::Muted { until }, Vec::new(), "muted", detail).await
 }
 
-pub(super) async fn unmute(State(app): State<App>, Path(PathId(id)): Path<PathId>) -> Answer {
+pub(super) async fn unmute(State(app): State<App>, PathId(id): PathId) -> Answer {
     apply(&app, id, IssueEvent::Unmuted, Vec::new(), "unmuted", String::new()).await
 }
 
-pub(super) async fn retry(State(app): State<App>, Path(PathId(id)): Path<PathId>) -> Answer {
+pub(super) async fn retry(State(app): State<App>, PathId(id): PathId) -> Answer {
     let issue = IssueId::from_uuid(id);
-    let round = u32::try_from(app.store.attempts(issue).await?.len()).unwrap_or(u32::MAX);
-    let jobs = vec![NewJob::fix(issue, round)];
-    apply(&app, id, IssueEvent::FixQueued, jobs, "retry asked for", String::new()).await
+    let filter = JobFilter { issue: Some(issue), kind: Some(JobKind::Fix), state: None, limit: 1000 };
+    let fixes = app.store.jobs(&filter).await?;
+    let Some(fix) = NewJob::another_fix(issue, &fixes) else {
+        return Err(HttpError::new(StatusCode::CONFLICT, "a fix of this issue is queued or running already"));
+    };
+    apply(&app, id, IssueEvent::FixQueued, vec![fix], "retry asked for", String::new()).await
 }
 
 /// Queues the merge of a proposal; the `land` job looks again whether it still can be merged.
-pub(super) async fn accept(State(app): State<App>, Path(PathId(id)): Path<PathId>) -> Answer {
+pub(super) async fn accept(State(app): State<App>, PathId(id): PathId) -> Answer {
     let proposal = app.store.proposal(ProposalId::from_uuid(id)).await?;
     if proposal.forge != "local" {
         return Err(HttpError::new(StatusCode::CONFLICT, "this proposal is merged at its forge, not here"));
@@ -80,12 +79,12 @@ pub(super) async fn accept(State(app): State<App>, Path(PathId(id)): Path<PathId
     Ok(Redirect::to(&format!("/issues/{}", proposal.issue)).into_response())
 }
 
-pub(super) async fn cancel_job(State(app): State<App>, Path(PathId(id)): Path<PathId>) -> Answer {
+pub(super) async fn cancel_job(State(app): State<App>, PathId(id): PathId) -> Answer {
     let job = app.store.cancel_job(JobId::from_uuid(id), ACTOR, app.clock.now()).await?;
     Ok(back(job.issue).into_response())
 }
 
-pub(super) async fn requeue_job(State(app): State<App>, Path(PathId(id)): Path<PathId>) -> Answer {
+pub(super) async fn requeue_job(State(app): State<App>, PathId(id): PathId) -> Answer {
     let job = app.store.requeue_job(JobId::from_uuid(id), ACTOR, app.clock.now()).await?;
     Ok(back(job.issue).into_response())
 }

@@ -1,5 +1,6 @@
 //! Server-sent events that say "something changed": the page's script then asks for the page again.
 //!
+//! A page carries a hash of what it shows in the address of its stream, so that nothing is missed between the two.
 //! The store is asked twice a second per open page, with queries that are cheap; nothing is kept between requests, so
 //! the pages are right beside any number of daemons on one store.
 
@@ -7,11 +8,12 @@ use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::Deserialize;
 
 use super::error::HttpError;
 use super::path_id::PathId;
@@ -29,15 +31,37 @@ enum Subject {
     Issue(IssueId),
 }
 
-pub(super) async fn overview(State(app): State<App>) -> Response {
-    follow(app, Subject::Overview)
+/// What the address says after `?`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Since {
+    /// What the page shows; without it the stream begins with what there is when it is opened.
+    #[serde(default)]
+    seen: Option<u64>,
 }
 
-pub(super) async fn issue(State(app): State<App>, Path(PathId(id)): Path<PathId>) -> Response {
-    follow(app, Subject::Issue(IssueId::from_uuid(id)))
+pub(super) async fn overview(State(app): State<App>, Query(since): Query<Since>) -> Response {
+    follow(app, Subject::Overview, since.seen)
 }
 
-fn follow(app: App, subject: Subject) -> Response {
+pub(super) async fn issue(
+    State(app): State<App>,
+    PathId(id): PathId,
+    Query(since): Query<Since>,
+) -> Response {
+    follow(app, Subject::Issue(IssueId::from_uuid(id)), since.seen)
+}
+
+/// Address of the stream for a page that shows lists. To be asked for before the page's own queries.
+pub(super) async fn overview_address(app: &App) -> Result<String, StoreError> {
+    Ok(format!("/events?seen={}", overview_state(app).await?))
+}
+
+/// Address of the stream for an issue's page. To be asked for before the page's own queries.
+pub(super) async fn issue_address(app: &App, id: IssueId) -> Result<String, StoreError> {
+    Ok(format!("/issues/{id}/events?seen={}", issue_state(app, id).await?))
+}
+
+fn follow(app: App, subject: Subject, seen: Option<u64>) -> Response {
     let Ok(permit) = app.streams().try_acquire_owned() else {
         return HttpError::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -45,7 +69,7 @@ fn follow(app: App, subject: Subject) -> Response {
         )
         .into_json();
     };
-    let start = (app, permit, None);
+    let start = (app, permit, seen);
     let changes = stream::unfold(start, move |(app, permit, mut seen)| async move {
         loop {
             let state = match subject {

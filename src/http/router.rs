@@ -53,7 +53,7 @@ pub fn router(app: App) -> Router {
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
-        .layer(middleware::from_fn(guard::headers))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(guard::headers))
         .with_state(app)
 }

@@ -127,6 +127,17 @@ impl NewJob {
         Self::new(Some(issue), format!("fix:{issue}:{round}"), 0, JobPayload::Fix)
     }
 
+    /// Starts another fix because a person asks for it; `fixes` are all fix jobs of the issue so far. `None` while one of them waits or
+    /// runs. The key counts jobs, not attempts: a fix that died early left a key behind but no attempt.
+    pub fn another_fix(issue: IssueId, fixes: &[Job]) -> Option<Self> {
+        let is_open = |job: &Job| matches!(job.state, JobState::Queued | JobState::Running);
+        if fixes.iter().any(is_open) {
+            return None;
+        }
+        let key = format!("fix:{issue}:again:{}", fixes.len());
+        Some(Self::new(Some(issue), key, 0, JobPayload::Fix))
+    }
+
     /// Tells on the ticket how an attempt ended; once per attempt.
     pub fn report_attempt(issue: IssueId, attempt: AttemptId) -> Self {
         Self::new(Some(issue), format!("report:{attempt}"), 10, JobPayload::ReportAttempt { attempt })

@@ -4,6 +4,7 @@
   if (!address || !window.EventSource) return;
   let isBusy = false;
   let isStale = false;
+  let shownAt = Date.now();
 
   const isEditing = () => document.activeElement && document.activeElement.matches("input, select, textarea");
 
@@ -19,7 +20,7 @@
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const open = new Map(folds(document));
-      for (const id of ["strip", "main"]) {
+      for (const id of ["strip", "notices", "main"]) {
         const fresh = page.getElementById(id);
         const old = document.getElementById(id);
         if (!fresh || !old) continue;
@@ -29,6 +30,10 @@
         }
         old.replaceWith(document.adoptNode(fresh));
       }
+      shownAt = Date.now();
+    } catch {
+      // The server is away for a moment: the page stays as it was, and is asked for again.
+      isStale = true;
     } finally {
       isBusy = false;
     }
@@ -36,5 +41,6 @@
 
   const source = new EventSource(address);
   source.addEventListener("changed", refresh);
-  setInterval(() => { if (isStale) refresh(); }, 1000);
+  // "3 min ago" must stay true on a page that is open all day.
+  setInterval(() => { if (isStale || Date.now() - shownAt > 60000) refresh(); }, 1000);
 })();

@@ -12,6 +12,7 @@ use super::{Head, markdown, render};
 use crate::base::clock::Timestamp;
 use crate::base::id::IssueId;
 use crate::http::error::HttpError;
+use crate::http::live;
 use crate::http::path_id::PathId;
 use crate::http::state::App;
 use crate::model::attempt::{Attempt, Outcome};
@@ -108,11 +109,12 @@ struct IssuePage {
 
 pub(in crate::http) async fn issue(
     State(app): State<App>,
-    Path(PathId(id)): Path<PathId>,
+    PathId(id): PathId,
 ) -> Result<Html<String>, HttpError> {
     let id = IssueId::from_uuid(id);
     let now = app.clock.now();
     let store = &app.store;
+    let events = live::issue_address(&app, id).await?;
     let detail = store.issue_detail(id).await?;
     let jobs = store.jobs(&JobFilter { issue: Some(id), limit: 50, ..JobFilter::default() }).await?;
     let is_accepted = jobs.iter().any(|job| job.kind() == crate::model::job::JobKind::Land);
@@ -140,7 +142,7 @@ pub(in crate::http) async fn issue(
     let issue = detail.issue;
     render(&IssuePage {
         head: Head::load(&app).await?,
-        events: format!("/issues/{id}/events"),
+        events,
         state_words: words(issue.state.name()),
         count: grouped(issue.count),
         first_seen: When::new(issue.first_seen, now),
@@ -263,13 +265,14 @@ pub(in crate::http) async fn ticket(
     Path(number): Path<i64>,
 ) -> Result<Html<String>, HttpError> {
     let now = app.clock.now();
+    let events = live::overview_address(&app).await?;
     let ticket = app.store.local_ticket(number).await?;
     let comments = ticket.comments.iter();
     let comments =
         comments.map(|it| CommentView { at: When::new(it.at, now), body: markdown::to_html(&it.body) });
     render(&TicketPage {
         head: Head::load(&app).await?,
-        events: "/events".to_owned(),
+        events,
         body: markdown::to_html(&ticket.body),
         opened: When::new(ticket.opened_at, now),
         comments: comments.collect(),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::show::{When, grouped, words};
 use super::{Head, render};
 use crate::http::error::HttpError;
+use crate::http::live;
 use crate::http::state::App;
 use crate::model::issue::Issue;
 use crate::store::types::IssueFilter;
@@ -76,6 +77,7 @@ pub(in crate::http) async fn issues(
         limit: PER_PAGE + 1,
         offset: page * PER_PAGE,
     };
+    let events = live::overview_address(&app).await?;
     let mut found = app.store.issues(&filter).await?;
     let has_next = found.len() > PER_PAGE as usize;
     found.truncate(PER_PAGE as usize);
@@ -93,7 +95,7 @@ pub(in crate::http) async fn issues(
     tabs.extend(states.into_iter().map(tab));
     render(&IssuesPage {
         head: Head::load(&app).await?,
-        events: "/events".to_owned(),
+        events,
         tabs,
         rows: found.iter().map(|issue| row(issue, now)).collect(),
         is_filtered: filter.service.is_some() || filter.state.is_some() || filter.text.is_some(),

@@ -8,6 +8,7 @@ use super::show::When;
 use super::{Head, render};
 use crate::base::clock::Timestamp;
 use crate::http::error::HttpError;
+use crate::http::live;
 use crate::http::state::App;
 use crate::model::cursor::Gap;
 use crate::model::job::{Job, JobState};
@@ -52,10 +53,11 @@ struct JobsPage {
 
 pub(in crate::http) async fn jobs(State(app): State<App>) -> Result<Html<String>, HttpError> {
     let now = app.clock.now();
+    let events = live::overview_address(&app).await?;
     let jobs = app.store.jobs(&JobFilter { limit: 200, ..JobFilter::default() }).await?;
     render(&JobsPage {
         head: Head::load(&app).await?,
-        events: "/events".to_owned(),
+        events,
         jobs: jobs.iter().map(|job| JobRow::new(job, now)).collect(),
     })
 }
@@ -75,10 +77,11 @@ struct GapsPage {
 
 pub(in crate::http) async fn gaps(State(app): State<App>) -> Result<Html<String>, HttpError> {
     let now = app.clock.now();
+    let events = live::overview_address(&app).await?;
     let gaps = app.store.gaps(200).await?;
     render(&GapsPage {
         head: Head::load(&app).await?,
-        events: "/events".to_owned(),
+        events,
         gaps: gaps.into_iter().map(|gap| GapRow { noticed: When::new(gap.noticed_at, now), gap }).collect(),
     })
 }
