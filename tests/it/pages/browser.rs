@@ -15,6 +15,8 @@ use crate::support::wait::{PATIENCE, eventually};
 
 const DRIVER: &str = "/usr/bin/chromedriver";
 const BROWSER: &str = "/usr/bin/chromium";
+/// Pixels of a page that a picture shows.
+const MAX_HEIGHT: u64 = 1500;
 
 /// What a page may do and how it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,11 +118,11 @@ impl Browser {
         sent.map(|it| it["message"]["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The whole page as a PNG.
+    /// The page as a PNG, its first two windows at most.
     pub(crate) async fn picture(&self, width: u32) -> Vec<u8> {
         let height =
             self.client.execute("return document.documentElement.scrollHeight", Vec::new()).await.unwrap();
-        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height.as_u64().unwrap().min(MAX_HEIGHT), "scale": 1 });
         let asked = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let answer = self.devtools("Page.captureScreenshot", asked).await;
         base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
