@@ -1,1 +1,292 @@
-//! The Alertmanager webhook, with a real Alertmanager.
+//! The Alertmanager webhook, with a real Alertmanager, and with a scripted Loki behind it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use homeostat::base::clock::{Clock, SystemClock};
+use homeostat::model::issue::Issue;
+use homeostat::model::job::JobKind;
+use homeostat::store::Store;
+use homeostat::store::types::{IssueFilter, JobFilter};
+use homeostat::watch::ingest::alerts::{AlertAnswer, AlertParts, AlertSettings, Alerts, LokiSettings};
+use homeostat::watch::ingest::pipeline::Pipeline;
+use homeostat::watch::ingest::services::{self, ServiceMap};
+use homeostat::watch::triage;
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use crate::store::given::{Db, stories};
+use crate::support::wait::{PATIENCE, eventually};
+
+const TRACEBACK: &str = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 12, in pay\n    total = price / n\n\
+    ZeroDivisionError: division by zero";
+
+fn alerts(store: &Arc<dyn Store>, loki: Option<LokiSettings>) -> Arc<Alerts> {
+    let parts = AlertParts {
+        store: Arc::clone(store),
+        pipeline: Pipeline::builtin(),
+        services: Arc::new(ServiceMap::new(services::Settings::default())),
+        triage: triage::Settings::default(),
+        settings: AlertSettings { loki, ..AlertSettings::default() },
+        clock: SystemClock::shared(),
+    };
+    Arc::new(Alerts::new(parts).expect("a receiver can be made"))
+}
+
+async fn issues(store: &Arc<dyn Store>) -> Vec<Issue> {
+    let filter = IssueFilter { with_counted: true, limit: 100, ..IssueFilter::default() };
+    store.issues(&filter).await.expect("the store answers")
+}
+
+/// A webhook with one alert.
+fn webhook(status: &str, starts_at: &str, annotation: (&str, &str), generator_url: &str) -> Vec<u8> {
+    let body = json!({
+        "version": "4", "status": status, "receiver": "x", "truncatedAlerts": 0, "aNewField": {},
+        "alerts": [{
+            "status": status,
+            "labels": {"alertname": "PaymentErrors", "service": "shop", "severity": "critical"},
+            "annotations": {annotation.0: annotation.1},
+            "startsAt": starts_at, "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": generator_url, "fingerprint": "40ae28c1ea1eff54",
+        }],
+    });
+    body.to_string().into_bytes()
+}
+
+const T1: &str = "2026-11-21T04:02:47.25Z";
+const T2: &str = "2026-11-21T05:02:47.25Z";
+
+fn stored(n_new: u32, n_repeated: u32, n_resolved: u32) -> AlertAnswer {
+    AlertAnswer::Stored { n_new, n_repeated, n_resolved }
+}
+
+stories!(an_alert_is_stored_once_however_often_it_is_told);
+
+async fn an_alert_is_stored_once_however_often_it_is_told(db: Db) {
+    let first = alerts(&db.store, None);
+    let told = webhook("firing", T1, ("log", TRACEBACK), "");
+    assert_eq!(first.receive(&told).await, stored(1, 0, 0));
+    assert_eq!(first.receive(&told).await, stored(0, 1, 0));
+    // Another process, or this one after a restart: the store knows.
+    let second = alerts(&db.opened_again().await, None);
+    assert_eq!(second.receive(&told).await, stored(0, 1, 0));
+    assert_eq!(second.receive(&webhook("resolved", T1, ("log", TRACEBACK), "")).await, stored(0, 0, 1));
+    let [issue] = &issues(&db.store).await[..] else { panic!("not one issue") };
+    assert_eq!((issue.service.as_str(), issue.runtime.name(), issue.count), ("shop", "python", 1));
+    assert_eq!(issue.title, "ZeroDivisionError: division by zero");
+
+    // It fires again later: that is another time.
+    assert_eq!(second.receive(&webhook("firing", T2, ("log", TRACEBACK), "")).await, stored(1, 0, 0));
+    assert_eq!(issues(&db.store).await[0].count, 2);
+    let tickets = JobFilter { kind: Some(JobKind::Ticket), limit: 10, ..JobFilter::default() };
+    assert_eq!(db.store.jobs(&tickets).await.expect("the store answers").len(), 1);
+}
+
+#[tokio::test]
+async fn an_alert_without_log_lines_is_an_issue_by_its_own_words() {
+    let db = Db::sqlite().await;
+    let receiver = alerts(&db.store, None);
+    let told = webhook("firing", T1, ("summary", "checkout p99 is 4.2 s, key AKIAIOSFODNN7EXAMPLE"), "");
+    assert_eq!(receiver.receive(&told).await, stored(1, 0, 0));
+    // Other numbers, the same alert.
+    let told = webhook("firing", T2, ("summary", "checkout p99 is 5.1 s, key AKIAIOSFODNN7EXAMPLE"), "");
+    assert_eq!(receiver.receive(&told).await, stored(1, 0, 0));
+    let [issue] = &issues(&db.store).await[..] else { panic!("not one issue") };
+    assert_eq!((issue.count, issue.rule.as_str(), issue.severity.name()), (2, "alertmanager", "critical"));
+    assert!(issue.title.starts_with("PaymentErrors: checkout"), "{}", issue.title);
+    assert!(!format!("{:?}", db.store.issue_detail(issue.id).await).contains("AKIAIOSFODNN7EXAMPLE"));
+}
+
+#[tokio::test]
+async fn a_body_that_can_never_be_right_is_told_from_a_store_that_is_away() {
+    let db = Db::sqlite().await;
+    let receiver = alerts(&db.store, None);
+    for body in [&b"no json"[..], b"{}", br#"{"version":"3","alerts":[]}"#] {
+        assert!(matches!(receiver.receive(body).await, AlertAnswer::Malformed(_)));
+    }
+    assert_eq!(receiver.receive(br#"{"version":"4","alerts":[]}"#).await, stored(0, 0, 0));
+    db.store.close().await;
+    assert_eq!(
+        receiver.receive(&webhook("firing", T1, ("log", TRACEBACK), "")).await,
+        AlertAnswer::Unavailable
+    );
+}
+
+/// A Loki that answers every query alike, and notes what it was asked.
+async fn scripted_loki(status: StatusCode, answer: String) -> (LokiSettings, Arc<Mutex<Vec<String>>>) {
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let notes = Arc::clone(&asked);
+    let handler = move |RawQuery(query): RawQuery| async move {
+        notes.lock().expect("nobody panics with it").push(query.unwrap_or_default());
+        (status, answer)
+    };
+    let url = serve(Router::new().route("/loki/api/v1/query_range", get(handler))).await;
+    let url = url::Url::parse(&format!("http://{url}/")).expect("an address");
+    (LokiSettings { url, tenant: None, token: None, selector: None }, asked)
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test]
+async fn the_lines_behind_an_alert_are_asked_of_loki() {
+    let db = Db::sqlite().await;
+    let at = |n: usize| (1_795_233_760_000_000_000_u64 + n as u64).to_string();
+    let lines: Vec<_> = TRACEBACK.lines().enumerate().map(|(n, line)| json!([at(n), line, {}])).collect();
+    let other = json!({"stream": {"service": "other"}, "values": [[at(0), "panic: runtime error: index out of range"]]});
+    let answer = json!({"status": "success", "data": {"resultType": "streams", "result": [
+        {"stream": {"service": "shop", "detected_level": "error"}, "values": [lines[0]]},
+        {"stream": {"service": "shop", "detected_level": "unknown"}, "values": lines[1..]},
+        other,
+    ]}});
+    let (loki, asked) = scripted_loki(StatusCode::OK, answer.to_string()).await;
+    let mut rule = url::Url::parse("http://grafana/graph").expect("an address");
+    rule.query_pairs_mut()
+        .append_pair("g0.expr", r#"sum(count_over_time({env="prod"} |= "Error" [2m])) > 0"#);
+    let told = webhook("firing", T1, ("summary", "errors in the shop"), rule.as_str());
+    assert_eq!(alerts(&db.store, Some(loki)).receive(&told).await, stored(1, 0, 0));
+    let [issue] = &issues(&db.store).await[..] else { panic!("not one issue") };
+    assert_eq!((issue.runtime.name(), issue.service.as_str(), issue.count), ("python", "shop", 1));
+
+    let query = asked.lock().expect("nobody panics with it").join("\n");
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let value = |key: &str| pairs.iter().find(|pair| pair.0 == key).map(|pair| pair.1.as_str());
+    assert_eq!(value("query"), Some(r#"{env="prod"}"#));
+    // Seven minutes before it fired: the rule's two, and what rules wait.
+    assert_eq!(value("start"), Some("1795233347250000000"));
+    assert_eq!(value("direction"), Some("forward"));
+}
+
+#[tokio::test]
+async fn an_alert_is_stored_by_its_own_words_when_loki_cannot_answer() {
+    let db = Db::sqlite().await;
+    let (mut loki, asked) = scripted_loki(StatusCode::INTERNAL_SERVER_ERROR, "at capacity".to_owned()).await;
+    loki.selector = Some(r#"{service="$service"}"#.to_owned());
+    let told = webhook("firing", T1, ("log", TRACEBACK), "");
+    assert_eq!(alerts(&db.store, Some(loki)).receive(&told).await, stored(1, 0, 0));
+    assert_eq!(issues(&db.store).await[0].runtime.name(), "python");
+    assert_eq!(asked.lock().expect("nobody panics with it").len(), 1);
+}
+
+/// Debian's Alertmanager, stopped together with the value.
+#[derive(Debug)]
+struct Alertmanager {
+    _child: Child,
+    _folder: tempfile::TempDir,
+    url: String,
+}
+
+impl Alertmanager {
+    /// Starts one that tells `webhook` of everything, again and again.
+    async fn start(webhook: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let config = format!(
+            "route: {{receiver: homeostat, group_by: [alertname], group_wait: 100ms, group_interval: 300ms, repeat_interval: 300ms}}\n\
+             receivers: [{{name: homeostat, webhook_configs: [{{url: '{webhook}', send_resolved: true}}]}}]\n"
+        );
+        let file = folder.path().join("alertmanager.yml");
+        std::fs::write(&file, config).expect("a file can be written");
+        let port = free_port();
+        let child = spawn_alertmanager(&file, &folder.path().join("data"), port);
+        let url = format!("http://127.0.0.1:{port}");
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+        eventually("the Alertmanager", PATIENCE, async || {
+            let ready = client.get(format!("{url}/-/ready")).send().await.ok()?;
+            ready.status().is_success().then_some(())
+        })
+        .await;
+        Self { _child: child, _folder: folder, url }
+    }
+
+    async fn post(&self, alert: &serde_json::Value) {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+        let url = format!("{}/api/v2/alerts", self.url);
+        let response = client.post(url).json(&[alert]).send().await.expect("it answers");
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+}
+
+/// Alertmanager takes no listener: a port that was free a moment ago has to do.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn spawn_alertmanager(config: &Path, data: &Path, port: u16) -> Child {
+    Command::new("prometheus-alertmanager")
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.path={}", data.display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .arg("--cluster.listen-address=")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("there is an Alertmanager: run scripts/setup test")
+}
+
+/// What the route of the daemon does, with a count of the answers.
+#[derive(Debug, Clone)]
+struct Route {
+    alerts: Arc<Alerts>,
+    n_requests: Arc<AtomicU32>,
+    answers: Arc<Mutex<Vec<AlertAnswer>>>,
+}
+
+async fn answer(State(route): State<Route>, body: Bytes) -> StatusCode {
+    // The first time the store is away.
+    if route.n_requests.fetch_add(1, Ordering::Relaxed) == 0 {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let answer = route.alerts.receive(&body).await;
+    let status = match &answer {
+        AlertAnswer::Stored { .. } => StatusCode::OK,
+        AlertAnswer::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        AlertAnswer::Malformed(_) => StatusCode::BAD_REQUEST,
+    };
+    route.answers.lock().expect("nobody panics with it").push(answer);
+    status
+}
+
+#[tokio::test]
+async fn a_real_alertmanager_tells_it_again_and_again_and_it_is_stored_once() {
+    let db = Db::sqlite().await;
+    let route =
+        Route { alerts: alerts(&db.store, None), n_requests: Arc::default(), answers: Arc::default() };
+    let address = serve(Router::new().route("/v1/alerts", post(answer)).with_state(route.clone())).await;
+    let alertmanager = Alertmanager::start(&format!("http://{address}/v1/alerts")).await;
+    let starts_at = SystemClock.now();
+    let mut alert = json!({
+        "labels": {"alertname": "ShopErrors", "service": "shop", "severity": "page"},
+        "annotations": {"log": TRACEBACK},
+        "startsAt": starts_at.to_string(),
+    });
+    alertmanager.post(&alert).await;
+    eventually("the alert told again several times", PATIENCE, async || {
+        (route.answers.lock().expect("nobody panics with it").len() >= 4).then_some(())
+    })
+    .await;
+    alert["endsAt"] = json!(SystemClock.now().to_string());
+    alertmanager.post(&alert).await;
+    let answers = eventually("the end of the alert", PATIENCE, async || {
+        let answers = route.answers.lock().expect("nobody panics with it").clone();
+        answers.contains(&stored(0, 0, 1)).then_some(answers)
+    })
+    .await;
+    assert_eq!(answers[0], stored(1, 0, 0), "{answers:?}");
+    assert!(answers[1..].iter().all(|it| [stored(0, 1, 0), stored(0, 0, 1)].contains(it)), "{answers:?}");
+    let [issue] = &issues(&db.store).await[..] else { panic!("not one issue") };
+    assert_eq!((issue.count, issue.service.as_str(), issue.runtime.name()), (1, "shop", "python"));
+}

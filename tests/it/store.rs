@@ -4,7 +4,7 @@
 //! and a database of its own on the test server.
 
 /// Databases to tell stories on, and values to tell them with.
-mod given;
+pub(crate) mod given;
 
 /// Occurrences, cursors, gaps and deliveries.
 mod commit;

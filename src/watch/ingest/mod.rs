@@ -1,5 +1,6 @@
 //! Ties the watching half together and commits occurrences with their cursors.
 
+pub mod alerts;
 pub mod decode;
 pub mod files;
 mod look_back;

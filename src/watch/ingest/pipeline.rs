@@ -228,6 +228,13 @@ impl Pipeline {
         Some((text, detection, fingerprinted))
     }
 
+    /// A text that is one record whatever the rules say of it, for example what an alert says: redacted and fingerprinted.
+    pub fn fingerprint_text(&self, text: &str) -> (Clean, Fingerprinted) {
+        let text = self.redactor.redact(text);
+        let fingerprinted = self.fingerprinter.fingerprint(&text);
+        (text, fingerprinted)
+    }
+
     fn judge(&self, state: &mut StreamState, out: &mut Vec<Found>) {
         let mut records = std::mem::take(&mut state.records);
         for record in records.drain(..) {

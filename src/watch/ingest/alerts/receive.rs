@@ -1,0 +1,292 @@
+//! From a webhook to what is stored, and to how it may be answered.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use super::body::{Alert, Webhook};
+use super::loki::{LogStream, Loki, LokiSettings};
+use crate::base::chain::Chain;
+use crate::base::clock::{SharedClock, Timestamp};
+use crate::base::metrics;
+use crate::model::cursor::StreamKey;
+use crate::model::decision::Decision;
+use crate::model::detection::{Action, Detection, Severity};
+use crate::model::occurrence::{CommitBatch, Delivery};
+use crate::model::service::Service;
+use crate::store::{Store, StoreError};
+use crate::watch::ingest::pending::{Pending, storm_key};
+use crate::watch::ingest::pipeline::{Found, Pipeline};
+use crate::watch::ingest::services::ServiceMap;
+use crate::watch::ingest::stream::Source;
+use crate::watch::triage::{self, Facts, Known, StormWindow, Triaged};
+
+/// Loki is asked no longer than this for all alerts of a webhook: Alertmanager waits for the answer.
+const LOKI_BUDGET: Duration = Duration::from_secs(5);
+
+/// Of a text in an annotation.
+const MAX_TEXT_BYTES: usize = 256 << 10;
+
+/// Alerts remembered as stored, so that a repetition costs no query.
+const MAX_REMEMBERED: u64 = 10_000;
+const REMEMBER: Duration = Duration::from_secs(3600);
+
+/// Id of the rule that an alert stands for when no other rule hits its text.
+const RULE: &str = "alertmanager";
+
+/// How alerts are read.
+#[derive(Debug, Clone)]
+pub struct AlertSettings {
+    /// Labels that name the service; the first that is there counts.
+    pub service_labels: Vec<String>,
+    /// Annotations that carry log lines or say what is wrong; the first that is there counts.
+    pub text_annotations: Vec<String>,
+    /// Where the lines behind alerts can be asked for.
+    pub loki: Option<LokiSettings>,
+}
+
+impl Default for AlertSettings {
+    fn default() -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect();
+        Self {
+            service_labels: owned(&["service", "job", "container", "alertname"]),
+            text_annotations: owned(&["log", "logs", "line", "lines", "description", "summary"]),
+            loki: None,
+        }
+    }
+}
+
+/// What alerts are received with.
+#[derive(Debug, Clone)]
+pub struct AlertParts {
+    pub store: Arc<dyn Store>,
+    pub pipeline: Pipeline,
+    pub services: Arc<ServiceMap>,
+    pub triage: triage::Settings,
+    pub settings: AlertSettings,
+    pub clock: SharedClock,
+}
+
+/// Why alerts cannot be received at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertsError {
+    #[error("failed to make a client for Loki")]
+    Client(#[source] reqwest::Error),
+}
+
+/// How a webhook may be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlertAnswer {
+    /// 200: everything in it is durable.
+    Stored {
+        /// Alerts that were not there before.
+        n_new: u32,
+        /// Alerts that were.
+        n_repeated: u32,
+        /// Alerts that are over; they are not counted.
+        n_resolved: u32,
+    },
+    /// 503: it may be sent again.
+    Unavailable,
+    /// 400: it can never be right, for this reason.
+    Malformed(String),
+}
+
+/// Receives webhooks. Shared by all requests.
+#[derive(Debug)]
+pub struct Alerts {
+    parts: AlertParts,
+    loki: Option<Loki>,
+    /// Keys of alerts that are stored.
+    stored: moka::future::Cache<String, ()>,
+    storms: Mutex<HashMap<String, StormWindow>>,
+}
+
+impl Alerts {
+    /// Makes a receiver.
+    ///
+    /// # Errors
+    /// The machine's TLS cannot be used.
+    pub fn new(parts: AlertParts) -> Result<Self, AlertsError> {
+        let loki = parts.settings.loki.clone().map(Loki::new).transpose().map_err(AlertsError::Client)?;
+        let stored =
+            moka::future::Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBER).build();
+        Ok(Self { parts, loki, stored, storms: Mutex::default() })
+    }
+
+    /// Stores what a webhook tells, once, and says how to answer it.
+    pub async fn receive(&self, body: &[u8]) -> AlertAnswer {
+        let webhook = match Webhook::read(body) {
+            Ok(webhook) => webhook,
+            Err(reason) => {
+                metrics::alerts("malformed", 1);
+                return AlertAnswer::Malformed(reason.to_string());
+            }
+        };
+        metrics::alerts("odd", webhook.n_odd);
+        metrics::alerts("left_out", webhook.n_left_out);
+        if webhook.n_left_out > 0 {
+            warn!(
+                n_left_out = webhook.n_left_out,
+                "alerts were left out of a webhook, see `max_alerts` of Alertmanager"
+            );
+        }
+        match self.store(&webhook.alerts).await {
+            Ok(answer) => answer,
+            Err(store_error) => {
+                if store_error.is_transient() {
+                    warn!(error = %Chain(&store_error), "alerts cannot be stored now, Alertmanager will send them again");
+                } else {
+                    error!(error = %Chain(&store_error), "the store refuses alerts");
+                }
+                metrics::alerts("unavailable", webhook.alerts.len() as u64);
+                AlertAnswer::Unavailable
+            }
+        }
+    }
+
+    async fn store(&self, alerts: &[Alert]) -> Result<AlertAnswer, StoreError> {
+        let firing: Vec<&Alert> = alerts.iter().filter(|alert| alert.is_firing).collect();
+        let n_resolved = alerts.len() - firing.len();
+        let new: Vec<&Alert> =
+            firing.iter().copied().filter(|alert| !self.stored.contains_key(&alert.key())).collect();
+        let mut n_repeated = firing.len() - new.len();
+        let mut batch = CommitBatch::default();
+        let until = Instant::now() + LOKI_BUDGET;
+        for alert in &new {
+            let delivery = self.delivery(alert, until).await?;
+            batch.deliveries.push(delivery);
+        }
+        if !new.is_empty() {
+            let receipt = self.parts.store.commit(batch, self.parts.clock.now()).await?;
+            n_repeated += receipt.n_repeated_deliveries as usize;
+            for alert in &new {
+                self.stored.insert(alert.key(), ()).await;
+            }
+        }
+        let n_new = firing.len() - n_repeated.min(firing.len());
+        metrics::alerts("new", n_new as u64);
+        metrics::alerts("repeated", n_repeated as u64);
+        metrics::alerts("resolved", n_resolved as u64);
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(AlertAnswer::Stored {
+            n_new: number(n_new),
+            n_repeated: number(n_repeated),
+            n_resolved: number(n_resolved),
+        })
+    }
+
+    async fn delivery(&self, alert: &Alert, until: Instant) -> Result<Delivery, StoreError> {
+        let now = self.parts.clock.now();
+        let name = Alert::first(&alert.labels, &self.parts.settings.service_labels).unwrap_or("alertmanager");
+        let source = Source {
+            stream: StreamKey(alert.key()),
+            label: format!("alert {}", alert.name()),
+            service: self.parts.services.named(name),
+        };
+        let mut found = self.behind(alert, now, until).await;
+        if found.is_empty() {
+            found = self.within(alert, now);
+        }
+        let mut pending = Pending::default();
+        for found in found {
+            let key = (source.service.name.clone(), found.fingerprinted.levels.identity);
+            let triaged =
+                if pending.has(&key) { None } else { Some(self.triage(&source.service, &found).await?) };
+            let is_storm = triaged.as_ref().is_some_and(|it| matches!(it.decision, Decision::Storm { .. }));
+            let key = if is_storm { storm_key(&source.service.name) } else { key };
+            pending.add(key, &source, found, triaged, now);
+        }
+        Ok(Delivery { key: alert.key(), groups: pending.take().0.groups })
+    }
+
+    async fn triage(&self, service: &Service, found: &Found) -> Result<Triaged, StoreError> {
+        let identity = &found.fingerprinted.levels.identity;
+        let brief = self.parts.store.issue_brief(&service.name, identity).await?;
+        let known = brief.map(|brief| Known {
+            state: brief.state,
+            state_since: brief.state_since,
+            is_acted_on: brief.last_acted_at.is_some(),
+        });
+        let facts = Facts { action: found.detection.action, service, known, now: self.parts.clock.now() };
+        let mut storms = self.storms.lock().unwrap_or_else(PoisonError::into_inner);
+        let storm = storms.entry(service.name.clone()).or_default();
+        Ok(triage::decide(&self.parts.triage, facts, storm))
+    }
+
+    /// What the lines behind an alert tell; nothing if they cannot be had.
+    async fn behind(&self, alert: &Alert, now: Timestamp, until: Instant) -> Vec<Found> {
+        let Some(loki) = &self.loki else { return Vec::new() };
+        let Some(lines) = loki.lines(&alert.generator_url, &alert.labels) else { return Vec::new() };
+        let fetch = loki.fetch(&lines, alert.starts_at.unwrap_or(now), now);
+        let streams = match tokio::time::timeout_at(until, fetch).await {
+            Ok(Ok(streams)) => streams,
+            Ok(Err(loki_error)) => {
+                warn!(error = %Chain(&loki_error), "an alert is stored without the lines behind it");
+                return Vec::new();
+            }
+            Err(_) => {
+                warn!(
+                    "an alert is stored without the lines behind it: Loki took too long for the alerts before it"
+                );
+                return Vec::new();
+            }
+        };
+        debug!(n_streams = streams.len(), "asked Loki for the lines behind an alert");
+        let mut found = Vec::new();
+        for stream in streams.iter().filter(|stream| is_of(alert, &stream.labels)) {
+            self.read_stream(stream, now, &mut found);
+        }
+        found
+    }
+
+    fn read_stream(&self, stream: &LogStream, now: Timestamp, found: &mut Vec<Found>) {
+        let mut state = self.parts.pipeline.stream();
+        for (at, entry) in &stream.entries {
+            for line in entry.lines() {
+                self.parts.pipeline.push(&mut state, line.as_bytes(), Some(*at), now, found);
+            }
+        }
+        self.parts.pipeline.flush(&mut state, found);
+    }
+
+    /// What the alert itself tells: the records in its text, else the text as a record.
+    fn within(&self, alert: &Alert, now: Timestamp) -> Vec<Found> {
+        let at = alert.starts_at.filter(|it| *it <= now).unwrap_or(now);
+        let text = Alert::first(&alert.annotations, &self.parts.settings.text_annotations);
+        let text = text.map_or("", |text| &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]);
+        let entries = vec![(at, text.to_owned())];
+        let mut found = Vec::new();
+        self.read_stream(&LogStream { labels: BTreeMap::new(), entries }, now, &mut found);
+        found.retain(|found| found.detection.action == Action::Issue);
+        if found.is_empty() {
+            let text =
+                if text.is_empty() { alert.name().to_owned() } else { format!("{}: {text}", alert.name()) };
+            let detection =
+                Detection { rule: Arc::from(RULE), severity: severity(alert), action: Action::Issue };
+            let (text, fingerprinted) = self.parts.pipeline.fingerprint_text(&text);
+            let n_lines = u32::try_from(text.as_str().lines().count()).unwrap_or(u32::MAX);
+            let found_text =
+                Found { first_line: 0, n_lines, at: Some(at), text, detection, fingerprinted, is_cut: false };
+            found.push(found_text);
+        }
+        found
+    }
+}
+
+/// A rule's selector may take in more than the alert is about: what has another value for one of its labels is not meant.
+fn is_of(alert: &Alert, labels: &BTreeMap<String, String>) -> bool {
+    labels.iter().all(|(key, value)| alert.labels.get(key).is_none_or(|wanted| wanted == value))
+}
+
+fn severity(alert: &Alert) -> Severity {
+    match alert.labels.get("severity").map(String::as_str) {
+        Some("critical" | "page" | "emergency") => Severity::Critical,
+        Some("warning" | "warn") => Severity::Warning,
+        Some("info" | "none") => Severity::Info,
+        Some(_) | None => Severity::Error,
+    }
+}
