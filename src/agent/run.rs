@@ -74,14 +74,14 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Brings the workspace to where the transcript ends.
+    /// Brings the workspace to where the transcript ends; also where the attempt has ended, as its changes are still to be taken out.
     async fn restore(&self) -> Result<(), AgentError> {
         match self.machine.snapshot() {
-            Some(snapshot) if self.machine.ended().is_none() => {
+            Some(snapshot) => {
                 let restored = self.parts.workspace.restore(snapshot).await;
                 restored.map_err(|source| AgentError::Workspace { action: "restore the changes", source })
             }
-            Some(_) | None => Ok(()),
+            None => Ok(()),
         }
     }
 
