@@ -2,6 +2,14 @@
 
 /// A store with an issue, a repository, a scripted model, the stage.
 mod given;
+/// What the scripted model does.
+mod play;
 
 /// The demo's service and its recorded fix.
 mod demo;
+/// Every outcome, and the evidence it rests on.
+mod outcomes;
+/// Stopped, killed and cut off: nothing is done twice, nothing is left.
+mod resume;
+/// What must be there before an attempt is made.
+mod standing;

@@ -1,0 +1,126 @@
+//! Stopped, killed and cut off: nothing is done twice, nothing is left.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::time::{Duration, Instant};
+
+use homeostat::agent::scripted::script::Instead;
+use homeostat::heal::fix::FixStage;
+use homeostat::model::attempt::Outcome;
+use homeostat::model::money::NanoUsd;
+use homeostat::model::stage::{Stage, StageOutcome};
+
+use super::given::{Desk, Given, RECORD, SHOP, model};
+use super::play::{N_RIGHT_CALLS, always, right_fix, run};
+use crate::support::wait::{PATIENCE, eventually};
+
+/// Stops the job at `step`, runs it again, and looks at the whole.
+async fn stop_and_go_on(step: &str) {
+    let mut given = Given::new(SHOP).await;
+    let model = model(always(right_fix())).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let desk = Desk::stopping_at(step);
+    let outcome = given.run_until(&leased, &model, &desk).await;
+    assert_eq!(outcome, StageOutcome::released(), "stopped at {step}: {:#?}", desk.steps());
+    assert_eq!(given.containers().await, Vec::<String>::new());
+    given.release(&leased).await;
+
+    let again = given.lease().await;
+    let desk = Desk::default();
+    given.run_until(&again, &model, &desk).await;
+    let attempt = given.attempt().await;
+    assert_eq!(attempt.outcome, Some(Outcome::Fixed), "{attempt:#?}\n{:#?}", desk.steps());
+    // The server refuses a history that is not the one it knows, so the prefix was the same byte for byte.
+    assert_eq!(attempt.n_tool_calls, N_RIGHT_CALLS);
+    let spent = given.store.spend_of_attempt(attempt.id).await.unwrap();
+    assert!(spent.total() >= model.books().cost && spent.reserved == NanoUsd::ZERO, "{spent:?}");
+    let runs = desk.steps().iter().filter(|step| step.starts_with("baseline")).count();
+    assert_eq!(runs, usize::from(step.starts_with("clone")), "the baseline is run once: {:#?}", desk.steps());
+}
+
+#[tokio::test]
+async fn a_stop_before_the_agent() {
+    stop_and_go_on("clone").await;
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_of_the_agents_work() {
+    stop_and_go_on("tool run: edit_file").await;
+}
+
+#[tokio::test]
+async fn a_stop_in_the_validation() {
+    stop_and_go_on("validate: with the change").await;
+}
+
+#[tokio::test]
+async fn a_killed_attempt_goes_on_from_its_transcript() {
+    let mut given = Given::new(SHOP).await;
+    let model = model(always(right_fix())).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let desk = Desk::default();
+    let stage = FixStage::new(given.parts(&model).await);
+    let job = tokio::spawn({
+        let context = given.context(&leased, &desk);
+        async move { stage.run(context).await }
+    });
+    // In the tool run after the test was written and run: the sixth entry of the script's history is under way.
+    eventually("the edit", PATIENCE, async || {
+        desk.steps().iter().any(|step| step.starts_with("tool run: edit_file")).then_some(())
+    })
+    .await;
+    job.abort();
+    job.await.unwrap_err();
+    let before = given.store.transcript(given.attempt().await.id).await.unwrap();
+    given.release(&leased).await;
+
+    let again = given.lease().await;
+    given.run(&again, &model).await;
+    let attempt = given.attempt().await;
+    assert_eq!(attempt.outcome, Some(Outcome::Fixed), "{attempt:#?}");
+    let after = given.store.transcript(attempt.id).await.unwrap();
+    assert_eq!(after[..before.len()], before[..]);
+    assert_eq!(attempt.n_tool_calls, N_RIGHT_CALLS);
+    eventually("no container is left", PATIENCE, async || given.containers().await.is_empty().then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_pause_stops_a_running_command_within_seconds() {
+    let mut given = Given::new(SHOP).await;
+    let mut turns = right_fix();
+    turns[0] = run("trap '' TERM; sleep 600 & sleep 600");
+    let model = model(always(turns)).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let desk = Desk::default();
+    let (outcome, took) = tokio::join!(given.run_until(&leased, &model, &desk), async {
+        eventually("the command", PATIENCE, async || {
+            desk.steps().iter().any(|step| step.starts_with("tool run: run_command")).then_some(())
+        })
+        .await;
+        desk.stop.request();
+        Instant::now()
+    });
+    assert_eq!(outcome, StageOutcome::released());
+    assert!(took.elapsed() < Duration::from_secs(10), "{:?}", took.elapsed());
+    assert_eq!(given.containers().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_is_asked_for_again_and_paid() {
+    let mut given = Given::new(SHOP).await;
+    let mut turns = right_fix();
+    turns[1].before.push(Instead::BreakOff { n_events: 4 });
+    turns[3].before.push(Instead::status(529, "overloaded_error"));
+    let model = model(always(turns)).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    given.run(&leased, &model).await;
+    let attempt = given.attempt().await;
+    assert_eq!(attempt.outcome, Some(Outcome::Fixed), "{attempt:#?}");
+    let books = model.books();
+    assert_eq!((books.n_broken_off, books.n_faults), (1, 1));
+    let spent = given.store.spend_of_attempt(attempt.id).await.unwrap();
+    // What was answered whole is paid to the cent; the call that broke off counts with all that was reserved for it.
+    assert_eq!(spent.settled, books.cost);
+    assert!(spent.unsettled > NanoUsd::ZERO && spent.reserved == NanoUsd::ZERO, "{spent:?}");
+}
