@@ -62,6 +62,7 @@ impl Machine {
         self.state.seen.get(path).map(String::as_str)
     }
 
+    #[cfg(test)]
     pub(in crate::agent) const fn ended(&self) -> Option<&AgentOutcome> {
         self.state.ended.as_ref()
     }
