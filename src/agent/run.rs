@@ -157,7 +157,7 @@ impl Driver<'_> {
     }
 
     async fn run_tool(&mut self, call: &ToolCall) -> Result<Event, AgentError> {
-        self.step("tool run", &format!("{} {}", call.name, call.input)).await;
+        self.step("tool run", &describe(call)).await;
         let toolbox = Toolbox {
             workspace: &*self.parts.workspace,
             redactor: &self.parts.redactor,
@@ -178,6 +178,13 @@ impl Driver<'_> {
         let detail = self.parts.redactor.redact(detail);
         self.parts.progress.step(name, &cap(detail.as_str(), MAX_STEP_CHARS)).await;
     }
+}
+
+/// A tool call in one line, for people: its name and what it is about.
+fn describe(call: &ToolCall) -> String {
+    let input: serde_json::Value = serde_json::from_str(&call.input).unwrap_or_default();
+    let about = ["command", "pattern", "path", "outcome"].iter().find_map(|field| input[field].as_str());
+    about.map_or_else(|| call.name.clone(), |about| format!("{}: {}", call.name, about.trim()))
 }
 
 fn error_of(failure: Failure) -> AgentError {

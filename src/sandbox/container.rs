@@ -1,10 +1,12 @@
 //! One running sandbox: commands in, files in and out, removed at the end.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::errors::Error;
 use bytes::Bytes;
 use tokio::sync::Mutex;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::engine::{is_not_found, remove};
 use super::error::SandboxError;
@@ -13,7 +15,10 @@ use super::spec::{ExecOutput, ExecRequest, WORKSPACE};
 use super::sweep;
 use crate::base::chain::Chain;
 
-/// A running sandbox. Remove it with [`Sandbox::remove`]; one that is dropped is removed in the background, and that is logged.
+/// Longest wait for the removal of a sandbox that was dropped.
+const DROP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running sandbox. Remove it with [`Sandbox::remove`]; one that is dropped is removed, too, but its caller's thread waits.
 #[derive(Debug)]
 pub struct Sandbox {
     docker: Docker,
@@ -121,25 +126,26 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
+    /// Waits for the removal, on a thread of its own: the runtime may be the one that is ending, and what is left to a task of it
+    /// would stay behind. It takes a fraction of a second, and only where a caller went away.
     fn drop(&mut self) {
         if self.is_removed {
             return;
         }
-        let (docker, id, name) = (self.docker.clone(), self.id.clone(), self.name.clone());
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move {
-                    match remove(&docker, &id).await {
-                        Ok(()) => warn!(container = name, "removed a sandbox that was dropped"),
-                        Err(error) => {
-                            warn!(container = name, error = %Chain(&error), "failed to remove a sandbox that was dropped");
-                        }
-                    }
-                });
-            }
-            Err(_) => {
-                warn!(container = name, "a sandbox was dropped outside the runtime; the next start reaps it")
-            }
+        let (docker, id) = (self.docker.clone(), self.id.clone());
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            let removal = async { tokio::time::timeout(DROP_PATIENCE, remove(&docker, &id)).await };
+            runtime.block_on(removal).ok()?.ok()
+        });
+        let is_removed = matches!(removal.join(), Ok(Some(())));
+        if is_removed {
+            debug!(container = self.name, "removed a sandbox that was dropped");
+        } else {
+            warn!(
+                container = self.name,
+                "failed to remove a sandbox that was dropped; the next start reaps it"
+            );
         }
     }
 }

@@ -21,7 +21,7 @@ const MAX_FRAMES: usize = 40;
 const MAX_FRAME: usize = 300;
 const MAX_HINTS: usize = 4_000;
 const MAX_FAILURES: usize = 3;
-const MAX_FAILURE: usize = 3_000;
+const MAX_FAILURE: usize = 6_000;
 
 /// The task as the first turn. `key` is random per attempt: nobody who logged a line can know the mark made of it.
 pub(super) fn first_turn(task: &AgentTask, root: &str, key: &str) -> String {

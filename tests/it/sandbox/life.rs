@@ -199,13 +199,23 @@ async fn what_was_left_behind_is_reaped_and_nothing_else() {
     }
 }
 
-#[tokio::test]
-async fn a_dropped_sandbox_is_removed() {
-    let sandbox = start(BUSYBOX).await;
-    let id = sandbox.id().to_owned();
-    drop(sandbox);
-    eventually("the removal of a dropped sandbox", PATIENCE, async || {
-        docker().inspect_container(&id, None).await.err().map(|_| ())
-    })
-    .await;
+#[test]
+fn a_dropped_sandbox_is_removed_with_its_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dropped_inside = runtime().block_on(async { start(BUSYBOX).await.id().to_owned() });
+    // Left behind by a task that goes away with the runtime, in the middle of a command.
+    let ending = runtime();
+    let id = ending.block_on(async {
+        let sandbox = start(BUSYBOX).await;
+        let id = sandbox.id().to_owned();
+        tokio::spawn(async move { sandbox.exec(shell_request("sleep 1000")).await.unwrap() });
+        tokio::task::yield_now().await;
+        id
+    });
+    drop(ending);
+    runtime().block_on(async {
+        for id in [dropped_inside, id] {
+            assert!(docker().inspect_container(&id, None).await.is_err());
+        }
+    });
 }
