@@ -14,6 +14,7 @@ mod issue;
 mod job;
 mod print;
 mod run;
+mod scan;
 mod serve;
 mod status;
 

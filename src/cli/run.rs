@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, demo, fingerprint, issue, job, print, serve, status};
+use super::{check, demo, fingerprint, issue, job, print, scan, serve, status};
 use crate::config::{self, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
@@ -54,7 +54,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run => serve::serve(settings(&cli.global)?),
         Command::Check(args) => check::check(&cli.global, &args),
         Command::Demo(args) => demo::demo(&args),
-        Command::Scan(_) => Err(Failure::Usage("soon".into())),
+        Command::Scan(args) => scan::scan(&args),
     }
 }
 

@@ -15,5 +15,4 @@ pub use load::{DEFAULT_FILE, DEFAULT_TEXT, load, parse};
 pub use problem::{Problem, ProblemKind};
 pub use sections::agent::{AgentSettings, SandboxSettings};
 pub use sections::heal::Place;
-pub use sections::watch::FileEntry;
 pub use settings::Settings;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::document::Section;
 use super::sections::agent::{self, AgentSettings, SandboxSettings};
 use super::sections::heal::{self, Place};
-use super::sections::watch::{self, FileEntry};
+use super::sections::watch;
 use super::sections::{github, serve};
 use crate::base::redact::Redactor;
 use crate::github as github_client;
@@ -21,6 +21,7 @@ use crate::store;
 use crate::watch::ingest::services;
 use crate::watch::rules::RuleSet;
 use crate::watch::source::docker;
+use crate::watch::source::file;
 use crate::watch::triage;
 
 /// Checked settings of every part.
@@ -35,7 +36,7 @@ pub struct Settings {
     pub http: http::Settings,
     /// `None` if no container is watched.
     pub docker: Option<docker::Settings>,
-    pub files: Vec<FileEntry>,
+    pub files: file::Settings,
     pub rules: Arc<RuleSet>,
     pub redactor: Redactor,
     pub triage: triage::Settings,

@@ -23,6 +23,7 @@ use crate::store::Store;
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::{self, IngestParts};
 use crate::watch::source::docker;
+use crate::watch::source::file;
 use crate::watch::source::lane::Outlet;
 
 /// How long sources and the pipeline may take to hand over what they have read.
@@ -120,6 +121,11 @@ async fn start_watching(
             docker::run(docker, outlet.clone(), first_run_at, Arc::clone(clock), stop.clone()),
         );
     }
+    let files = file::run(settings.files.clone(), outlet, first_run_at, stop.clone());
+    tasks.spawn("files", async move {
+        files.await;
+        Ok::<_, Infallible>(())
+    });
     let watchdog = systemd::watchdog(stop);
     tasks.spawn("watchdog", async move {
         watchdog.await;

@@ -12,19 +12,13 @@ use crate::model::service::{Repository, Route};
 use crate::watch::ingest::services;
 use crate::watch::rules::{Rule, RuleProblem, RuleSet};
 use crate::watch::source::docker;
+use crate::watch::source::file;
 use crate::watch::triage;
 
 const ROUTES: [(&str, Route); 3] =
     [("ignore", Route::Ignore), ("ticket", Route::Ticket), ("fix", Route::Fix)];
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// Files to tail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileEntry {
-    /// Paths or globs.
-    pub paths: Vec<String>,
-}
 
 /// Reads `[docker]`; `None` if it is off.
 pub(in crate::config) fn docker(root: &Section<'_>) -> Option<docker::Settings> {
@@ -191,11 +185,23 @@ pub(in crate::config) fn triage(root: &Section<'_>) -> (triage::Settings, Route)
 pub(in crate::config) fn services(
     root: &Section<'_>,
     default_route: Route,
-) -> (services::Settings, Vec<FileEntry>) {
+) -> (services::Settings, file::Settings) {
     let mut entries = Vec::new();
-    let mut files = Vec::new();
+    let mut patterns: Vec<String> = Vec::new();
+    let mut is_from_start = false;
     for section in root.sections("file") {
         let paths = section.globs("paths").unwrap_or_default();
+        for path in &paths {
+            if let Err(error) = file::Patterns::new([path.as_str()]) {
+                section.wrong::<()>(
+                    "paths",
+                    None,
+                    error.to_string(),
+                    "write the whole path, for example \"/var/log/app/*.log\"",
+                );
+            }
+        }
+        is_from_start |= section.flag("from_start", false);
         if !section.has("paths") {
             section.wrong::<()>("paths", None, "is missing", "write paths = [\"/var/log/app/*.log\"]");
         }
@@ -204,7 +210,7 @@ pub(in crate::config) fn services(
             let files = globs(&section, "paths");
             entries.push(services::Entry { files, ..empty_entry(service.value) });
         }
-        files.push(FileEntry { paths });
+        patterns.extend(paths);
         section.finish();
     }
     for section in root.sections("service") {
@@ -260,6 +266,8 @@ pub(in crate::config) fn services(
     let labels = root.section("labels");
     let label_repositories = globs(&labels, "repositories");
     labels.finish();
+    let patterns = file::Patterns::new(patterns.iter().map(String::as_str)).unwrap_or_default();
+    let files = file::Settings { patterns, is_from_start, ..file::Settings::default() };
     (services::Settings { entries, default_route, label_repositories }, files)
 }
 

@@ -120,19 +120,18 @@ impl Pending {
         self.groups.insert(key, group);
     }
 
-    /// The batch, and the keys of its groups.
-    pub(super) fn take(&mut self) -> (CommitBatch, Vec<IssueKey>) {
+    /// The batch; nothing is pending after it.
+    pub(super) fn take(&mut self) -> CommitBatch {
         let keys = std::mem::take(&mut self.order);
         let mut groups = std::mem::take(&mut self.groups);
         let mut cursors: Vec<_> = self.cursors.drain().collect();
         cursors.sort_by(|a, b| a.0.cmp(&b.0));
-        let batch = CommitBatch {
+        CommitBatch {
             groups: keys.iter().filter_map(|key| groups.remove(key)).collect(),
             cursors,
             gaps: std::mem::take(&mut self.gaps),
             deliveries: Vec::new(),
-        };
-        (batch, keys)
+        }
     }
 }
 

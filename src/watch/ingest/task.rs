@@ -258,7 +258,7 @@ impl Ingest {
         if self.pending.is_empty() || self.has_given_up {
             return Ok(());
         }
-        let (batch, keys) = self.pending.take();
+        let batch = self.pending.take();
         let mut n_failures = 0;
         loop {
             let started = Instant::now();
@@ -266,9 +266,9 @@ impl Ingest {
                 Ok(receipt) => {
                     metrics::commit("ok", started.elapsed());
                     // What was new or acted upon is asked for again; the rest is as it was.
-                    for (key, group) in keys.iter().zip(&receipt.groups) {
+                    for group in receipt.groups {
                         if group.is_new || group.n_jobs_queued > 0 {
-                            self.known.invalidate(key).await;
+                            self.known.invalidate(&(group.service, group.identity)).await;
                         }
                     }
                     return Ok(());

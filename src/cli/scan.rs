@@ -1,0 +1,69 @@
+//! `homeostat scan`: what the daemon would find in these files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::args::{FormatArg, ScanArgs};
+use super::exit::Failure;
+use super::print;
+use crate::base::redact::Redactor;
+use crate::config::Problem;
+use crate::watch::fingerprint::Fingerprinter;
+use crate::watch::ingest::decode::Format;
+use crate::watch::ingest::files::{FileFound, Scan, ScanRow, Summary};
+use crate::watch::ingest::pipeline::Pipeline;
+use crate::watch::join::Limits;
+use crate::watch::rules::RuleSet;
+
+/// Prints one line per record, or only the totals with `--summary`.
+pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
+    let rules = match &args.rules {
+        Some(folder) => Arc::new(load(folder)?),
+        None => RuleSet::builtin(),
+    };
+    let pipeline = Pipeline::new(rules, Redactor::builtin(), Fingerprinter::builtin(), Limits::default());
+    let format = match args.format {
+        FormatArg::Auto => None,
+        FormatArg::Plain => Some(Format::Plain),
+        FormatArg::DockerJson => Some(Format::DockerJson),
+        FormatArg::Cri => Some(Format::Cri),
+        FormatArg::Jsonl => Some(Format::Jsonl),
+    };
+    let mut scan = Scan::new(pipeline, format);
+    for file in &args.files {
+        let name = file.display().to_string();
+        let mut show = |found: FileFound<'_>| {
+            if !args.summary {
+                // JSON is the only form of a record: it is meant for `jq` and its like, with `--json` or without.
+                print::json(&ScanRow::new(&name, found));
+            }
+        };
+        scan.path(file, &mut show).with_context(|| format!("failed to read `{name}`"))?;
+    }
+    if args.summary {
+        show_summary(&scan.summary(), args.output.json);
+    }
+    Ok(())
+}
+
+fn load(folder: &Path) -> Result<RuleSet, Failure> {
+    RuleSet::load_dir(folder).map_err(|problems| {
+        for problem in problems {
+            print::note(Problem::from(problem).to_string());
+        }
+        Failure::Config
+    })
+}
+
+fn show_summary(summary: &Summary, as_json: bool) {
+    if as_json {
+        print::json(summary);
+        return;
+    }
+    print::line(format!(
+        "{} bytes, {} lines, {} records, {} issues, {:.3} seconds, {:.1} MB/s",
+        summary.bytes, summary.lines, summary.records, summary.issues, summary.seconds, summary.mb_per_second
+    ));
+}
