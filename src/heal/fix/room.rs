@@ -50,10 +50,8 @@ impl Room {
         stop: &Shutdown,
     ) -> Result<Self, Setback> {
         let tar = tree.bytes()?;
-        let sandbox = tokio::select! {
-            started = engine.start(spec) => started.map_err(setback)?,
-            () = stop.requested() => return Err(Setback::Released),
-        };
+        // Not cut off by a stop: nobody would wait for the removal of what the engine has made by then.
+        let sandbox = engine.start(spec).await.map_err(setback)?;
         let mut room = Self { sandbox, commit: String::new() };
         let filled = tokio::select! {
             filled = room.fill(tar.into(), &spec.image) => filled,
