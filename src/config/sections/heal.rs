@@ -1,5 +1,7 @@
 //! `[heal]`, `[tracker]`, `[forge]`: how much runs at once, and where tickets and proposals go.
 
+use std::time::Duration;
+
 use super::super::document::Section;
 use crate::heal::worker;
 use crate::messenger;
@@ -23,7 +25,12 @@ pub(in crate::config) fn worker(root: &Section<'_>) -> Option<worker::Settings> 
         let n = section.number(key, 1..=64, default as u64);
         usize::try_from(n).unwrap_or(default)
     };
+    let second = Duration::from_secs(1);
+    let lease_ttl = section.duration("lease", 3 * second..=3600 * second, default.lease_ttl);
     let settings = worker::Settings {
+        lease_ttl,
+        // A few may fail before the lease is lost.
+        heartbeat_every: default.heartbeat_every.min(lease_ttl / 6),
         n_short: count("jobs", default.n_short),
         n_fixes: count("fixes", default.n_fixes),
         ..default
