@@ -72,7 +72,9 @@ impl Runner {
         let kind = lease.job.kind();
         let started = Instant::now();
         gauge!("homeostat_jobs_running", "kind" => kind.name()).increment(1.0);
-        let mut hold = Hold { expires: started + self.settings.lease_ttl, is_lost: Arc::default() };
+        let left = lease.expires_at.duration_since(self.clock.now());
+        let expires = started + Duration::try_from(left).unwrap_or(Duration::ZERO);
+        let mut hold = Hold { expires, is_lost: Arc::default() };
         let outcome = self.outcome_of(&lease, &stop, &mut hold).await;
         let result = if hold.is_lost() {
             tracing::warn!(job = %lease.job.id, kind = kind.name(), "the lease was lost, nothing is written");
