@@ -30,7 +30,7 @@ fn allowed(part: &str) -> Vec<&'static str> {
         part if WATCH_PARTS.contains(&part) || ADAPTERS.contains(&part) => BOTTOM.to_vec(),
         "watch/ingest" => [BOTTOM, WATCH_PARTS, &["store"]].concat(),
         // Walls: what touches hostile text cannot push, what pushes cannot talk to the model.
-        "heal/fix" => without(&["forge", "github"]),
+        "heal/fix" => [&without(&["forge", "github"])[..], &["heal/story"]].concat(),
         "heal/propose" | "heal/land" => [&without(&["agent"])[..], &["heal/story"]].concat(),
         // The texts for people and the timeline, which every stage writes alike.
         "heal/story" => [BOTTOM, &["store"]].concat(),
