@@ -100,7 +100,6 @@ async fn a_person_sees_the_issues_and_one_of_them() {
             browser.open(url, width, is_dark).await;
             assert_eq!(missing(&browser.text().await, words), Vec::<&str>::new(), "{name} at {width}");
             assert!(browser.overflow().await <= 0, "{name} is wider than {width} px");
-            std::fs::write(file.with_extension("html"), browser.client.source().await.unwrap()).unwrap();
             save(
                 file.parent().unwrap(),
                 file.file_name().unwrap().to_str().unwrap(),
