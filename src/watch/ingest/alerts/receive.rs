@@ -200,7 +200,7 @@ impl Alerts {
             let key = if is_storm { storm_key(&source.service.name) } else { key };
             pending.add(key, &source, found, triaged, now);
         }
-        Ok(Delivery { key: alert.key(), groups: pending.take().0.groups })
+        Ok(Delivery { key: alert.key(), groups: pending.take().groups })
     }
 
     async fn triage(&self, service: &Service, found: &Found) -> Result<Triaged, StoreError> {
