@@ -17,7 +17,9 @@ const STAGES: &[&str] =
 /// What each part may name besides itself. The longest matching path decides which part a file belongs to.
 fn allowed(part: &str) -> Vec<&'static str> {
     let below_stages = || [BOTTOM, WATCH_PARTS, ADAPTERS].concat();
-    let without = |removed: &[&str]| -> Vec<&'static str> { below_stages().into_iter().filter(|it| !removed.contains(it)).collect() };
+    let without = |removed: &[&str]| -> Vec<&'static str> {
+        below_stages().into_iter().filter(|it| !removed.contains(it)).collect()
+    };
     match part {
         "base" => vec![],
         "model" => vec!["base"],
