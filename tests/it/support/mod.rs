@@ -11,5 +11,6 @@ pub(crate) mod github;
 pub(crate) mod name;
 pub(crate) mod postgres;
 pub(crate) mod private_engine;
+pub(crate) mod program;
 pub(crate) mod streams;
 pub(crate) mod wait;

@@ -1,0 +1,145 @@
+//! The built binary as a process: what it prints, signals to it, its end.
+//!
+//! It gets no key and no config from the environment of the tests, and it is killed together with the value.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::wait::eventually;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_homeostat");
+
+/// A running `homeostat`.
+#[derive(Debug)]
+pub(crate) struct Program {
+    child: Child,
+    pid: u32,
+    stdout: Reader,
+    stderr: Reader,
+}
+
+#[derive(Debug)]
+struct Reader {
+    lines: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Program {
+    /// Starts it; `tmp` is where it makes its temporary folders.
+    pub(crate) fn start(arguments: &[&str], tmp: &Path) -> Self {
+        let mut child = command(arguments)
+            .env("TMPDIR", tmp)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let pid = child.id().expect("it was not waited for");
+        let stdout = Reader::new(child.stdout.take().expect("it is piped"));
+        let stderr = Reader::new(child.stderr.take().expect("it is piped"));
+        Self { child, pid, stdout, stderr }
+    }
+
+    /// The process id.
+    pub(crate) const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The lines on standard output so far.
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.stdout.lines()
+    }
+
+    /// Waits for a line that contains `text`, on either stream, and gives it.
+    pub(crate) async fn line_with(&self, text: &str, within: Duration) -> String {
+        eventually(&format!("`{text}` from homeostat"), within, async || {
+            let lines = [self.stdout.lines(), self.stderr.lines()].concat();
+            let found = lines.iter().find(|line| line.contains(text)).cloned();
+            assert!(found.is_some() || !self.has_ended(), "homeostat ended without `{text}`: {lines:#?}");
+            found
+        })
+        .await
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("it has a process id");
+        kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Waits for its end and for the last of its output.
+    pub(crate) async fn end(&mut self, within: Duration) -> ExitStatus {
+        let ended = timeout(within, self.child.wait()).await;
+        let Ok(ended) = ended else { panic!("no end within {within:?}: {:#?}", self.stderr.lines()) };
+        for reader in [&mut self.stdout, &mut self.stderr] {
+            let read = timeout(within, &mut reader.task).await;
+            read.expect("its output ends with it").expect("its output is read");
+        }
+        ended.expect("it can be waited for")
+    }
+
+    /// Kills it outright, as `kill -9` does, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    fn has_ended(&self) -> bool {
+        self.stdout.task.is_finished() && self.stderr.task.is_finished()
+    }
+}
+
+impl Reader {
+    fn new(stream: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let sink = Arc::clone(&lines);
+        let task = tokio::spawn(async move {
+            let mut stream = BufReader::new(stream).lines();
+            while let Some(line) = stream.next_line().await.expect("it prints UTF-8") {
+                sink.lock().expect("nobody panics with the lock").push(line);
+            }
+        });
+        Self { lines, task }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("nobody panics with the lock").clone()
+    }
+}
+
+/// Runs a command to its end and gives what it printed, one JSON value a line.
+///
+/// # Panics
+/// When it fails; with its words.
+pub(crate) async fn json_of(arguments: &[&str]) -> Vec<Value> {
+    let output = command(arguments).stdin(Stdio::null()).output().await.expect("the binary runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "homeostat {arguments:?} failed: {stderr}");
+    let stdout = String::from_utf8(output.stdout).expect("it prints UTF-8");
+    stdout.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command
+        .args(arguments)
+        .env_remove("ANTHROPIC_API_KEY")
+        .env_remove("HOMEOSTAT_CONFIG")
+        .env_remove("NOTIFY_SOCKET")
+        .kill_on_drop(true);
+    command
+}
+
+/// A port of loopback that was free a moment ago.
+pub(crate) fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+    listener.local_addr().expect("a bound socket has an address").to_string()
+}
