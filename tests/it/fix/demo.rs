@@ -1,7 +1,5 @@
 //! The demo's recorded fix goes through the real stage.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
-
 use homeostat::agent::scripted::script::Script;
 use homeostat::cli::demo_project::{FILES, SCRIPT};
 use homeostat::model::attempt::Outcome;

@@ -1,7 +1,5 @@
 //! What must be there before an attempt is made: where it is not, no money is spent and the report says what is missing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
-
 use homeostat::model::attempt::{Attempt, Outcome};
 
 use super::given::{Given, RECORD, SHOP, model};
