@@ -276,6 +276,7 @@ impl Ingest {
                 Err(error) => {
                     metrics::commit("failed", started.elapsed());
                     if !self.wait_out("commit occurrences", error, &mut n_failures).await? {
+                        self.has_given_up = true;
                         tracing::warn!(
                             "stopped while the database was away: what was not committed is read again"
                         );
