@@ -10,6 +10,11 @@ pub(super) fn line(text: impl AsRef<str>) {
     }
 }
 
+/// Writes one line to standard output for whoever still reads it: work that must be cleaned up goes on without a reader.
+pub(super) fn tell(text: impl AsRef<str>) {
+    let _ = writeln!(io::stdout().lock(), "{}", text.as_ref());
+}
+
 /// Writes a JSON value as one line to standard output.
 pub(super) fn json(value: &impl serde::Serialize) {
     match serde_json::to_string(value) {

@@ -22,19 +22,26 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failure> {
     })
 }
 
-/// Turns the first SIGTERM, SIGINT or SIGHUP of a closed terminal into a stop. A second one ends the process at once:
-/// somebody means it.
+/// Turns the first SIGTERM, SIGINT or SIGHUP (a closed terminal) into a stop. A second SIGTERM or SIGINT ends the process at
+/// once: somebody means it.
 pub(super) fn stop_on_signal(shutdown: &Shutdown) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
-        for n_signals in 1.. {
+        let mut was_asked = false;
+        loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                // Comes together with others when a terminal goes, so it is never the second word.
+                _ = hangup.recv() => {
+                    shutdown.request();
+                    continue;
+                }
             }
-            if n_signals > 1 {
+            if std::mem::replace(&mut was_asked, true) {
                 end_at_once();
             }
             shutdown.request();

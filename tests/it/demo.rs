@@ -117,10 +117,24 @@ async fn a_proposal_accepted_on_the_page_ends_the_error() {
 }
 
 #[tokio::test]
-async fn an_interrupt_while_the_agent_works_leaves_nothing() {
+async fn a_stop_while_the_agent_works_leaves_nothing() {
+    // Ctrl-C, and a terminal that is closed.
+    for signal in [Signal::INT, Signal::HUP] {
+        let tmp = tempfile::tempdir().unwrap();
+        let mut demo = start(tmp.path(), &["--headless", "--json"]);
+        let sandboxes = sandbox_label(tmp.path()).await;
+        demo.signal(signal);
+        assert_eq!(demo.end(PATIENCE).await.code(), Some(1), "{signal:?}");
+        assert_nothing_left(demo.pid(), &sandboxes, &tmp).await;
+    }
+}
+
+#[tokio::test]
+async fn a_demo_whose_reader_goes_cleans_up_all_the_same() {
     let tmp = tempfile::tempdir().unwrap();
-    let mut demo = start(tmp.path(), &["--headless", "--json"]);
+    let mut demo = start(tmp.path(), &[]);
     let sandboxes = sandbox_label(tmp.path()).await;
+    demo.close_stdout().await;
     demo.signal(Signal::INT);
     assert_eq!(demo.end(PATIENCE).await.code(), Some(1));
     assert_nothing_left(demo.pid(), &sandboxes, &tmp).await;

@@ -32,7 +32,7 @@ const WATCH_AFTER_MERGE: Duration = Duration::from_secs(12);
 
 /// Prints to where people look: standard error when standard output is for JSON.
 fn say(args: &DemoArgs, text: &str) {
-    if args.json { print::note(text) } else { print::line(text) }
+    if args.json { print::note(text) } else { print::tell(text) }
 }
 
 /// Runs the demo until the loop has closed (headless) or until Ctrl-C.
@@ -88,7 +88,7 @@ async fn show(args: &DemoArgs, ground: &Ground, shutdown: &Shutdown) -> Result<(
             if args.headless {
                 say(args, &format!("the loop has closed in {:.0} s", started.elapsed().as_secs_f64()));
                 if args.json {
-                    print::json(&closed.json(started.elapsed()));
+                    print::tell(closed.json(started.elapsed()).to_string());
                 }
                 Ok(())
             } else {

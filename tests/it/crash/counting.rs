@@ -148,6 +148,7 @@ async fn five_bugs_are_counted_exactly(folder: &TempDir, database: &str) {
         (counts.values().sum::<u64>() >= expected.iter().map(|(_, n)| n).sum()).then_some(())
     })
     .await;
+    program.line_with("homeostat is up", PATIENCE).await;
     // Its end hands over whatever is still on the way: a count that is too high shows now.
     program.signal(Signal::TERM);
     assert!(program.end(PATIENCE).await.success(), "{what}");

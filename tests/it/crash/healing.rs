@@ -115,6 +115,7 @@ async fn heals_although_killed_in(stages: &[(JobKind, &str)]) {
         program.kill().await;
         program = Program::start(&arguments, folder.path());
     }
+    program.line_with("homeostat is up", PATIENCE).await;
     until_at_rest(&store).await;
     program.signal(Signal::TERM);
     assert!(program.end(PATIENCE).await.success());

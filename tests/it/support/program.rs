@@ -70,6 +70,14 @@ impl Program {
         .await
     }
 
+    /// Closes the reading end of its standard output, as `head` does when it has enough.
+    pub(crate) async fn close_stdout(&mut self) {
+        self.stdout.task.abort();
+        // The pipe goes with the task, which ends as cancelled.
+        let _ = (&mut self.stdout.task).await;
+        self.stdout.task = tokio::spawn(async {});
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("it has a process id");
