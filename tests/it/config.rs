@@ -184,3 +184,21 @@ fn a_service_that_is_away_is_69() {
     let (code, told) = check(&["status"], text);
     assert_eq!(code, Some(69), "{told}");
 }
+
+#[test]
+fn what_the_readme_shows_is_right() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let blocks: Vec<&str> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["anthropic-key", "github-token"] {
+        std::fs::write(folder.path().join(name), "a-secret").unwrap();
+    }
+    let file = folder.path().join("homeostat.toml");
+    let state = format!("[state]\nfolder = \"{}\"\n", folder.path().join("state").display());
+    std::fs::write(&file, state + &blocks.concat()).unwrap();
+    let mut check = Command::cargo_bin("homeostat").unwrap();
+    check.args(["check", "--config"]).arg(&file).env("CREDENTIALS_DIRECTORY", folder.path());
+    check.assert().success();
+}

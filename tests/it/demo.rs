@@ -64,8 +64,7 @@ async fn the_headless_demo_closes_the_loop_and_says_so_in_json() {
     let tmp = tempfile::tempdir().unwrap();
     let mut demo = start(tmp.path(), &["--headless", "--json"]);
     let sandboxes = sandbox_label(tmp.path()).await;
-    let status = demo.end(LOOP).await;
-    assert_eq!(status.code(), Some(0));
+    demo.ends_with(0, LOOP).await;
 
     let stdout = demo.stdout();
     let closed: Value = serde_json::from_str(stdout.last().unwrap()).unwrap();
@@ -112,7 +111,7 @@ async fn a_proposal_accepted_on_the_page_ends_the_error() {
 
     demo.line_with("no longer fails", LOOP).await;
     demo.signal(Signal::INT);
-    assert_eq!(demo.end(PATIENCE).await.code(), Some(0));
+    demo.ends_with(0, PATIENCE).await;
     assert_nothing_left(demo.pid(), &sandboxes, &tmp).await;
 }
 
@@ -124,7 +123,7 @@ async fn a_stop_while_the_agent_works_leaves_nothing() {
         let mut demo = start(tmp.path(), &["--headless", "--json"]);
         let sandboxes = sandbox_label(tmp.path()).await;
         demo.signal(signal);
-        assert_eq!(demo.end(PATIENCE).await.code(), Some(1), "{signal:?}");
+        demo.ends_with(1, PATIENCE).await;
         assert_nothing_left(demo.pid(), &sandboxes, &tmp).await;
     }
 }
@@ -136,6 +135,6 @@ async fn a_demo_whose_reader_goes_cleans_up_all_the_same() {
     let sandboxes = sandbox_label(tmp.path()).await;
     demo.close_stdout().await;
     demo.signal(Signal::INT);
-    assert_eq!(demo.end(PATIENCE).await.code(), Some(1));
+    demo.ends_with(1, PATIENCE).await;
     assert_nothing_left(demo.pid(), &sandboxes, &tmp).await;
 }

@@ -95,6 +95,13 @@ impl Program {
         ended.expect("it can be waited for")
     }
 
+    /// Waits for its end, which must have this exit code.
+    pub(crate) async fn ends_with(&mut self, code: i32, within: Duration) {
+        let ended = self.end(within).await;
+        let said = [self.stdout.lines(), self.stderr.lines()].concat();
+        assert_eq!(ended.code(), Some(code), "{ended}: {said:#?}");
+    }
+
     /// Kills it outright, as `kill -9` does, and waits until it is gone.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");
