@@ -22,6 +22,7 @@ use super::exit::Failure;
 use super::print;
 use super::run::runtime;
 use super::serve::stop_on_signal;
+use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::shutdown::Shutdown;
 use crate::daemon;
 use crate::model::issue::IssueState;
@@ -114,23 +115,26 @@ async fn after_proposal(
     service: ServiceContainer,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
-    let merged = tokio::select! {
+    tokio::select! {
         () = shutdown.requested() => return Ok(()),
         merged = story.until(|issue| issue.state == IssueState::Landed) => merged?,
     };
     say(args, "merged; the service is built again from the base branch");
     service.remove().await;
-    let before = merged.count;
+    // The last lines of the old container may still be on their way into the store: what counts is when they were logged.
+    let rebuilt_at = SystemClock.now();
     let rebuilt = ServiceContainer::start(ground).await?;
     if !shutdown.sleep(WATCH_AFTER_MERGE).await {
         return Ok(());
     }
     let n_handled = rebuilt.n_log_lines().await?;
-    let after = story.issue().await?.map_or(before, |issue| issue.count);
-    if after == before {
-        say(args, &format!("the rebuilt service has logged {n_handled} lines and no longer fails"));
-    } else {
-        say(args, &format!("the error came back: {before} occurrences before the merge, {after} now"));
+    match story.issue().await? {
+        Some(issue) if issue.last_seen >= rebuilt_at => {
+            say(args, &format!("the error came back: last seen at {}", issue.last_seen));
+        }
+        Some(_) | None => {
+            say(args, &format!("the rebuilt service has logged {n_handled} lines and no longer fails"));
+        }
     }
     say(args, "the dashboard stays up until Ctrl-C");
     shutdown.requested().await;
