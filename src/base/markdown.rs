@@ -3,7 +3,7 @@
 //! Whatever a service logged, a person reported or a model wrote may try to mention people, close tickets, show
 //! images, link somewhere, break out of a code block or hide itself. Every text that goes to a tracker, a forge or a
 //! messenger passes one of these: [`plain`] for titles and commit messages, [`code`] and [`block`] for what is shown
-//! as it was, [`prose`] for Markdown that a model wrote. The dialect is GitHub's: <https://github.github.com/gfm/>.
+//! as it was, [`prose()`] for Markdown that a model wrote. The dialect is GitHub's: <https://github.github.com/gfm/>.
 
 mod prose;
 

@@ -1,6 +1,6 @@
 //! The ground floor: time, ids, secrets, back-off, shutdown, error chains.
 //!
-//! No I/O and no knowledge of anything above. The one exception is [`env`], the only place that reads the
+//! No I/O and no knowledge of anything above. The one exception is [`mod@env`], the only place that reads the
 //! process environment, kept here so that every part can be told to use it instead of `std::env`.
 
 pub mod backoff;

@@ -3,7 +3,7 @@
 //! The ingest task and the command line use the same one, so that `homeostat scan` finds in a file what the daemon
 //! finds in a stream. No clock and no I/O; whoever calls says what time it is.
 //!
-//! While nothing is open, lines that no rule hits go no further than a short look-back ([`super::look_back`]).
+//! While nothing is open, lines that no rule hits go no further than a short look-back.
 
 use std::sync::Arc;
 use std::time::Duration;
