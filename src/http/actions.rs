@@ -71,11 +71,16 @@ pub(super) async fn accept(State(app): State<App>, PathId(id): PathId) -> Answer
             format!("this proposal is {}", proposal.state.name()),
         ));
     }
-    let now = app.clock.now();
-    app.store.enqueue(NewJob::land(proposal.issue, proposal.id, ACTOR), now).await?;
-    let entry = entry(&app, "proposal accepted", proposal.branch.clone());
-    app.store.add_timeline(proposal.issue, entry).await?;
-    app.store.audit(ACTOR, "accept proposal", &proposal.id.to_string(), &proposal.branch, now).await?;
+    let (now, issue) = (app.clock.now(), proposal.issue);
+    let filter = JobFilter { issue: Some(issue), kind: Some(JobKind::Land), state: None, limit: 1000 };
+    let lands = app.store.jobs(&filter).await?;
+    // A second click while the first is at work changes nothing; after a merge that was refused it is another try.
+    if let Some(land) = NewJob::land(issue, proposal.id, ACTOR, &lands) {
+        app.store.enqueue(land, now).await?;
+        let entry = entry(&app, "proposal accepted", proposal.branch.clone());
+        app.store.add_timeline(issue, entry).await?;
+        app.store.audit(ACTOR, "accept proposal", &proposal.id.to_string(), &proposal.branch, now).await?;
+    }
     Ok(Redirect::to(&format!("/issues/{}", proposal.issue)).into_response())
 }
 

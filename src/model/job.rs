@@ -122,17 +122,19 @@ impl NewJob {
         Self::new(None, key, 5, JobPayload::Announce { kind, attempt: None, proposal: None })
     }
 
-    /// Starts a fix; `round` counts the fixes of an issue (0 for the first, then the number of attempts so far).
+    /// Starts a fix; `round` counts the fixes of an issue (0 for the first).
     pub fn fix(issue: IssueId, round: u32) -> Self {
         Self::new(Some(issue), format!("fix:{issue}:{round}"), 0, JobPayload::Fix)
     }
 
-    /// Starts another fix because a person asks for it; `fixes` are all fix jobs of the issue so far. `None` while one of them waits or
-    /// runs. The key counts jobs, not attempts: a fix that died early left a key behind but no attempt.
+    /// Starts a fix, the first or another: a person asks for it, or the error is back; `fixes` are all fix jobs of the issue so far.
+    /// `None` while one of them waits or runs. The key counts jobs, not attempts: a fix that died early left a key behind but no attempt.
     pub fn another_fix(issue: IssueId, fixes: &[Job]) -> Option<Self> {
-        let is_open = |job: &Job| matches!(job.state, JobState::Queued | JobState::Running);
-        if fixes.iter().any(is_open) {
+        if fixes.iter().any(Job::is_open) {
             return None;
+        }
+        if fixes.is_empty() {
+            return Some(Self::fix(issue, 0));
         }
         let key = format!("fix:{issue}:again:{}", fixes.len());
         Some(Self::new(Some(issue), key, 0, JobPayload::Fix))
@@ -148,14 +150,26 @@ impl NewJob {
         Self::new(Some(issue), format!("propose:{attempt}"), 10, JobPayload::Propose { attempt })
     }
 
-    /// Merges an accepted proposal; once per proposal.
-    pub fn land(issue: IssueId, proposal: ProposalId, actor: impl Into<String>) -> Self {
-        Self::new(
-            Some(issue),
-            format!("land:{proposal}"),
-            20,
-            JobPayload::Land { proposal, actor: actor.into() },
-        )
+    /// Merges an accepted proposal; `lands` are all land jobs of the issue so far. `None` while one of this proposal waits or runs, so that
+    /// accepting it twice merges it once; one that was refused (a conflict, say) is followed by another.
+    pub fn land(
+        issue: IssueId,
+        proposal: ProposalId,
+        actor: impl Into<String>,
+        lands: &[Job],
+    ) -> Option<Self> {
+        let mut n_before = 0;
+        for job in lands.iter().filter(|job| job.is_land_of(proposal)) {
+            if job.is_open() {
+                return None;
+            }
+            n_before += 1;
+        }
+        let key = match n_before {
+            0 => format!("land:{proposal}"),
+            n => format!("land:{proposal}:again:{n}"),
+        };
+        Some(Self::new(Some(issue), key, 20, JobPayload::Land { proposal, actor: actor.into() }))
     }
 
     /// Tells people; once per `about` (the id of what happened).
@@ -236,6 +250,16 @@ impl Job {
     /// The stage that runs it.
     pub const fn kind(&self) -> JobKind {
         self.payload.kind()
+    }
+
+    /// Whether it waits or runs.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, JobState::Queued | JobState::Running)
+    }
+
+    /// Whether it merges this proposal.
+    pub fn is_land_of(&self, id: ProposalId) -> bool {
+        matches!(&self.payload, JobPayload::Land { proposal, .. } if *proposal == id)
     }
 }
 

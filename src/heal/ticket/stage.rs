@@ -48,9 +48,8 @@ pub struct TicketStage {
 /// What is remembered between two runs of one job.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
-    /// Round of the fix that this job queues; fixed before it is queued, since the next run would count the attempts
-    /// of that very fix.
-    fix_round: Option<u32>,
+    /// Key of the fix that this job queues; chosen before it is queued, since the next run would count that very fix.
+    fix_key: Option<String>,
 }
 
 #[async_trait::async_trait]
@@ -247,15 +246,23 @@ impl TicketStage {
         tracker.ok_or_else(|| Setback::Failed { reason: reason() })
     }
 
-    /// Queues the fix and moves the issue, in one transaction and once.
+    /// Queues the fix and moves the issue, in one transaction and once. Nothing where one waits or runs already.
     async fn queue_fix(&self, context: &StageContext, id: IssueId) -> Result<(), Setback> {
         let store = &self.parts.store;
-        let round = self.fix_round(context, id).await?;
-        let fix = NewJob::fix(id, round);
-        let fixes = JobFilter { issue: Some(id), kind: Some(JobKind::Fix), state: None, limit: 1_000 };
-        if store.jobs(&fixes).await?.iter().any(|job| job.unique_key == fix.unique_key) {
-            return Ok(());
-        }
+        let filter = JobFilter { issue: Some(id), kind: Some(JobKind::Fix), state: None, limit: 1_000 };
+        let fixes = store.jobs(&filter).await?;
+        let fix = match remembered(&context.job).fix_key {
+            // An earlier run of this job was about to queue it, and may have.
+            Some(key) if fixes.iter().any(|job| job.unique_key == key) => return Ok(()),
+            Some(key) => NewJob { unique_key: key, ..NewJob::fix(id, 0) },
+            None => {
+                let Some(fix) = NewJob::another_fix(id, &fixes) else { return Ok(()) };
+                let memory = Memory { fix_key: Some(fix.unique_key.clone()) };
+                let state = serde_json::to_string(&memory).expect("a struct of texts is JSON");
+                context.progress.save(&state).await?;
+                fix
+            }
+        };
         let entry = TimelineEntry {
             at: self.parts.clock.now(),
             actor: ACTOR.to_owned(),
@@ -264,22 +271,6 @@ impl TicketStage {
         };
         store.apply_issue_event(id, IssueEvent::FixQueued, vec![fix], entry).await?;
         Ok(())
-    }
-
-    async fn fix_round(&self, context: &StageContext, id: IssueId) -> Result<u32, Setback> {
-        if matches!(context.job.payload, JobPayload::OpenTicket { .. }) {
-            return Ok(0);
-        }
-        let memory = remembered(&context.job);
-        if let Some(round) = memory.fix_round {
-            return Ok(round);
-        }
-        let n_attempts = self.parts.store.attempts(id).await?.len();
-        let round = u32::try_from(n_attempts).unwrap_or(u32::MAX);
-        let memory = Memory { fix_round: Some(round) };
-        let state = serde_json::to_string(&memory).expect("a struct of numbers is JSON");
-        context.progress.save(&state).await?;
-        Ok(round)
     }
 }
 

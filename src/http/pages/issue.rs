@@ -17,7 +17,7 @@ use crate::http::path_id::PathId;
 use crate::http::state::App;
 use crate::model::attempt::{Attempt, Outcome};
 use crate::model::issue::{Issue, IssueState};
-use crate::model::job::JobStep;
+use crate::model::job::{Job, JobState, JobStep};
 use crate::model::proof::{CheckRun, Validation};
 use crate::model::proposal::{Proposal, ProposalState};
 use crate::model::ticket::Ticket;
@@ -72,6 +72,8 @@ struct ProposalView {
     is_draft: bool,
     can_accept: bool,
     is_accepted: bool,
+    /// Why the last merge failed for good.
+    refused: Option<String>,
     url: String,
     is_local: bool,
     files: Vec<String>,
@@ -117,7 +119,6 @@ pub(in crate::http) async fn issue(
     let events = live::issue_address(&app, id).await?;
     let detail = store.issue_detail(id).await?;
     let jobs = store.jobs(&JobFilter { issue: Some(id), limit: 50, ..JobFilter::default() }).await?;
-    let is_accepted = jobs.iter().any(|job| job.kind() == crate::model::job::JobKind::Land);
     let mut job_views = Vec::new();
     for job in jobs.iter().rev() {
         let steps = store.steps(job.id, 0).await?;
@@ -152,7 +153,7 @@ pub(in crate::http) async fn issue(
         samples: samples.collect(),
         story: story.collect(),
         attempts: attempts.iter().rev().map(|it| attempt_view(it, now)).collect(),
-        proposals: proposals.iter().rev().map(|it| proposal_view(it, is_accepted, now)).collect(),
+        proposals: proposals.iter().rev().map(|it| proposal_view(it, &jobs, now)).collect(),
         jobs: job_views,
         is_muted: matches!(issue.state, IssueState::Muted { .. }),
         can_retry: matches!(
@@ -224,9 +225,13 @@ fn run(name: &str, expected: &'static str, check: &CheckRun, is_as_expected: boo
     }
 }
 
-fn proposal_view(proposal: &Proposal, is_accepted: bool, now: Timestamp) -> ProposalView {
+/// `jobs` are the issue's, newest first.
+fn proposal_view(proposal: &Proposal, jobs: &[Job], now: Timestamp) -> ProposalView {
     let is_local = proposal.forge == "local";
     let is_open = proposal.state == ProposalState::Open;
+    let land = jobs.iter().find(|job| job.is_land_of(proposal.id));
+    let is_accepted = land.is_some_and(Job::is_open);
+    let refused = land.filter(|job| job.state == JobState::Dead).and_then(|job| job.result.clone());
     ProposalView {
         id: proposal.id.to_string(),
         branch: proposal.branch.clone(),
@@ -235,6 +240,7 @@ fn proposal_view(proposal: &Proposal, is_accepted: bool, now: Timestamp) -> Prop
         is_draft: proposal.is_draft,
         can_accept: is_local && is_open && !proposal.is_draft && !is_accepted,
         is_accepted: is_accepted && is_open,
+        refused: refused.filter(|_| is_open),
         url: proposal.url.clone(),
         is_local,
         files: proposal.files.clone(),

@@ -2,13 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use homeostat::base::clock::{Clock, SystemClock};
 use homeostat::base::id::IssueId;
+use homeostat::base::shutdown::Shutdown;
 use homeostat::heal::worker::Settings;
 use homeostat::model::attempt::{Attempt, Outcome};
 use homeostat::model::issue::IssueState;
-use homeostat::model::job::{Job, JobKind, JobState, NewJob};
+use homeostat::model::job::{Job, JobKind, JobState, Lease, NewJob};
 use homeostat::model::proposal::{Proposal, ProposalState};
+use homeostat::model::stage::{Progress, ProgressError, StageContext, StageOutcome};
 use homeostat::repo::FetchTokens;
+use homeostat::store::Store;
 use homeostat::store::types::LocalTicket;
 
 use super::given::{Given, PAGE, PATCH, quick};
@@ -54,9 +61,13 @@ async fn proposed(given: &Given) -> (IssueId, Proposal) {
     (issue, given.store.proposals(issue).await.unwrap().remove(0))
 }
 
+/// Accepts the proposal, twice as a person who clicks again, and gives the job when it has ended.
 async fn land(given: &Given, issue: IssueId, proposal: &Proposal) -> Job {
-    let job = NewJob::land(issue, proposal.id, "ada");
-    let id = given.store.enqueue(job, given.clock.now()).await.unwrap();
+    let lands = given.jobs(issue).await;
+    let job = NewJob::land(issue, proposal.id, "ada", &lands).expect("none is at work");
+    let id = given.store.enqueue(job.clone(), given.clock.now()).await.unwrap();
+    assert_eq!(given.store.enqueue(job, given.clock.now()).await.unwrap(), id);
+    assert_eq!(NewJob::land(issue, proposal.id, "bob", &given.jobs(issue).await), None);
     settle(given, issue).await;
     given.job(id).await
 }
@@ -155,6 +166,15 @@ async fn a_conflict_is_refused_and_told() {
     assert_eq!(given.repository.git(&["rev-parse", "main"]), before);
     assert_eq!(given.store.proposal(proposal.id).await.unwrap().state, ProposalState::Open);
     assert!(story(&given, issue).await.contains(&"merge refused".to_owned()));
+
+    // Somebody puts the base right and accepts again: it is tried again, and merged once.
+    given.repository.git(&["update-ref", "refs/heads/main", &format!("{before}^")]);
+    let landed = land(&given, issue, &proposal).await;
+    assert_eq!(landed.state, JobState::Done, "{:?}", landed.result);
+    assert_eq!(given.repository.git(&["rev-parse", "main"]), proposal.head);
+    assert_eq!(given.detail(issue).await.issue.state, IssueState::Landed);
+    let told = story(&given, issue).await;
+    assert_eq!(told.iter().filter(|it| *it == "proposal merged").count(), 1, "{told:?}");
 }
 
 #[tokio::test]
@@ -293,10 +313,70 @@ async fn an_error_that_is_back_is_told_and_fixed_again() {
     given.store.enqueue(again, given.clock.now()).await.unwrap();
     let jobs = settle(&given, issue).await;
     let fix = jobs.iter().find(|job| job.kind() == JobKind::Fix).expect("a fix was queued");
-    assert_eq!(fix.unique_key, NewJob::fix(issue, 1).unique_key, "one attempt so far");
+    assert_eq!(
+        (fix.state, jobs.iter().filter(|job| job.kind() == JobKind::Fix).count()),
+        (JobState::Queued, 1)
+    );
     let told = ticket(&given, issue).await.comments;
     assert_eq!(told.len(), 1);
     assert!(told[0].body.contains("The error is back: seen 3 times"), "{}", told[0].body);
+}
+
+#[tokio::test]
+async fn an_error_that_is_back_is_fixed_again_after_a_fix_that_died_before_its_first_attempt() {
+    let given = Given::local().await;
+    let issue = given.issue(TITLE, vec![NewJob::open_ticket(true)]).await;
+    settle(&given, issue).await;
+    let now = given.clock.now();
+    let lease =
+        given.store.lease(&[JobKind::Fix], "test", now, Duration::from_secs(60)).await.unwrap().unwrap();
+    let died = StageOutcome::failed("the repository is away");
+    given.store.complete(lease.job.id, lease.token, died, None, now).await.unwrap();
+    let mut again = NewJob::report_reopened(true, now);
+    again.issue = Some(issue);
+    let again = given.store.enqueue(again, now).await.unwrap();
+
+    // Killed after the fix was queued and before that was complete; meanwhile the fix came to its end.
+    let stage = given.local_stages().await.remove(0);
+    let reopening = async || {
+        let now = given.clock.now();
+        let kinds = [JobKind::Ticket];
+        let lease = given.store.lease(&kinds, "test", now, Duration::from_secs(60)).await.unwrap().unwrap();
+        assert_eq!(lease.job.id, again);
+        let saves = Saves { store: Arc::clone(&given.store), lease: lease.clone() };
+        let context = StageContext { job: lease.job, stop: Shutdown::new(), progress: Arc::new(saves) };
+        stage.run(context).await
+    };
+    reopening().await;
+    let fixes = |jobs: Vec<Job>| jobs.into_iter().filter(|job| job.kind() == JobKind::Fix).count();
+    assert_eq!(fixes(given.jobs(issue).await), 2, "another fix is queued");
+    assert_eq!(given.detail(issue).await.issue.state, IssueState::Fixing);
+    given.hands.put_forward(61);
+    let now = given.clock.now();
+    let lease =
+        given.store.lease(&[JobKind::Fix], "test", now, Duration::from_secs(60)).await.unwrap().unwrap();
+    let done = StageOutcome::done("attempt 1: gave_up", Vec::new());
+    given.store.complete(lease.job.id, lease.token, done, None, now).await.unwrap();
+    reopening().await;
+    assert_eq!(fixes(given.jobs(issue).await), 2, "and not a third one");
+}
+
+/// Saves a job's progress and shows nothing.
+#[derive(Debug)]
+struct Saves {
+    store: Arc<dyn Store>,
+    lease: Lease,
+}
+
+#[async_trait::async_trait]
+impl Progress for Saves {
+    async fn step(&self, _: &'static str, _: &str) {}
+
+    async fn save(&self, state: &str) -> Result<(), ProgressError> {
+        let now = SystemClock.now();
+        let saved = self.store.save_progress(self.lease.job.id, self.lease.token, state, now).await;
+        saved.map_err(|error| ProgressError::Store(error.into()))
+    }
 }
 
 #[tokio::test]

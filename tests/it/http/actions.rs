@@ -162,6 +162,23 @@ async fn only_an_open_local_proposal_is_accepted() {
     assert_eq!(store.jobs(&filter).await.unwrap().len(), 1, "twice is once");
     let page = get(&server, &format!("/issues/{}", shown.issue)).await.body;
     assert!(page.contains("accepted, merging…") && !page.contains("Accept and merge"));
+    let accepted = |entries: Vec<homeostat::store::types::TimelineEntry>| {
+        entries.iter().filter(|it| it.what == "proposal accepted").count()
+    };
+    assert_eq!(accepted(store.issue_detail(shown.issue).await.unwrap().timeline), 1, "told once");
+
+    // The merge is refused: the page says why, and accepting it again tries again.
+    let now = given.clock.now();
+    let lease = store.lease(&[JobKind::Land], "test", now, std::time::Duration::from_secs(60)).await.unwrap();
+    let lease = lease.expect("the merge is due");
+    let refused = homeostat::model::stage::StageOutcome::failed("conflicts with `main` in shop.py");
+    store.complete(lease.job.id, lease.token, refused, None, now).await.unwrap();
+    let page = get(&server, &format!("/issues/{}", shown.issue)).await.body;
+    assert!(page.contains("Accept and merge") && page.contains("in shop.py"), "{page}");
+    assert_eq!(post(&server, &accept(shown.proposal), "").await.status, SEE_OTHER);
+    let lands = store.jobs(&filter).await.unwrap();
+    assert_eq!(lands.iter().filter(|job| job.is_open()).count(), 1, "{lands:#?}");
+    assert_eq!(accepted(store.issue_detail(shown.issue).await.unwrap().timeline), 2);
 
     store.set_proposal_state(shown.proposal, ProposalState::Merged, given.clock.now()).await.unwrap();
     let answer = post(&server, &accept(shown.proposal), "").await;
