@@ -52,6 +52,7 @@ async fn list(context: &Context, args: IssueListArgs) -> Result<(), Failure> {
     let filter = IssueFilter {
         service: args.service,
         state: args.state,
+        at: Some(context.clock.now()),
         with_counted: args.all,
         limit: args.limit,
         ..IssueFilter::default()
@@ -69,7 +70,8 @@ async fn list(context: &Context, args: IssueListArgs) -> Result<(), Failure> {
 async fn show(context: &Context, issue: &str, as_json: bool) -> Result<(), Failure> {
     let issue = find(context, issue).await?;
     let store = &context.store;
-    let detail = store.issue_detail(issue.id).await.map_err(anyhow::Error::new)?;
+    let mut detail = store.issue_detail(issue.id).await.map_err(anyhow::Error::new)?;
+    detail.issue.state = detail.issue.state.at(context.clock.now());
     let attempts = store.attempts(issue.id).await.map_err(anyhow::Error::new)?;
     let proposals = store.proposals(issue.id).await.map_err(anyhow::Error::new)?;
     if as_json {

@@ -100,6 +100,20 @@ impl IssueState {
         }
     }
 
+    /// The state as it counts at `now`: a mute whose time is over is none.
+    pub fn at(self, now: Timestamp) -> Self {
+        match self {
+            Self::Muted { until: Some(until) } if until <= now => Self::Open,
+            Self::Open
+            | Self::Fixing
+            | Self::Proposed
+            | Self::Landed
+            | Self::Resolved
+            | Self::NeedsPerson
+            | Self::Muted { .. } => self,
+        }
+    }
+
     /// The name used in the store and on pages.
     pub const fn name(self) -> &'static str {
         match self {
@@ -156,6 +170,21 @@ mod tests {
         ];
         for (state, event, expected) in cases {
             assert_eq!(state.after(event), expected, "{state:?} after {event:?}");
+        }
+    }
+
+    #[test]
+    fn a_mute_counts_until_its_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let muted = |until| IssueState::Muted { until };
+        let cases = [
+            (muted(None), 100, muted(None)),
+            (muted(Some(at(101))), 100, muted(Some(at(101)))),
+            (muted(Some(at(100))), 100, IssueState::Open),
+            (IssueState::Landed, 100, IssueState::Landed),
+        ];
+        for (state, now, expected) in cases {
+            assert_eq!(state.at(at(now)), expected, "{state:?}");
         }
     }
 

@@ -97,8 +97,11 @@ pub struct IssueBrief {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct IssueFilter {
     pub service: Option<String>,
-    /// Name of a state, see [`IssueState::name`]. As it is stored: a mute whose time is over stays `muted` until the next occurrence.
+    /// Name of a state, see [`IssueState::name`].
     pub state: Option<String>,
+    /// Tell states as they count at this time. Without it they are as stored: a mute whose time is over stays `muted` until the next
+    /// occurrence.
+    pub at: Option<Timestamp>,
     /// Whether issues of rules with the action `count` are listed too.
     pub with_counted: bool,
     /// Text that the title contains, without regard to case.

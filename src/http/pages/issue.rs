@@ -140,7 +140,7 @@ pub(in crate::http) async fn issue(
         what: it.what,
         detail: it.detail,
     });
-    let issue = detail.issue;
+    let issue = Issue { state: detail.issue.state.at(now), ..detail.issue };
     render(&IssuePage {
         head: Head::load(&app).await?,
         events,

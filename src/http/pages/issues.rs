@@ -27,8 +27,9 @@ pub(in crate::http) struct ListQuery {
     q: String,
     #[serde(default)]
     all: String,
+    /// A number; what is none is the first page.
     #[serde(default)]
-    page: u32,
+    page: String,
 }
 
 struct Row {
@@ -67,11 +68,13 @@ pub(in crate::http) async fn issues(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
 ) -> Result<Html<String>, HttpError> {
+    let now = app.clock.now();
     let some = |text: &str| Some(text.trim().to_owned()).filter(|it| !it.is_empty());
-    let page = query.page.min(100_000);
+    let page = query.page.parse::<u32>().map_or(0, |it| it.min(100_000));
     let filter = IssueFilter {
         service: some(&query.service),
         state: some(&query.state),
+        at: Some(now),
         text: some(&query.q),
         with_counted: !query.all.is_empty(),
         limit: PER_PAGE + 1,
@@ -81,7 +84,6 @@ pub(in crate::http) async fn issues(
     let mut found = app.store.issues(&filter).await?;
     let has_next = found.len() > PER_PAGE as usize;
     found.truncate(PER_PAGE as usize);
-    let now = app.clock.now();
     let overview = app.store.overview(now).await?;
     let states = ["open", "fixing", "proposed", "needs_person", "landed", "resolved", "muted"];
     let n_in =

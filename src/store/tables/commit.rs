@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::evidence;
-use super::issues::{self, Move, action_name, state_at, state_of};
+use super::issues::{self, Move, action_name, state_of};
 use super::jobs::{self, Prepared, Queued};
 use super::stories::{self, own_entry};
 use super::streams;
@@ -183,7 +183,7 @@ async fn upsert_issues<'a>(
             .ok_or_else(|| wrong("identity", identity))?;
         let id = IssueId::from_uuid(row.get("id")?);
         let stored = state_of(&row)?;
-        let before = state_at(stored, now);
+        let before = stored.at(now);
         let committed = Committed {
             id,
             is_new: id == group.id,

@@ -1,6 +1,6 @@
 //! What happens to an issue by the hand of a person or a stage: new state, jobs, timeline and audit row together.
 
-use super::issues::{self, Move, state_at};
+use super::issues::{self, Move};
 use super::jobs::{self, Queued};
 use super::{audit, stories};
 use crate::base::id::IssueId;
@@ -26,7 +26,7 @@ pub(in crate::store) async fn apply(
     for job in prepared.iter().filter(|job| inserted.contains(&job.id)) {
         queued.add(job.kind);
     }
-    let mut to = state_at(issue.state, now).after(event);
+    let mut to = issue.state.at(now).after(event);
     if let Some(event) = queued.event() {
         to = to.after(event);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::issues::{self, Move, state_at};
+use super::issues::{self, Move};
 use super::stories;
 use crate::base::clock::Timestamp;
 use crate::base::id::{IssueId, JobId};
@@ -194,7 +194,7 @@ pub(super) async fn note_queued(
     let mut entries = Vec::new();
     for (issue, queued) in by_issue {
         let Some(state) = states.get(&issue) else { continue };
-        let before = state_at(*state, now);
+        let before = state.at(now);
         let to = queued.event().map_or(before, |event| before.after(event));
         if to != before {
             entries.push((issue, stories::own_entry(now, "fix queued", "")));

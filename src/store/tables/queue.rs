@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::issues::{self, Move, state_at};
+use super::issues::{self, Move};
 use super::jobs::{self, columns, job_of};
 use super::{audit, meta, stories};
 use crate::base::clock::Timestamp;
@@ -204,7 +204,7 @@ async fn fix_stopped(session: &mut Session, job: &Job, why: &str, now: Timestamp
         return Ok(());
     };
     let states = issues::lock_states(session, [issue]).await?;
-    let Some(before @ IssueState::Fixing) = states.get(&issue).map(|state| state_at(*state, now)) else {
+    let Some(before @ IssueState::Fixing) = states.get(&issue).map(|state| state.at(now)) else {
         return Ok(());
     };
     let to = before.after(IssueEvent::AttemptEnded(Outcome::GaveUp));
