@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, ProblemKind};
+use crate::base::redact::Redactor;
 
 /// A parsed file and the problems found in it so far.
 #[derive(Debug)]
@@ -72,8 +73,11 @@ impl<'a> Document<'a> {
         self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
+    /// What people write into a wrong place may be a secret: nothing that looks like one is repeated.
     fn push(&self, span: Option<&Range<usize>>, key: String, message: String, hint: String) {
         let line = span.map(|span| self.line(span));
+        let harmless = |text: String| Redactor::builtin().redact(&text).into_string();
+        let (key, message, hint) = (harmless(key), harmless(message), harmless(hint));
         let problem =
             Problem { file: self.file.to_owned(), line, key, message, hint, kind: ProblemKind::Config };
         self.problems.borrow_mut().push(problem);
@@ -127,7 +131,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Reports a problem with a value that was read, or with the key where it stands for its default.
+    /// Reports a problem with a value that was read, else with the key, else with the section that lacks it.
     pub(super) fn wrong<T>(
         &self,
         key: &str,
@@ -135,8 +139,9 @@ impl<'d> Section<'d> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        let span = at.map(|found| &found.span).or(self.span.as_ref());
-        self.document.push(span, self.key(key), message.into(), hint.into());
+        let of_key = || self.table.and_then(|table| table.get(key)).map(Spanned::span);
+        let span = at.map(|found| found.span.clone()).or_else(of_key).or_else(|| self.span.clone());
+        self.document.push(span.as_ref(), self.key(key), message.into(), hint.into());
     }
 
     /// Adds a problem of another file, named by this section.
@@ -238,11 +243,14 @@ impl<'d> Section<'d> {
     }
 }
 
-/// A value as it is told of in a message: its type, and its text where it is short.
+/// A value as it is told of in a message: its type, and the beginning of its text.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
+        DeValue::String(text) if text.is_empty() => "an empty text".to_owned(),
         DeValue::String(text) => {
-            format!("the text `{}`", text.chars().take(60).collect::<String>().escape_debug())
+            // Before it is cut: half a secret is not seen as one.
+            let text = Redactor::builtin().redact(text).into_string();
+            format!("the text `{}`", text.chars().take(60).collect::<String>())
         }
         DeValue::Integer(number) => format!("the number `{}`", number.as_str()),
         DeValue::Float(number) => format!("the number `{}`", number.as_str()),

@@ -50,12 +50,18 @@ impl fmt::Display for Problem {
             write!(f, ":{line}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            write!(f, ": {}", one_line(&self.key))?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", one_line(&self.message))?;
         if !self.hint.is_empty() {
-            write!(f, "; {}", self.hint)?;
+            write!(f, "; {}", one_line(&self.hint))?;
         }
         Ok(())
     }
+}
+
+/// Line breaks and what else would change the line of a terminal, escaped: the words may be those of a file or of a service.
+fn one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::document::Section;
+use super::sections;
 use super::sections::agent::{self, AgentSettings, SandboxSettings};
+use super::sections::alerts;
 use super::sections::heal::{self, Place};
 use super::sections::watch;
 use super::sections::{github, serve};
@@ -18,6 +20,7 @@ use crate::http;
 use crate::messenger;
 use crate::repo::FetchTokens;
 use crate::store;
+use crate::watch::ingest::alerts::AlertSettings;
 use crate::watch::ingest::services;
 use crate::watch::rules::RuleSet;
 use crate::watch::source::docker;
@@ -50,16 +53,16 @@ pub struct Settings {
     pub agent: AgentSettings,
     pub sandbox: SandboxSettings,
     pub messengers: Vec<messenger::Settings>,
+    pub alerts: AlertSettings,
 }
 
 impl Settings {
     /// Reads all sections; problems stay with the document.
     pub(super) fn read(root: &Section<'_>) -> Self {
         let state_folder = serve::state(root);
-        let _ = root.section("alerts");
         let github = github::github(root);
         let (triage, default_route) = watch::triage(root);
-        let (services, files) = watch::services(root, default_route);
+        let (services, files) = sections::services::services(root, default_route);
         Self {
             file: root.file(),
             lines: lines(root),
@@ -79,17 +82,20 @@ impl Settings {
             agent: agent::agent(root),
             sandbox: agent::sandbox(root),
             messengers: heal::messengers(root),
+            alerts: alerts::alerts(root),
             state_folder,
         }
     }
 }
 
 /// Keys that [`Settings::line_of`] knows.
-const KEYS: [(&str, &str, &str); 4] = [
+const KEYS: [(&str, &str, &str); 6] = [
     ("docker.host", "docker", "host"),
     ("sandbox.host", "sandbox", "host"),
     ("sandbox.image", "sandbox", "image"),
     ("database.url", "database", "url"),
+    ("http.listen", "http", "listen"),
+    ("state.folder", "state", "folder"),
 ];
 
 fn lines(root: &Section<'_>) -> BTreeMap<&'static str, usize> {

@@ -131,13 +131,34 @@ impl Section<'_> {
         found.map_or(default, |found| found.value)
     }
 
-    /// An http or https address.
+    /// An http or https address, without a user or a password in it.
     pub(super) fn web_address(&self, key: &'static str) -> Option<Found<url::Url>> {
-        self.read(key, |value| {
+        let found = self.read(key, |value| {
             let url = value.as_str().and_then(|text| url::Url::parse(text).ok());
             let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
             url.ok_or_else(|| "write an address such as \"https://example.org\"".to_owned())
-        })
+        })?;
+        if !found.value.username().is_empty() || found.value.password().is_some() {
+            let hint =
+                "leave them out of the address: secrets stand in files, credentials or the environment";
+            self.wrong(key, Some(&found), "has a user or a password in it", hint);
+            return None;
+        }
+        Some(found)
+    }
+
+    /// The address of a container engine.
+    pub(super) fn engine_address(&self, key: &'static str) -> Option<String> {
+        let found = self.read(key, |value| {
+            let is_address = |text: &&str| match text.split_once("://") {
+                Some(("unix", path)) => path.starts_with('/'),
+                Some(("tcp" | "http", host)) => url::Url::parse(&format!("http://{host}")).is_ok(),
+                Some(_) | None => false,
+            };
+            let hint = "write \"unix:///var/run/docker.sock\" or \"tcp://host:2375\"";
+            value.as_str().filter(is_address).map(str::to_owned).ok_or_else(|| hint.to_owned())
+        });
+        found.map(|found| found.value)
     }
 
     /// A path.

@@ -57,6 +57,18 @@ fn every_example_in_the_shipped_file_is_known() {
     assert_eq!(unknown, Vec::<String>::new());
 }
 
+/// Where the unit is used, each credential that the shipped file names is one that the unit loads.
+#[test]
+fn the_unit_loads_the_credentials_of_the_shipped_file() {
+    let unit = include_str!("../../systemd/homeostat.service");
+    let named = DEFAULT_TEXT.split("{ credential = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let named: Vec<&str> = named.filter(|name| *name != "name").collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        assert!(unit.lines().any(|line| line == format!("LoadCredential={name}")), "{name}");
+    }
+}
+
 #[test]
 fn every_mistake_is_told_in_one_line() {
     let mut told = String::new();
@@ -112,11 +124,14 @@ fn secrets_never_show() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "hush-hush-1234\n").unwrap();
+    std::fs::write(folder.path().join("url"), "https://hooks.example/hush-hush").unwrap();
     let text = format!(
         "[http]\nlisten = \"0.0.0.0:1\"\ntoken = {{ file = \"{0}\" }}\n[agent]\nkey = {{ file = \"{0}\" }}\n[github]\ntoken = {{ file = \"{0}\" }}\n\
          [database]\nurl = \"postgres://user@host/name\"\npassword = {{ file = \"{0}\" }}\n\
-         [[messenger]]\nkind = \"slack\"\nurl = {{ file = \"{0}\" }}\n",
-        secret.display()
+         [[messenger]]\nkind = \"slack\"\nurl = {{ file = \"{1}/url\" }}\n\
+         [alerts.loki]\nurl = \"http://loki:3100\"\ntoken = {{ file = \"{0}\" }}\n",
+        secret.display(),
+        folder.path().display()
     );
     let settings = config::parse(Path::new("homeostat.toml"), &text).unwrap();
     assert!(

@@ -9,6 +9,7 @@ use super::super::document::Section;
 use crate::agent::price::{Price, Rates};
 use crate::agent::settings::{Limits, Settings};
 use crate::base::secret::Secret;
+use crate::heal::fix::project::Language;
 use crate::model::money::NanoUsd;
 use crate::sandbox::spec::SandboxLimits;
 use crate::store::types::SpendLimits;
@@ -33,7 +34,8 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
     if let Some(model) = &model {
         settings.model.clone_from(&model.value);
     }
-    settings.fallback_model = section.text("fallback_model").map(|found| found.value);
+    let fallback = section.text("fallback_model");
+    settings.fallback_model = fallback.as_ref().map(|found| found.value.clone());
     let efforts =
         [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
     settings.effort = section.choice("effort", &efforts, None).map(str::to_owned);
@@ -45,15 +47,15 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
         settings.prices.retain(|known| known.model != price.model);
         settings.prices.push(price);
     }
-    if settings.price(&settings.model).is_none() {
-        let message =
-            format!("the price of the model `{}` is not known, so it is never called", settings.model);
-        section.wrong(
-            "model",
-            model.as_ref(),
-            message,
-            "add an [[agent.price]] for it, or name a model that has one",
-        );
+    let wanted = [
+        ("model", Some(&settings.model), &model),
+        ("fallback_model", settings.fallback_model.as_ref(), &fallback),
+    ];
+    for (key, name, found) in wanted {
+        let Some(name) = name.filter(|name| settings.price(name).is_none()) else { continue };
+        let message = format!("the price of the model `{name}` is not known, so it is never called");
+        let hint = "add an [[agent.price]] for it, or name a model that has one";
+        section.wrong(key, found.as_ref(), message, hint);
     }
     let spend = SpendLimits { per_attempt: settings.limits.cost, per_issue, per_day };
     section.finish();
@@ -140,13 +142,20 @@ pub(in crate::config) fn sandbox(root: &Section<'_>) -> SandboxSettings {
     };
     let mut language_images = Vec::new();
     for language in section.sections("language") {
-        if let (Some(name), Some(image)) = (language.text("name"), language.text("image")) {
-            language_images.push((name.value, image.value));
+        let names = Language::ALL.map(|it| (it.name(), Some(it)));
+        let (name, image) = (language.choice("name", &names, None), language.text("image"));
+        for key in ["name", "image"] {
+            if !language.has(key) {
+                language.wrong::<()>(key, None, "is missing", "a language needs `name` and `image`");
+            }
+        }
+        if let (Some(name), Some(image)) = (name, image) {
+            language_images.push((name.name().to_owned(), image.value));
         }
         language.finish();
     }
     let settings = SandboxSettings {
-        host: section.text("host").map(|found| found.value),
+        host: section.engine_address("host"),
         image: section.text("image").map_or_else(|| "homeostat/sandbox:1".to_owned(), |found| found.value),
         language_images,
         limits,

@@ -66,7 +66,15 @@ pub(in crate::config) fn messengers(root: &Section<'_>) -> Vec<messenger::Settin
             }
         }
         let name = section.text("name").map_or_else(|| format!("messenger {}", idx + 1), |found| found.value);
-        let url = section.secret("url");
+        let url = section.secret("url").filter(|url| {
+            let is_address =
+                url::Url::parse(url.expose()).is_ok_and(|it| matches!(it.scheme(), "http" | "https"));
+            if !is_address {
+                let hint = "put one address into it, for example https://hooks.slack.com/services/…";
+                section.wrong::<()>("url", None, "the secret holds no http or https address", hint);
+            }
+            is_address
+        });
         let token = section.secret("token");
         if let (Some(is_slack), Some(url)) = (kind, url) {
             let kind = if is_slack {

@@ -1,7 +1,9 @@
 //! One function per section of the config: reads its keys, checks them, gives the settings of the part it is for.
 
 pub(super) mod agent;
+pub(super) mod alerts;
 pub(super) mod github;
 pub(super) mod heal;
 pub(super) mod serve;
+pub(super) mod services;
 pub(super) mod watch;

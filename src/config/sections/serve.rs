@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::super::document::Section;
+use super::super::document::{Found, Section};
 use crate::http;
 use crate::store;
 
@@ -28,13 +28,7 @@ pub(in crate::config) fn state(root: &Section<'_>) -> PathBuf {
 /// Reads `[database]`.
 pub(in crate::config) fn database(root: &Section<'_>, state_folder: &Path) -> store::Settings {
     let section = root.section("database");
-    let url = section.read("url", |value| {
-        let text = value.as_str().filter(|text| {
-            ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme))
-        });
-        let hint = "write \"sqlite:///path/file.db\" or \"postgres://user@host/name\"";
-        text.map(str::to_owned).ok_or_else(|| hint.to_owned())
-    });
+    let url = database_url(&section);
     let default = format!("sqlite://{}", state_folder.join("homeostat.db").display());
     let mut address = url.as_ref().map_or(default, |found| found.value.clone());
     if let Some(password) = section.secret("password") {
@@ -55,6 +49,42 @@ pub(in crate::config) fn database(root: &Section<'_>, state_folder: &Path) -> st
     let max_connections = u32::try_from(section.number("max_connections", 1..=500, 8)).unwrap_or(8);
     section.finish();
     store::Settings { url: address, max_connections }
+}
+
+/// The address of the database. It may hold a password, so it is never repeated in a message.
+fn database_url(section: &Section<'_>) -> Option<Found<String>> {
+    let found = section.text("url")?;
+    let hint = "write \"sqlite:///path/file.db\" or \"postgres://user@host/name\"";
+    let scheme = found.value.split_once(':').map(|(scheme, _)| scheme);
+    match scheme {
+        Some("sqlite") => Some(found),
+        Some("postgres" | "postgresql") => match url::Url::parse(&found.value) {
+            Ok(_) => Some(found),
+            Err(error) => {
+                let hint = "a `#`, `/`, `?` or `@` of the password is written %23, %2F, %3F or %40, or leave it out and set `password`";
+                section.wrong("url", Some(&found), format!("cannot be read as an address: {error}"), hint);
+                None
+            }
+        },
+        Some(scheme) if is_scheme(scheme) => {
+            section.wrong(
+                "url",
+                Some(&found),
+                format!("`{scheme}` is no database that homeostat knows"),
+                hint,
+            );
+            None
+        }
+        Some(_) | None => {
+            section.wrong("url", Some(&found), "is no address of a database", hint);
+            None
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.len() <= 20
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'+')
 }
 
 /// Reads `[http]`. Listening beyond loopback without a token is refused.

@@ -1,4 +1,4 @@
-//! `[docker]`, `[[file]]`, `[rules]`, `[redact]`, `[triage]`, `[[service]]` and `[labels]`: what is watched and what it means.
+//! `[docker]`, `[rules]`, `[redact]` and `[triage]`: which containers are watched, for what, and what a hit means.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,14 +8,12 @@ use globset::GlobMatcher;
 
 use super::super::document::Section;
 use crate::base::redact::{ExtraPattern, Redactor};
-use crate::model::service::{Repository, Route};
-use crate::watch::ingest::services;
+use crate::model::service::Route;
 use crate::watch::rules::{Rule, RuleProblem, RuleSet};
 use crate::watch::source::docker;
-use crate::watch::source::file;
 use crate::watch::triage;
 
-const ROUTES: [(&str, Route); 3] =
+pub(super) const ROUTES: [(&str, Route); 3] =
     [("ignore", Route::Ignore), ("ticket", Route::Ticket), ("fix", Route::Fix)];
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -26,7 +24,7 @@ pub(in crate::config) fn docker(root: &Section<'_>) -> Option<docker::Settings> 
     let default = docker::Settings::default();
     let is_enabled = section.flag("enabled", true);
     let settings = docker::Settings {
-        host: section.text("host").map(|found| found.value),
+        host: section.engine_address("host"),
         include: patterns(&section, "include"),
         exclude: patterns(&section, "exclude"),
         lookback: section.duration("look_back", Duration::ZERO..=365 * DAY, default.lookback),
@@ -59,7 +57,8 @@ fn patterns(docker: &Section<'_>, key: &'static str) -> docker::Patterns {
     patterns
 }
 
-fn globs(section: &Section<'_>, key: &'static str) -> Vec<GlobMatcher> {
+/// Globs, checked and compiled; those that are none are told of and left out.
+pub(super) fn globs(section: &Section<'_>, key: &'static str) -> Vec<GlobMatcher> {
     let globs = section.globs(key).unwrap_or_default();
     globs.iter().filter_map(|it| globset::Glob::new(it).ok()).map(|it| it.compile_matcher()).collect()
 }
@@ -68,7 +67,7 @@ fn globs(section: &Section<'_>, key: &'static str) -> Vec<GlobMatcher> {
 pub(in crate::config) fn rules(root: &Section<'_>) -> Arc<RuleSet> {
     let section = root.section("rules");
     let is_shipped = section.flag("shipped", true);
-    let folders = section.texts("folders").map(|found| found.value).unwrap_or_default();
+    let (folders, are_all_there) = folders(&section);
     let disable = section.texts("disable");
     let disabled = disable.as_ref().map(|found| found.value.as_slice()).unwrap_or_default();
     let shipped = RuleSet::builtin();
@@ -89,7 +88,7 @@ pub(in crate::config) fn rules(root: &Section<'_>) -> Arc<RuleSet> {
         }
         shipped
     });
-    if rules.rules().is_empty() {
+    if rules.rules().is_empty() && are_all_there {
         section.wrong::<()>(
             "folders",
             None,
@@ -99,6 +98,26 @@ pub(in crate::config) fn rules(root: &Section<'_>) -> Arc<RuleSet> {
     }
     section.finish();
     rules
+}
+
+/// The folders with rule files, and whether all of them are there; one that cannot be opened is a mistake of this file, not of a rule
+/// file.
+fn folders(section: &Section<'_>) -> (Vec<String>, bool) {
+    let Some(found) = section.texts("folders") else { return (Vec::new(), true) };
+    let mut folders = Vec::new();
+    for folder in &found.value {
+        match std::fs::read_dir(folder) {
+            Ok(_) => folders.push(folder.clone()),
+            Err(error) => section.wrong(
+                "folders",
+                Some(&found),
+                format!("failed to read the folder `{folder}`: {error}"),
+                "name a folder with rule files (*.toml) that the daemon's user may read",
+            ),
+        }
+    }
+    let are_all_there = folders.len() == found.value.len();
+    (folders, are_all_there)
 }
 
 fn compile(
@@ -179,105 +198,4 @@ pub(in crate::config) fn triage(root: &Section<'_>) -> (triage::Settings, Route)
     let route = section.choice("route", &ROUTES, Route::Ticket);
     section.finish();
     (settings, route)
-}
-
-/// Reads `[[file]]`, `[[service]]` and `[labels]`.
-pub(in crate::config) fn services(
-    root: &Section<'_>,
-    default_route: Route,
-) -> (services::Settings, file::Settings) {
-    let mut entries = Vec::new();
-    let mut patterns: Vec<String> = Vec::new();
-    let mut is_from_start = false;
-    for section in root.sections("file") {
-        let paths = section.globs("paths").unwrap_or_default();
-        for path in &paths {
-            if let Err(error) = file::Patterns::new([path.as_str()]) {
-                section.wrong::<()>(
-                    "paths",
-                    None,
-                    error.to_string(),
-                    "write the whole path, for example \"/var/log/app/*.log\"",
-                );
-            }
-        }
-        is_from_start |= section.flag("from_start", false);
-        if !section.has("paths") {
-            section.wrong::<()>("paths", None, "is missing", "write paths = [\"/var/log/app/*.log\"]");
-        }
-        let service = section.text("service");
-        if let Some(service) = service {
-            let files = globs(&section, "paths");
-            entries.push(services::Entry { files, ..empty_entry(service.value) });
-        }
-        patterns.extend(paths);
-        section.finish();
-    }
-    for section in root.sections("service") {
-        let Some(name) = section.text("name") else {
-            if !section.has("name") {
-                section.wrong::<()>("name", None, "is missing", "a service needs a name");
-            }
-            continue;
-        };
-        let repository = section.text("repository");
-        let base_branch = section.text("base_branch").map_or_else(|| "main".to_owned(), |found| found.value);
-        let folder = section.read("folder", |value| {
-            let text =
-                value.as_str().filter(|it| !it.starts_with('/') && !it.split('/').any(|part| part == ".."));
-            text.map(str::to_owned)
-                .ok_or_else(|| "write a path inside the repository, without `..`".to_owned())
-        });
-        let has_route = section.has("route");
-        let route = section.choice("route", &ROUTES, default_route);
-        if route == Route::Fix && repository.is_none() && has_route && !section.has("repository") {
-            section.wrong::<()>(
-                "route",
-                None,
-                "\"fix\" needs a repository",
-                "add `repository`, or set route = \"ticket\"",
-            );
-        }
-        let repository = repository.map(|found| Repository {
-            url: found.value,
-            base_branch,
-            revision: None,
-            folder: folder.map_or_else(String::new, |found| found.value.trim_matches('/').to_owned()),
-        });
-        // An entry of [[file]] for the same service lends it its files and gives way.
-        let mut files = globs(&section, "files");
-        entries.retain_mut(|entry| {
-            let is_same = entry.name == name.value;
-            if is_same {
-                files.append(&mut entry.files);
-            }
-            !is_same
-        });
-        entries.push(services::Entry {
-            containers: globs(&section, "containers"),
-            images: globs(&section, "images"),
-            files,
-            repository,
-            route: has_route.then_some(route),
-            ..empty_entry(name.value)
-        });
-        section.finish();
-    }
-    let labels = root.section("labels");
-    let label_repositories = globs(&labels, "repositories");
-    labels.finish();
-    let patterns = file::Patterns::new(patterns.iter().map(String::as_str)).unwrap_or_default();
-    let files = file::Settings { patterns, is_from_start, ..file::Settings::default() };
-    (services::Settings { entries, default_route, label_repositories }, files)
-}
-
-fn empty_entry(name: String) -> services::Entry {
-    services::Entry {
-        name,
-        containers: Vec::new(),
-        images: Vec::new(),
-        files: Vec::new(),
-        repository: None,
-        route: None,
-    }
 }

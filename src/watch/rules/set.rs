@@ -17,7 +17,6 @@ use crate::base::redact::Clean;
 use crate::model::detection::Detection;
 
 /// Rules, checked and compiled. Shared by all streams.
-#[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
     /// Best first: by severity, then in the order of the rules.
@@ -38,6 +37,13 @@ struct Ranked {
     conditions: Option<Regex>,
     excludes: Option<Regex>,
     literals: RequiredLiterals,
+}
+
+impl std::fmt::Debug for RuleSet {
+    /// Not the automata: they are long, and change with use.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuleSet").field("rules", &self.rules).finish_non_exhaustive()
+    }
 }
 
 impl RuleSet {
