@@ -6,11 +6,14 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::DaemonError;
+use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::config::Settings;
 use crate::store::{self, Store};
 use crate::watch::fingerprint::Fingerprinter;
+use crate::watch::ingest::alerts::{AlertParts, Alerts};
 use crate::watch::ingest::pipeline::Pipeline;
+use crate::watch::ingest::services::ServiceMap;
 use crate::watch::join::Limits;
 
 /// Bounds of the histograms, in seconds: from a commit on a quiet disk to a call that hangs.
@@ -48,4 +51,24 @@ pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: crate::base::shut
 pub(super) fn pipeline(settings: &Settings) -> Pipeline {
     let (rules, redactor) = (Arc::clone(&settings.rules), settings.redactor.clone());
     Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default())
+}
+
+/// What takes the webhooks of Alertmanager.
+pub(super) fn alerts(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    clock: &SharedClock,
+    services: &Arc<ServiceMap>,
+) -> Result<Arc<Alerts>, DaemonError> {
+    let parts = AlertParts {
+        store: Arc::clone(store),
+        pipeline: pipeline(settings),
+        services: Arc::clone(services),
+        triage: settings.triage,
+        settings: settings.alerts.clone(),
+        clock: Arc::clone(clock),
+    };
+    let alerts = Alerts::new(parts);
+    let failed = |source| DaemonError::Part { part: "receiver of alerts", source: Box::new(source) };
+    alerts.map(Arc::new).map_err(failed)
 }

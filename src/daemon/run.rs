@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
 use super::heal::{self, Ground};
@@ -74,7 +73,16 @@ async fn run_with(
 
     start_watching(&mut watch, settings, store, clock, &services).await?;
     start_healing(&mut healing, settings, store, clock, &services).await?;
-    let address = start_serving(&mut serve, settings, store, clock, metrics, listener)?;
+    let alerts = build::alerts(settings, store, clock, &services)?;
+    let parts = http::Parts {
+        settings: settings.http.clone(),
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        metrics,
+        alerts: Some(alerts),
+        shutdown: serve.shutdown(),
+    };
+    let address = start_serving(&mut serve, parts, listener)?;
 
     tracing::info!(%address, "homeostat is up");
     systemd::ready("watching");
@@ -186,30 +194,20 @@ async fn start_healing(
 
 fn start_serving(
     tasks: &mut Tasks,
-    settings: &Settings,
-    store: &Arc<dyn Store>,
-    clock: &SharedClock,
-    metrics: Option<PrometheusHandle>,
+    mut parts: http::Parts,
     listener: TcpListener,
 ) -> Result<SocketAddr, DaemonError> {
-    let listen = settings.http.listen;
+    let listen = parts.settings.listen;
     let address = listener.local_addr().map_err(|source| DaemonError::Listen { address: listen, source })?;
+    parts.settings.listen = address;
     let stop = tasks.shutdown();
-    if let Some(handle) = metrics.clone() {
+    if let Some(handle) = parts.metrics.clone() {
         let stop = stop.clone();
         tasks.spawn("metrics", async move {
             build::upkeep(handle, stop).await;
             Ok::<_, Infallible>(())
         });
     }
-    let app = App::new(http::Parts {
-        settings: http::Settings { listen: address, ..settings.http.clone() },
-        store: Arc::clone(store),
-        clock: Arc::clone(clock),
-        metrics,
-        alerts: None,
-        shutdown: stop.clone(),
-    });
-    tasks.spawn("http", http::serve(listener, http::router(app), stop));
+    tasks.spawn("http", http::serve(listener, http::router(App::new(parts)), stop));
     Ok(address)
 }

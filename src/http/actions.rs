@@ -1,8 +1,7 @@
-//! What people (and Alertmanager) can ask for.
+//! What people can ask for.
 
 use super::path_id::PathId;
 use axum::Form;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -123,13 +122,4 @@ fn entry(app: &App, what: &str, detail: String) -> TimelineEntry {
 
 fn back(issue: Option<IssueId>) -> Redirect {
     issue.map_or_else(|| Redirect::to("/jobs"), |id| Redirect::to(&format!("/issues/{id}")))
-}
-
-/// Alertmanager's webhook. 200 when stored (once or again), 503 when it cannot be stored now, 400 for what can never be right.
-pub(super) async fn alerts(State(app): State<App>, body: Bytes) -> Response {
-    let Some(_alerts) = &app.alerts else {
-        return HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "this process does not watch").into_json();
-    };
-    let _ = body;
-    StatusCode::OK.into_response()
 }

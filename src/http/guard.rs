@@ -40,11 +40,11 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
             StatusCode::MISDIRECTED_REQUEST,
             "this address is not homeostat's: use the address in `http.public_url`",
         )
-        .into_json();
+        .into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_site(headers) {
         return HttpError::new(StatusCode::FORBIDDEN, "a change must come from homeostat's own pages")
-            .into_json();
+            .into_response();
     }
     let is_open = path.starts_with("/assets/") || path == "/login";
     if !is_open && !is_allowed(&app, headers) {
@@ -53,7 +53,8 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
             return Redirect::to("/login").into_response();
         }
         let mut response =
-            HttpError::new(StatusCode::UNAUTHORIZED, "show the token: `Authorization: Bearer …`").into_json();
+            HttpError::new(StatusCode::UNAUTHORIZED, "show the token: `Authorization: Bearer …`")
+                .into_response();
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
     }

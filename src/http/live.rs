@@ -67,7 +67,7 @@ fn follow(app: App, subject: Subject, seen: Option<u64>) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "too many open pages; this one does not refresh itself",
         )
-        .into_json();
+        .into_response();
     };
     let start = (app, permit, seen);
     let changes = stream::unfold(start, move |(app, permit, mut seen)| async move {

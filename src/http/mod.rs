@@ -5,6 +5,7 @@
 //! security policy; every change is a POST that must come from the same site.
 
 mod actions;
+mod alerts;
 mod assets;
 mod error;
 mod guard;

@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::state::App;
-use super::{actions, assets, guard, health, live, login, pages};
+use super::{actions, alerts, assets, error, guard, health, live, login, pages};
 
 /// A request that takes longer is answered 408. Event streams answer at once and go on.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub fn router(app: App) -> Router {
         .route("/pause", post(actions::pause))
         .route("/resume", post(actions::resume))
         .route("/login", post(login::login))
-        .route("/v1/alerts", post(actions::alerts));
+        .route("/v1/alerts", post(alerts::receive));
     let pages = Router::new()
         .route("/", get(pages::issues))
         .route("/issues/{id}", get(pages::issue))
@@ -45,7 +45,7 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(health::metrics));
     let streams =
         Router::new().route("/events", get(live::overview)).route("/issues/{id}/events", get(live::issue));
-    pages
+    let inside = pages
         .merge(changes)
         .layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, TIMEOUT))
@@ -54,6 +54,10 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
         .layer(CatchPanicLayer::new())
+        .with_state(app);
+    // A router of its own around the other: which methods an address takes is only known outside of it.
+    Router::new()
+        .fallback_service(inside)
+        .layer(middleware::from_fn(error::in_house))
         .layer(middleware::from_fn(guard::headers))
-        .with_state(app)
 }

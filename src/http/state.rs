@@ -11,6 +11,7 @@ use super::settings::Settings;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Shutdown;
 use crate::store::Store;
+use crate::watch::ingest::alerts::Alerts;
 
 /// Open event streams at a time; each asks the store twice a second.
 const MAX_STREAMS: usize = 64;
@@ -24,7 +25,7 @@ pub struct Parts {
     /// Renders `/metrics`; `None` where no recorder is installed.
     pub metrics: Option<PrometheusHandle>,
     /// Takes Alertmanager's webhook; `None` where this process does not watch.
-    pub alerts: Option<()>,
+    pub alerts: Option<Arc<Alerts>>,
     /// Ends the event streams, which would otherwise hold a graceful stop up.
     pub shutdown: Shutdown,
 }

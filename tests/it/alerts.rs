@@ -1,17 +1,17 @@
-//! The Alertmanager webhook, with a real Alertmanager, and with a scripted Loki behind it.
+//! The Alertmanager webhook: what becomes of a body, with a scripted Loki behind it; and the whole daemon with a real Alertmanager.
+
+mod alertmanager;
+mod daemon;
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use homeostat::base::clock::{Clock, SystemClock};
+use axum::routing::get;
+use homeostat::base::clock::SystemClock;
+use homeostat::model::detection::Action;
 use homeostat::model::issue::Issue;
 use homeostat::model::job::JobKind;
 use homeostat::store::Store;
@@ -21,10 +21,8 @@ use homeostat::watch::ingest::pipeline::Pipeline;
 use homeostat::watch::ingest::services::{self, ServiceMap};
 use homeostat::watch::triage;
 use serde_json::json;
-use tokio::process::{Child, Command};
 
 use crate::store::given::{Db, stories};
-use crate::support::wait::{PATIENCE, eventually};
 
 const TRACEBACK: &str = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 12, in pay\n    total = price / n\n\
     ZeroDivisionError: division by zero";
@@ -109,7 +107,9 @@ async fn an_alert_without_log_lines_is_an_issue_by_its_own_words() {
 async fn a_body_that_can_never_be_right_is_told_from_a_store_that_is_away() {
     let db = Db::sqlite().await;
     let receiver = alerts(&db.store, None);
-    for body in [&b"no json"[..], b"{}", br#"{"version":"3","alerts":[]}"#] {
+    for body in
+        [&b"no json"[..], b"{}", br#"{"version":"3","alerts":[]}"#, br#"{"alerts":[{"status":"firing"}]}"#]
+    {
         assert!(matches!(receiver.receive(body).await, AlertAnswer::Malformed(_)));
     }
     assert_eq!(receiver.receive(br#"{"version":"4","alerts":[]}"#).await, stored(0, 0, 0));
@@ -170,6 +170,24 @@ async fn the_lines_behind_an_alert_are_asked_of_loki() {
 }
 
 #[tokio::test]
+async fn an_alert_whose_lines_are_only_counted_is_an_issue_by_its_own_words() {
+    let db = Db::sqlite().await;
+    let line = r#"10.0.0.7 - - [21/Nov/2026:04:02:40 +0000] "GET /pay HTTP/1.1" 502 157 "-" "curl/8""#;
+    let answer = json!({"status": "success", "data": {"resultType": "streams", "result": [
+        {"stream": {"service": "shop"}, "values": [["1795233760000000000", line]]},
+    ]}});
+    let (mut loki, _) = scripted_loki(StatusCode::OK, answer.to_string()).await;
+    loki.selector = Some(r#"{service="$service"}"#.to_owned());
+    let told = webhook("firing", T1, ("summary", "the shop answers 502"), "");
+    assert_eq!(alerts(&db.store, Some(loki)).receive(&told).await, stored(1, 0, 0));
+    let mut found: Vec<_> =
+        issues(&db.store).await.into_iter().map(|it| (it.rule, it.action, it.count)).collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [("alertmanager", Action::Issue, 1), ("http.5xx", Action::Count, 1)];
+    assert_eq!(found, expected.map(|(rule, action, count)| (rule.to_owned(), action, count)));
+}
+
+#[tokio::test]
 async fn an_alert_is_stored_by_its_own_words_when_loki_cannot_answer() {
     let db = Db::sqlite().await;
     let (mut loki, asked) = scripted_loki(StatusCode::INTERNAL_SERVER_ERROR, "at capacity".to_owned()).await;
@@ -178,115 +196,4 @@ async fn an_alert_is_stored_by_its_own_words_when_loki_cannot_answer() {
     assert_eq!(alerts(&db.store, Some(loki)).receive(&told).await, stored(1, 0, 0));
     assert_eq!(issues(&db.store).await[0].runtime.name(), "python");
     assert_eq!(asked.lock().expect("nobody panics with it").len(), 1);
-}
-
-/// Debian's Alertmanager, stopped together with the value.
-#[derive(Debug)]
-struct Alertmanager {
-    _child: Child,
-    _folder: tempfile::TempDir,
-    url: String,
-}
-
-impl Alertmanager {
-    /// Starts one that tells `webhook` of everything, again and again.
-    async fn start(webhook: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let config = format!(
-            "route: {{receiver: homeostat, group_by: [alertname], group_wait: 100ms, group_interval: 300ms, repeat_interval: 300ms}}\n\
-             receivers: [{{name: homeostat, webhook_configs: [{{url: '{webhook}', send_resolved: true}}]}}]\n"
-        );
-        let file = folder.path().join("alertmanager.yml");
-        std::fs::write(&file, config).expect("a file can be written");
-        let port = free_port();
-        let child = spawn_alertmanager(&file, &folder.path().join("data"), port);
-        let url = format!("http://127.0.0.1:{port}");
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-        eventually("the Alertmanager", PATIENCE, async || {
-            let ready = client.get(format!("{url}/-/ready")).send().await.ok()?;
-            ready.status().is_success().then_some(())
-        })
-        .await;
-        Self { _child: child, _folder: folder, url }
-    }
-
-    async fn post(&self, alert: &serde_json::Value) {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-        let url = format!("{}/api/v2/alerts", self.url);
-        let response = client.post(url).json(&[alert]).send().await.expect("it answers");
-        assert!(response.status().is_success(), "{}", response.status());
-    }
-}
-
-/// Alertmanager takes no listener: a port that was free a moment ago has to do.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
-fn spawn_alertmanager(config: &Path, data: &Path, port: u16) -> Child {
-    Command::new("prometheus-alertmanager")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.path={}", data.display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--cluster.listen-address=")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("there is an Alertmanager: run scripts/setup test")
-}
-
-/// What the route of the daemon does, with a count of the answers.
-#[derive(Debug, Clone)]
-struct Route {
-    alerts: Arc<Alerts>,
-    n_requests: Arc<AtomicU32>,
-    answers: Arc<Mutex<Vec<AlertAnswer>>>,
-}
-
-async fn answer(State(route): State<Route>, body: Bytes) -> StatusCode {
-    // The first time the store is away.
-    if route.n_requests.fetch_add(1, Ordering::Relaxed) == 0 {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    }
-    let answer = route.alerts.receive(&body).await;
-    let status = match &answer {
-        AlertAnswer::Stored { .. } => StatusCode::OK,
-        AlertAnswer::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        AlertAnswer::Malformed(_) => StatusCode::BAD_REQUEST,
-    };
-    route.answers.lock().expect("nobody panics with it").push(answer);
-    status
-}
-
-#[tokio::test]
-async fn a_real_alertmanager_tells_it_again_and_again_and_it_is_stored_once() {
-    let db = Db::sqlite().await;
-    let route =
-        Route { alerts: alerts(&db.store, None), n_requests: Arc::default(), answers: Arc::default() };
-    let address = serve(Router::new().route("/v1/alerts", post(answer)).with_state(route.clone())).await;
-    let alertmanager = Alertmanager::start(&format!("http://{address}/v1/alerts")).await;
-    let starts_at = SystemClock.now();
-    let mut alert = json!({
-        "labels": {"alertname": "ShopErrors", "service": "shop", "severity": "page"},
-        "annotations": {"log": TRACEBACK},
-        "startsAt": starts_at.to_string(),
-    });
-    alertmanager.post(&alert).await;
-    eventually("the alert told again several times", PATIENCE, async || {
-        (route.answers.lock().expect("nobody panics with it").len() >= 4).then_some(())
-    })
-    .await;
-    alert["endsAt"] = json!(SystemClock.now().to_string());
-    alertmanager.post(&alert).await;
-    let answers = eventually("the end of the alert", PATIENCE, async || {
-        let answers = route.answers.lock().expect("nobody panics with it").clone();
-        answers.contains(&stored(0, 0, 1)).then_some(answers)
-    })
-    .await;
-    assert_eq!(answers[0], stored(1, 0, 0), "{answers:?}");
-    assert!(answers[1..].iter().all(|it| [stored(0, 1, 0), stored(0, 0, 1)].contains(it)), "{answers:?}");
-    let [issue] = &issues(&db.store).await[..] else { panic!("not one issue") };
-    assert_eq!((issue.count, issue.service.as_str(), issue.runtime.name()), (1, "shop", "python"));
 }

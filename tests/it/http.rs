@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "an answer that cannot be read must fail the test")]
 
 mod actions;
+mod alerts;
 mod daemon;
 mod guard;
 mod server;

@@ -9,7 +9,6 @@ mod markdown;
 mod show;
 
 use askama::Template;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Html;
 
@@ -78,6 +77,6 @@ pub(super) fn error_page(status: StatusCode, message: &str) -> String {
     ErrorPage { status: status.as_u16(), message }.render().unwrap_or_else(|_| message.to_owned())
 }
 
-pub(super) async fn not_found(State(_): State<App>) -> HttpError {
+pub(super) async fn not_found() -> HttpError {
     HttpError::new(StatusCode::NOT_FOUND, "there is no such page")
 }

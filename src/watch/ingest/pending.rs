@@ -77,7 +77,6 @@ impl Pending {
     ) {
         let at = found.at.unwrap_or(now);
         if let Some(group) = self.groups.get_mut(&key) {
-            metrics::occurrences(group.decision.name(), 1);
             group.count += 1;
             group.first_seen = group.first_seen.min(at);
             group.last_seen = group.last_seen.max(at);
@@ -91,8 +90,8 @@ impl Pending {
         }
         let Triaged { decision, jobs } =
             triaged.unwrap_or(Triaged { decision: Decision::Count { reason: "known" }, jobs: Vec::new() });
-        metrics::occurrences(decision.name(), 1);
         if let Decision::Drop { reason } = decision {
+            metrics::occurrences(decision.name(), 1);
             metrics::dropped(reason, 1);
             return;
         }
@@ -132,6 +131,13 @@ impl Pending {
             gaps: std::mem::take(&mut self.gaps),
             deliveries: Vec::new(),
         }
+    }
+}
+
+/// Counts what has been stored; a commit that is made again counts once.
+pub(super) fn count_stored<'g>(groups: impl IntoIterator<Item = &'g OccurrenceGroup>) {
+    for group in groups {
+        metrics::occurrences(group.decision.name(), group.count);
     }
 }
 

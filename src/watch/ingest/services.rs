@@ -91,6 +91,17 @@ impl ServiceMap {
         service
     }
 
+    /// The service that an alert's label means: by its name, else by the name of one of its containers.
+    pub fn called(&self, name: &str) -> Service {
+        let is_known = self.settings.entries.iter().any(|entry| entry.name == name);
+        let of_container =
+            || self.settings.entries.iter().find(|entry| entry.takes_container(name, "", None));
+        match (is_known, of_container()) {
+            (false, Some(entry)) => self.of_entry(entry),
+            (true, _) | (false, None) => self.named(name),
+        }
+    }
+
     /// The service of this name, as far as config or labels tell.
     pub fn named(&self, name: &str) -> Service {
         if let Some(service) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
@@ -236,6 +247,19 @@ mod tests {
             &service("nginx", None, Route::Ticket),
         );
         check(Thing::File { path: "/var/log/x.log".into() }, &service("/var/log/x.log", None, Route::Ticket));
+    }
+
+    #[test]
+    fn an_alert_means_a_service_or_a_container_of_it() {
+        let shop = service("shop", Some(repository("/srv/shop.git", None)), Route::Fix);
+        for (called, expected) in [
+            ("shop", &shop),
+            ("shop-1", &shop),
+            ("plain", &service("plain", None, Route::Ignore)),
+            ("web", &service("web", None, Route::Ticket)),
+        ] {
+            assert_eq!(&map().called(called), expected, "{called}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::pending::{IssueKey, Pending, storm_key};
+use super::pending::{IssueKey, Pending, count_stored, storm_key};
 use super::pipeline::{Found, Pipeline};
 use super::services::ServiceMap;
 use super::stream::{Report, Source, StreamTask};
@@ -265,6 +265,7 @@ impl Ingest {
             match self.parts.store.commit(batch.clone(), self.parts.clock.now()).await {
                 Ok(receipt) => {
                     metrics::commit("ok", started.elapsed());
+                    count_stored(&batch.groups);
                     // What was new or acted upon is asked for again; the rest is as it was.
                     for group in receipt.groups {
                         if group.is_new || group.n_jobs_queued > 0 {

@@ -1,13 +1,14 @@
 //! Pages that are not there, words that must stay words, and every action with what it leaves in the store.
 
 use homeostat::base::id::ProposalId;
-use homeostat::model::issue::IssueState;
+use homeostat::model::issue::{IssueEvent, IssueState};
 use homeostat::model::job::{JobKind, JobState, NewJob};
 use homeostat::model::occurrence::CommitBatch;
 use homeostat::model::proposal::ProposalState;
-use homeostat::store::types::{IssueFilter, JobFilter};
+use homeostat::store::types::{IssueFilter, JobFilter, TimelineEntry};
+use reqwest::Method;
 
-use super::{SEE_OTHER, get, post};
+use super::{SEE_OTHER, ask, ask_with, get, post};
 use crate::pages::server::Server;
 use crate::pages::story::{Given, hostile};
 
@@ -22,6 +23,9 @@ async fn what_is_not_there_is_told_on_a_page() {
         ("/tickets/99".to_owned(), 404, "there is no local ticket `99`".to_owned()),
         ("/issues/seven".to_owned(), 400, "an id looks like 0190c2d4-".to_owned()),
         ("/issues/..%2f..%2fetc".to_owned(), 400, "an id looks like".to_owned()),
+        ("/tickets/seven".to_owned(), 400, "something in the address or the form cannot be read".to_owned()),
+        ("/pause".to_owned(), 405, "this address takes POST, not GET".to_owned()),
+        ("/assets/nothing.css".to_owned(), 404, "there is no such page".to_owned()),
     ] {
         let answer = get(&server, &path).await;
         assert_eq!(answer.status, status, "{path}");
@@ -29,9 +33,53 @@ async fn what_is_not_there_is_told_on_a_page() {
         assert!(answer.body.contains(&words), "{path}: {}", answer.body);
         assert!(answer.body.contains("All issues"), "{path} leads on");
     }
-    assert_eq!(get(&server, "/?page=minus").await.status, 400);
-    assert_eq!(get(&server, "/?page=4294967295").await.status, 200);
+    for path in ["/?page=minus", "/?page=-1", "/?page=", "/?page=4294967295", "/?page=99999999999999999999"] {
+        assert_eq!(get(&server, path).await.status, 200, "{path}");
+    }
     assert_eq!(get(&server, "/?state=nonsense&q=%25_%27").await.status, 200);
+}
+
+#[tokio::test]
+async fn programs_are_told_in_json() {
+    let given = Given::empty().await;
+    let server = Server::start(&given).await;
+    for (method, path, status, words) in [
+        (Method::GET, "/v1/alerts", 405, "this address takes POST, not GET"),
+        (Method::POST, "/v1/alert", 404, "there is no such page"),
+        (Method::GET, "/metrics", 404, "this process records no metrics"),
+        (Method::DELETE, "/metrics", 405, "this address takes GET, not DELETE"),
+        (Method::GET, "/events?seen=minus", 400, "something in the address or the form cannot be read"),
+    ] {
+        let answer = ask(&server, method, path, &[]).await;
+        let told = (answer.status, answer.header("content-type"), answer.body.as_str());
+        assert_eq!(
+            told,
+            (status, "application/json", format!(r#"{{"error":"{words}"}}"#).as_str()),
+            "{path}"
+        );
+    }
+    let answer = ask(&server, Method::DELETE, "/jobs", &[]).await;
+    assert_eq!(answer.header("allow"), "GET,HEAD", "what a page says goes with what the header says");
+    assert!(answer.body.contains("this address takes GET, not DELETE"), "{}", answer.body);
+    let answer = ask_with(&server, Method::POST, "/login", &[], "word=x").await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.body.contains("the body is no form, or a field of it is missing"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_mute_whose_time_is_over_is_none() {
+    let (given, shown) = Given::with_story().await;
+    let server = Server::start(&given).await;
+    let ago = given.clock.now().checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
+    let entry =
+        TimelineEntry { at: ago, actor: "test".to_owned(), what: "muted".to_owned(), detail: String::new() };
+    let event = IssueEvent::Muted { until: Some(ago) };
+    given.store.apply_issue_event(shown.issue, event, Vec::new(), entry).await.unwrap();
+    let page = format!("/issues/{}", shown.issue);
+    let listed = async |state: &str| get(&server, &format!("/?state={state}")).await.body.contains(&page);
+    assert!(listed("open").await && !listed("muted").await);
+    let body = get(&server, &page).await.body;
+    assert!(body.contains(r#"<span class="badge open">open</span>"#) && !body.contains("Unmute"), "{body}");
 }
 
 #[tokio::test]

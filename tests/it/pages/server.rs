@@ -8,10 +8,26 @@ use std::sync::Arc;
 use homeostat::base::secret::Secret;
 use homeostat::base::shutdown::Shutdown;
 use homeostat::http::{self, App, Parts};
+use homeostat::watch::ingest::alerts::{AlertParts, AlertSettings, Alerts};
+use homeostat::watch::ingest::pipeline::Pipeline;
+use homeostat::watch::ingest::services::{self, ServiceMap};
+use homeostat::watch::triage;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::story::Given;
+
+/// What takes alerts, as the daemon makes it.
+fn alerts(given: &Given) -> AlertParts {
+    AlertParts {
+        store: Arc::clone(&given.store),
+        pipeline: Pipeline::builtin(),
+        services: Arc::new(ServiceMap::new(services::Settings::default())),
+        triage: triage::Settings::default(),
+        settings: AlertSettings::default(),
+        clock: Arc::clone(&given.clock),
+    }
+}
 
 /// A server over the store of a test; ends with the value.
 pub(crate) struct Server {
@@ -40,7 +56,7 @@ impl Server {
             store: Arc::clone(&given.store),
             clock: Arc::clone(&given.clock),
             metrics: None,
-            alerts: None,
+            alerts: Some(Arc::new(Alerts::new(alerts(given)).unwrap())),
             shutdown: shutdown.clone(),
         });
         let serving = http::serve(listener, http::router(app), shutdown.clone());

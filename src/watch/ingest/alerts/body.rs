@@ -42,6 +42,8 @@ pub(super) enum InvalidBody {
     Json(serde_json::Error),
     #[error("the body has no list `alerts`: is it a webhook of Alertmanager, version 4?")]
     NoAlerts,
+    #[error("none of the {0} entries of `alerts` is an alert with labels")]
+    NoLabels(usize),
     #[error("the webhook has the version `{0}`, this is for version 4")]
     Version(String),
 }
@@ -55,6 +57,9 @@ impl Webhook {
         let entries = body.get("alerts").and_then(Value::as_array).ok_or(InvalidBody::NoAlerts)?;
         let alerts: Vec<Alert> =
             entries.iter().take(MAX_ALERTS).filter_map(|it| it.as_object().and_then(Alert::read)).collect();
+        if alerts.is_empty() && !entries.is_empty() {
+            return Err(InvalidBody::NoLabels(entries.len()));
+        }
         let truncated = body.get("truncatedAlerts").and_then(Value::as_u64).unwrap_or(0);
         let n_taken = entries.len().min(MAX_ALERTS);
         Ok(Self {
@@ -141,6 +146,7 @@ mod tests {
             ("{", "the body is not JSON"),
             ("[]", "the body has no list `alerts`"),
             (r#"{"alerts":{}}"#, "the body has no list `alerts`"),
+            (r#"{"alerts":["x",{"status":"firing"}]}"#, "none of the 2 entries of `alerts` is an alert"),
             (r#"{"version":"3","alerts":[]}"#, "the webhook has the version `3`"),
         ];
         for (body, expected) in cases {

@@ -15,10 +15,11 @@ use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::model::decision::Decision;
 use crate::model::detection::{Action, Detection, Severity};
-use crate::model::occurrence::{CommitBatch, Delivery};
+use crate::model::occurrence::{CommitBatch, Delivery, OccurrenceGroup};
 use crate::model::service::Service;
+use crate::store::types::CommitReceipt;
 use crate::store::{Store, StoreError};
-use crate::watch::ingest::pending::{Pending, storm_key};
+use crate::watch::ingest::pending::{Pending, count_stored, storm_key};
 use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::stream::Source;
@@ -161,7 +162,10 @@ impl Alerts {
             batch.deliveries.push(delivery);
         }
         if !new.is_empty() {
-            let receipt = self.parts.store.commit(batch, self.parts.clock.now()).await?;
+            let groups: Vec<OccurrenceGroup> =
+                batch.deliveries.iter().flat_map(|delivery| delivery.groups.clone()).collect();
+            let receipt = self.commit(batch).await?;
+            count_stored(&taken(groups, &receipt));
             n_repeated += receipt.n_repeated_deliveries as usize;
             for alert in &new {
                 self.stored.insert(alert.key(), ()).await;
@@ -179,17 +183,25 @@ impl Alerts {
         })
     }
 
+    async fn commit(&self, batch: CommitBatch) -> Result<CommitReceipt, StoreError> {
+        let started = Instant::now();
+        let result = self.parts.store.commit(batch, self.parts.clock.now()).await;
+        metrics::commit(if result.is_ok() { "ok" } else { "failed" }, started.elapsed());
+        result
+    }
+
     async fn delivery(&self, alert: &Alert, until: Instant) -> Result<Delivery, StoreError> {
         let now = self.parts.clock.now();
         let name = Alert::first(&alert.labels, &self.parts.settings.service_labels).unwrap_or("alertmanager");
         let source = Source {
             stream: StreamKey(alert.key()),
             label: format!("alert {}", alert.name()),
-            service: self.parts.services.named(name),
+            service: self.parts.services.called(name),
         };
         let mut found = self.behind(alert, now, until).await;
-        if found.is_empty() {
-            found = self.within(alert, now);
+        // Lines that are only counted are no reason to say nothing of the alert.
+        if found.iter().all(|found| found.detection.action == Action::Count) {
+            found.extend(self.within(alert, now));
         }
         let mut pending = Pending::default();
         for found in found {
@@ -275,6 +287,18 @@ impl Alerts {
         }
         found
     }
+}
+
+/// Those of the groups that the store took: what came with a delivery that was there already is left out.
+fn taken(groups: Vec<OccurrenceGroup>, receipt: &CommitReceipt) -> Vec<OccurrenceGroup> {
+    let mut stored: Vec<_> = receipt.groups.iter().map(|it| (it.service.as_str(), it.identity)).collect();
+    let is_stored = |group: &OccurrenceGroup| {
+        let place = stored.iter().position(|it| *it == (group.service.as_str(), group.levels.identity));
+        place.map(|place| stored.swap_remove(place)).is_some()
+    };
+    let mut groups = groups;
+    groups.retain(is_stored);
+    groups
 }
 
 /// A rule's selector may take in more than the alert is about: what has another value for one of its labels is not meant.
