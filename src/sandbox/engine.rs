@@ -22,6 +22,10 @@ const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// Longest wait for one answer of the engine, not for a command.
 const TIMEOUT_SECONDS: u64 = 60;
 
+/// A sandbox that is over its deadline for so long (in seconds) has nobody left who looks after it, whoever started it: its own homeostat
+/// would have removed it. Generous, since the clocks of others may differ from ours.
+const ABANDONED_AFTER: i64 = 3600;
+
 /// A connection to a container engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -90,41 +94,48 @@ impl Engine {
         }
     }
 
-    /// Removes the containers of this `instance` whose job is not among `live_jobs`, or whose deadline is over.
-    /// One that cannot be removed is logged and left for the next time.
+    /// Removes the containers of this `instance` whose job is not among `live_jobs`, or whose deadline is over; and those of
+    /// any other whose deadline is over since an hour: that of a demo that was killed never comes back for them. One that cannot be removed is logged and left for the next time.
     pub async fn reap(
         &self,
         instance: &str,
         live_jobs: &HashSet<JobId>,
         now: Timestamp,
     ) -> Result<Vec<Reaped>, SandboxError> {
-        self.remove_where(instance, |job, deadline| {
-            !job.is_some_and(|job| live_jobs.contains(&job))
-                || deadline.is_none_or(|deadline| deadline < now.as_second())
+        let now = now.as_second();
+        self.remove_where(LABEL_INSTANCE, |of, job, deadline| {
+            if of == instance {
+                !job.is_some_and(|job| live_jobs.contains(&job))
+                    || deadline.is_none_or(|deadline| deadline < now)
+            } else {
+                deadline.is_some_and(|deadline| deadline < now - ABANDONED_AFTER)
+            }
         })
         .await
     }
 
     /// Removes the containers that an earlier run of `job` left behind.
     pub async fn remove_of_job(&self, instance: &str, job: JobId) -> Result<Vec<Reaped>, SandboxError> {
-        self.remove_where(instance, |of, _| of == Some(job)).await
+        let label = format!("{LABEL_INSTANCE}={instance}");
+        self.remove_where(&label, |_, of, _| of == Some(job)).await
     }
 
     async fn remove_where(
         &self,
-        instance: &str,
-        is_doomed: impl Fn(Option<JobId>, Option<i64>) -> bool,
+        label: &str,
+        is_doomed: impl Fn(&str, Option<JobId>, Option<i64>) -> bool,
     ) -> Result<Vec<Reaped>, SandboxError> {
-        let filters = HashMap::from([("label", vec![format!("{LABEL_INSTANCE}={instance}")])]);
+        let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|source| SandboxError::EngineAway { host: self.host.clone(), source })?;
         let mut reaped = Vec::new();
         for container in listed {
             let (Some(id), labels) = (container.id, container.labels.unwrap_or_default()) else { continue };
+            let instance = labels.get(LABEL_INSTANCE).map_or("", String::as_str);
             let job = labels.get(LABEL_JOB).and_then(|job| job.parse().ok());
             let deadline = labels.get(LABEL_DEADLINE).and_then(|deadline| deadline.parse().ok());
-            if !is_doomed(job, deadline) {
+            if !is_doomed(instance, job, deadline) {
                 continue;
             }
             let name = container.names.unwrap_or_default().concat().trim_start_matches('/').to_owned();
