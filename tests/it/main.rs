@@ -28,6 +28,8 @@ mod http;
 mod ingest;
 /// Pages in a real Chromium.
 mod pages;
+/// Traces as they stand in real logs: one record each.
+mod records;
 /// Mirrors, clones and patches, with real git over HTTP.
 mod repo;
 /// The shipped rules against their own examples.

@@ -53,7 +53,7 @@ fn a_trace_is_whole_although_no_rule_hits_its_first_lines() {
             "Node.js v20.1.0",
             "next",
         ],
-        &[(1, 9, "node.unhandled")],
+        &[(1, 9, "node.uncaught")],
     );
 }
 

@@ -3,7 +3,7 @@
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
 use super::script::ruby_frames;
-use super::shape::{at_frame, is_bare_place, is_ruby_frame, strict_at_frame, typed};
+use super::shape::{at_frame, is_bare_place, is_ruby_frame, name_length, strict_at_frame, typed};
 use crate::model::trace::Runtime;
 
 /// A head that must be followed by a frame at once.
@@ -21,6 +21,10 @@ const PREAMBLE: u8 = 5;
 const RUST: u8 = 6;
 /// `nested exception is:` was seen: the next line is a head and yet belongs.
 const NESTED: u8 = 7;
+/// In [`State::mark`]: the head is a qualified class, so that its message may be long.
+const QUALIFIED: u64 = 1;
+/// Lines of a message after a head that is no qualified class.
+const MAX_MESSAGE: u32 = 60;
 
 pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |runtime, phase| State::new(Kind::At, runtime, phase);
@@ -29,7 +33,7 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     }
     let text = body.trim_start();
     if text.starts_with("Exception in thread \"") {
-        return Some((state(Runtime::Jvm, HEAD), Sure::Yes));
+        return Some((State { mark: QUALIFIED, ..state(Runtime::Jvm, HEAD) }, Sure::Yes));
     }
     if text.starts_with("Caused by: ") && typed(&text[11..]).is_some() {
         return Some((state(Runtime::Jvm, CAUSE), Sure::Orphan));
@@ -52,7 +56,15 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         return Some((state(Runtime::Node, PREAMBLE), Sure::Perhaps));
     }
     let typed = typed(text)?;
-    Some((state(Runtime::Message, if typed.is_strict { HEAD } else { LOOSE }), Sure::Perhaps))
+    let mut state = state(Runtime::Message, if typed.is_strict { HEAD } else { LOOSE });
+    state.mark = qualified(text);
+    Some((state, Sure::Perhaps))
+}
+
+/// Whether the text begins with a class in its package.
+fn qualified(text: &str) -> u64 {
+    let name = &text[..name_length(text)];
+    if name.contains('.') && text.starts_with(|it: char| it.is_ascii_lowercase()) { QUALIFIED } else { 0 }
 }
 
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
@@ -87,7 +99,9 @@ fn trace(state: &mut State, view: &View<'_>) -> Step {
     }
     match state.phase {
         LOOSE => Step::End,
-        HEAD | CAUSE if state.count > 60 || begins_other(view) => Step::End,
+        HEAD | CAUSE if state.count > MAX_MESSAGE && state.mark != QUALIFIED || begins_other(view) => {
+            Step::End
+        }
         HEAD | CAUSE => Step::Hold,
         // A browser's frame without a place, a note between frames.
         FRAMES if is_indented && text.starts_with("at ") => Step::Take,
@@ -135,6 +149,7 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
             state.runtime = if text.starts_with("---> ") { Runtime::Dotnet } else { Runtime::Jvm };
         }
         state.enter(CAUSE);
+        state.mark |= text.split_once(": ").map_or(0, |it| qualified(it.1));
         return Some(Step::Take);
     }
     let is_mark = text.starts_with("--- End of ")

@@ -33,8 +33,9 @@ pub(super) fn open(body: &str) -> Option<Opening> {
 /// `Jul 09, 2015 3:23:29 PM a.b.Class method`: asked for last, because it says the least.
 pub(super) fn open_header(view: &View<'_>) -> Option<Opening> {
     let (class, method) = view.body.split_once(' ')?;
-    let is_header = view.is_prefixed
-        && !view.is_error
+    // Words such as `Booting worker` are no class and method.
+    let is_dated = view.prefix.ends_with("AM ") || view.prefix.ends_with("PM ");
+    let is_header = (is_dated || view.is_stamped && class.contains('.'))
         && name_length(class) == class.len()
         && (name_length(method) == method.len() || matches!(method, "<init>" | "<clinit>"))
         && class.starts_with(|it: char| it.is_ascii_alphabetic());
@@ -45,9 +46,7 @@ pub(super) fn open_header(view: &View<'_>) -> Option<Opening> {
 pub(super) fn marked(view: &View<'_>) -> State {
     let mut state = State::new(Kind::Block, Runtime::Message, HEAD);
     state.base = view.indent();
-    state.is_prefixed = view.is_prefixed;
-    state.is_error = view.is_error;
-    state
+    state.seen(view)
 }
 
 fn is_postgres(body: &str, words: &[&str]) -> bool {
@@ -96,6 +95,8 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
 fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
     let runtime = match text {
         "stack traceback:" => Some(Runtime::Lua),
+        // glog and absl print the stack of a failed check under the line that says so.
+        "*** Check failure stack trace: ***" => Some(Runtime::Cpp),
         _ if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
         _ => None,
     };

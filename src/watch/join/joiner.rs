@@ -5,12 +5,14 @@
 //! another are two records, and no line is ever in two of them.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::Limits;
 use super::block;
 use super::line::View;
 use super::machine::{State, Step, Sure, open, step};
 use super::peel;
+use super::rust;
 use crate::base::clock::Timestamp;
 use crate::model::record::Record;
 use crate::model::trace::Runtime;
@@ -25,6 +27,8 @@ pub struct Joiner {
     n_pushed: u64,
     open: Option<Open>,
     held: Vec<Line>,
+    /// Bytes of the held lines.
+    n_held_bytes: usize,
     last_at: Option<Timestamp>,
     last_now: Timestamp,
     /// Buffers to be used again, so that records that come to nothing cost no allocation.
@@ -38,6 +42,7 @@ struct Line {
     number: u64,
     is_candidate: bool,
     at: Option<Timestamp>,
+    now: Timestamp,
 }
 
 /// The record that grows.
@@ -62,6 +67,7 @@ impl Joiner {
             n_pushed: 0,
             open: None,
             held: Vec::new(),
+            n_held_bytes: 0,
             last_at: None,
             last_now: Timestamp::UNIX_EPOCH,
             spare: Vec::new(),
@@ -83,6 +89,14 @@ impl Joiner {
         self.n_pushed += 1;
         if self.open.is_some() && self.is_silent_until(at, now) {
             self.flush(out);
+        }
+        // What decides over the held lines would have been printed with them.
+        if self
+            .held
+            .first()
+            .is_some_and(|first| is_past(self.limits.timeout, (first.at, at), (first.now, now)))
+        {
+            self.end(out);
         }
         self.last_at = at;
         self.last_now = now;
@@ -117,11 +131,7 @@ impl Joiner {
     }
 
     fn is_silent_until(&self, at: Option<Timestamp>, now: Timestamp) -> bool {
-        let (before, after) = match (self.last_at, at) {
-            (Some(before), Some(after)) => (before, after),
-            _ => (self.last_now, now),
-        };
-        before.saturating_add(self.limits.timeout).is_ok_and(|end| after > end)
+        is_past(self.limits.timeout, (self.last_at, at), (self.last_now, now))
     }
 
     fn feed(
@@ -145,7 +155,7 @@ impl Joiner {
             }
             Step::Hold => {
                 self.hold(line, number, is_candidate, at);
-                if self.held.len() > self.limits.look_back {
+                if self.held.len() > self.limits.look_back || self.n_held_bytes > self.limits.max_bytes {
                     self.end(out);
                 }
             }
@@ -167,6 +177,7 @@ impl Joiner {
         let (state, is_sure) = match open(view) {
             Some((state, sure)) => (state, sure != Sure::Perhaps),
             None if view.is_candidate => (block::marked(view), false),
+            None if view.is_blank() => (rust::after_blank(view), false),
             None => return,
         };
         let mut text = self.spare.pop().unwrap_or_default();
@@ -191,6 +202,7 @@ impl Joiner {
     /// Adds the held lines and this one to the open record.
     fn take(&mut self, line: &str) {
         let Some(open) = &mut self.open else { return };
+        self.n_held_bytes = 0;
         for held in self.held.drain(..) {
             open.add(&held.text, &self.limits);
             reuse(&mut self.spare, held.text);
@@ -202,13 +214,15 @@ impl Joiner {
     fn hold(&mut self, line: &str, number: u64, is_candidate: bool, at: Option<Timestamp>) {
         let mut text = self.spare.pop().unwrap_or_default();
         text.push_str(cut(line, self.limits.max_bytes));
-        self.held.push(Line { text, number, is_candidate, at });
+        self.n_held_bytes += text.len();
+        self.held.push(Line { text, number, is_candidate, at, now: self.last_now });
     }
 
     /// Ends the open record and reads what was held again.
     fn end(&mut self, out: &mut Vec<Record>) {
         let Some(mut open) = self.open.take() else { return };
         let mut held = std::mem::take(&mut self.held);
+        self.n_held_bytes = 0;
         if !open.is_confirmed && open.is_candidate {
             // No trace after all: still a line with what is indented under it.
             let n_indented = held
@@ -256,6 +270,20 @@ impl Open {
             is_cut: self.is_cut,
         }
     }
+}
+
+/// Whether more time lies between two lines than the time-out: by their own times where both have one, else by the
+/// clock.
+fn is_past(
+    timeout: Duration,
+    own: (Option<Timestamp>, Option<Timestamp>),
+    clock: (Timestamp, Timestamp),
+) -> bool {
+    let (before, after) = match own {
+        (Some(before), Some(after)) => (before, after),
+        _ => clock,
+    };
+    before.saturating_add(timeout).is_ok_and(|end| after > end)
 }
 
 /// Keeps a few short buffers.

@@ -7,7 +7,11 @@ use super::peel;
 pub(super) struct View<'a> {
     /// The text with its indentation, without blanks at its end.
     pub(super) body: &'a str,
+    pub(super) prefix: &'a str,
+    /// It has a prefix that a logger writes.
     pub(super) is_prefixed: bool,
+    /// It has a prefix that a shipper may have put before every line.
+    pub(super) is_stamped: bool,
     /// The prefix says error or worse.
     pub(super) is_error: bool,
     /// The scanner says a rule may match.
@@ -19,7 +23,9 @@ impl<'a> View<'a> {
         let peeled = peel::peel(line);
         Self {
             body: peeled.text.trim_end(),
-            is_prefixed: peeled.is_prefixed,
+            prefix: &line[..line.len() - peeled.text.len()],
+            is_prefixed: peeled.is_prefixed && !peeled.is_stamp,
+            is_stamped: peeled.is_stamp,
             is_error: peeled.is_error,
             is_candidate,
         }
@@ -39,7 +45,11 @@ impl<'a> View<'a> {
         &self.body[base.min(self.indent())..]
     }
 
-    /// A line without prefix that is no log line of its own.
+    pub(super) fn has_prefix(&self) -> bool {
+        self.is_prefixed || self.is_stamped
+    }
+
+    /// A line without a logger's prefix that is no log line of its own.
     pub(super) fn is_bare(&self) -> bool {
         !self.is_prefixed && !peel::stands_alone(self.body)
     }

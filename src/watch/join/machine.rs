@@ -46,7 +46,7 @@ pub(super) struct State {
     pub(super) base: usize,
     /// Lines since the phase began, for the machines that count.
     pub(super) count: u32,
-    /// The head had a prefix.
+    /// The head had a prefix, a logger's or a shipper's.
     pub(super) is_prefixed: bool,
     /// The head's prefix said error or worse.
     pub(super) is_error: bool,
@@ -69,6 +69,11 @@ impl State {
             mark: 0,
             are_prefixed: None,
         }
+    }
+
+    /// The state with what the head's line says of its prefix.
+    pub(super) fn seen(self, view: &View<'_>) -> Self {
+        Self { is_prefixed: view.has_prefix(), is_error: view.is_error, ..self }
     }
 
     pub(super) fn enter(&mut self, phase: u8) {
@@ -117,19 +122,18 @@ pub(super) fn open(view: &View<'_>) -> Option<Opening> {
     if sure == Sure::Orphan {
         state.base = 0;
     }
-    state.is_prefixed = view.is_prefixed;
-    state.is_error = view.is_error;
-    Some((state, sure))
+    Some((state.seen(view), sure))
 }
 
 /// What this line is to the open record. The rules about prefixes are the same for every machine and stand here.
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
-    if view.is_prefixed && (!state.is_prefixed || state.are_prefixed == Some(false)) {
+    // A stamp on each line is the shipper's; from here on such lines count as having none.
+    if view.has_prefix() && (!state.is_prefixed || state.are_prefixed == Some(false)) {
         return Step::End;
     }
     let before = *state;
     // Blanks after a prefix are no indentation of the lines that have none.
-    if state.is_prefixed && !view.is_prefixed {
+    if state.is_prefixed && !view.has_prefix() {
         state.base = 0;
     }
     let mut step = match state.kind {
@@ -157,7 +161,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
             let is_known =
                 before.is_error != state.is_error || !state.is_prefixed || state.are_prefixed.is_some();
             if !is_known && !view.is_blank() {
-                state.are_prefixed = Some(view.is_prefixed);
+                state.are_prefixed = Some(view.has_prefix());
             }
         }
         Step::Hold => {}

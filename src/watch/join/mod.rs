@@ -33,12 +33,13 @@ pub struct Limits {
     pub max_bytes: usize,
     /// A record ends when its stream is silent for so long, by the lines' own times where they have any.
     pub timeout: Duration,
-    /// Lines that may wait for the line that decides whether they belong to a trace.
+    /// Lines that may wait for the line that decides whether they belong to a trace; messages of tests' assertions
+    /// are hundreds of lines long.
     pub look_back: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_lines: 4000, max_bytes: 256 * 1024, timeout: Duration::from_secs(2), look_back: 64 }
+        Self { max_lines: 4000, max_bytes: 256 * 1024, timeout: Duration::from_secs(2), look_back: 2000 }
     }
 }

@@ -15,6 +15,8 @@ const RULE: u8 = 2;
 const UNDEFINED: u8 = 3;
 /// A report whose summary was printed.
 const SUMMED: u8 = 4;
+/// V8's box: lines that begin with `#`, the C stack behind them.
+const BOX: u8 = 5;
 
 pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |phase| State::new(Kind::Native, Runtime::Cpp, phase);
@@ -31,9 +33,10 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         b'W' if body.starts_with("WARNING: ") && body.contains("Sanitizer: ") => {
             return Some((state(REPORT), Sure::Yes));
         }
-        b'A' | b'U' | b'M' | b'T' | b'L' if body.contains("Sanitizer:DEADLYSIGNAL") => {
+        b'A' | b'U' | b'M' | b'T' | b'L' if is_deadly(body) => {
             return Some((state(REPORT), Sure::Perhaps));
         }
+        b'#' if body.starts_with("# Fatal error in ") => return Some((state(BOX), Sure::Yes)),
         b'#' if numbered(body).is_some_and(|it| it.starts_with("0x")) => {
             return Some((state(REPORT), Sure::Orphan));
         }
@@ -59,6 +62,11 @@ fn is_report(text: &str) -> bool {
     rest.starts_with("ERROR: ") || rest.starts_with("WARNING: ")
 }
 
+/// What a sanitizer prints when a signal comes.
+fn is_deadly(text: &str) -> bool {
+    text.contains("Sanitizer:DEADLYSIGNAL") || text.starts_with("ASAN:DEADLYSIGNAL") || text == "ASAN:SIGSEGV"
+}
+
 /// What follows `==12==`.
 fn process(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("==")?;
@@ -81,6 +89,13 @@ fn is_heap_check(text: &str) -> bool {
     .any(|it| text.starts_with(it))
 }
 
+/// Whether a report is about a signal.
+fn is_signal(text: &str) -> bool {
+    ["SEGV", "FPE", "ILL", "BUS", "ABRT", "TRAP", "libFuzzer: deadly signal"]
+        .iter()
+        .any(|it| text.contains(it))
+}
+
 /// The place of `f:l:c: runtime error: …`.
 fn undefined(text: &str) -> Option<&str> {
     let place = &text[..text.find(": runtime error: ")?];
@@ -98,10 +113,10 @@ fn mark(text: &str) -> u64 {
 /// A process that dies of what it reported, as a sanitizer or a fuzzer sees it: part of the record before it.
 pub(super) fn death(state: &mut State, view: &View<'_>) -> Option<Step> {
     let text = view.body.trim_start();
-    if view.is_prefixed || state.kind == Kind::Native && state.phase != ABORT {
+    if view.is_prefixed || state.kind == Kind::Native && !matches!(state.phase, ABORT | BOX) {
         return None;
     }
-    let is_signal = text.contains("Sanitizer:DEADLYSIGNAL")
+    let is_signal = is_deadly(text)
         || is_report(text)
             && ["ABRT", "libFuzzer: deadly signal", "fuzz target exited"].iter().any(|it| text.contains(it));
     if is_signal {
@@ -118,6 +133,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     state.count += 1;
     match state.phase {
         ABORT => abort(view, text, is_indented),
+        BOX => in_box(view, text, is_indented),
         RULE => {
             if is_report(text) || text.contains("Sanitizer: ") || text == "WARNING: DATA RACE" {
                 if text == "WARNING: DATA RACE" {
@@ -155,6 +171,18 @@ fn abort(view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if is_indented { Step::Take } else { Step::Hold }
 }
 
+fn in_box(view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    let is_part =
+        text.starts_with("====") && text.contains(" stack trace ") || is_indented && !view.is_prefixed;
+    if is_part || text.starts_with('#') && numbered(text).is_none() && !is_deadly(text) {
+        return Step::Take;
+    }
+    Step::End
+}
+
 fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if text.is_empty() {
         return Step::Hold;
@@ -165,6 +193,10 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
             return Step::End;
         }
         if state.phase == UNDEFINED {
+            // Only the signal it caused belongs to it.
+            if is_report(text) && !is_signal(text) {
+                return Step::End;
+            }
             state.enter(REPORT);
         }
         return if rest.contains("ABORTING") { Step::Done } else { Step::Take };
@@ -185,12 +217,11 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
     if state.phase == UNDEFINED && undefined(text).is_some_and(|it| mark(it) == state.mark) {
         return Step::Take;
     }
-    if is_part(text) || text.contains("Sanitizer:DEADLYSIGNAL") || text.contains("Sanitizer can not provide")
-    {
+    if is_part(text) || is_deadly(text) || text.contains("can not provide additional info") {
         return Step::Take;
     }
     let is_sure = matches!(open_any(view), Some((_, Sure::Yes | Sure::Perhaps)));
-    if view.is_prefixed || is_sure {
+    if !view.is_bare() || is_sure {
         return Step::End;
     }
     if is_indented { Step::Take } else { Step::Hold }

@@ -11,6 +11,8 @@ pub struct Peeled<'a> {
     pub text: &'a str,
     /// Whether something was taken off.
     pub is_prefixed: bool,
+    /// Whether that was no more than a shipper puts before every line: one time, or one name of docker-compose.
+    pub is_stamp: bool,
     /// Whether the prefix says error or worse.
     pub is_error: bool,
 }
@@ -19,30 +21,39 @@ pub struct Peeled<'a> {
 pub fn peel(line: &str) -> Peeled<'_> {
     let bytes = line.as_bytes();
     let Some(first) = bytes.first() else {
-        return Peeled { text: line, is_prefixed: false, is_error: false };
+        return Peeled::bare(line);
     };
     // Indented lines have no prefix; most lines of a trace end here.
     if matches!(first, b' ' | b'\t') {
-        return Peeled { text: line, is_prefixed: false, is_error: false };
+        return Peeled::bare(line);
     }
     let mut cut = Cut { bytes, at: 0, is_error: false, has_time: false, has_level: false };
-    cut.compose();
+    let mut n_stamps = u8::from(cut.compose());
     // Docker and Kubernetes put a time before the program's own.
     for _ in 0..2 {
         if !cut.time() {
             break;
         }
+        n_stamps += 1;
         cut.cri();
     }
     if cut.has_time {
         cut.syslog_tag();
     }
+    let end_of_stamp = cut.at;
     cut.klog();
     cut.words();
     if cut.at == 0 || !line.is_char_boundary(cut.at) {
-        return Peeled { text: line, is_prefixed: false, is_error: false };
+        return Peeled::bare(line);
     }
-    Peeled { text: &line[cut.at..], is_prefixed: true, is_error: cut.is_error }
+    let is_stamp = n_stamps == 1 && cut.at == end_of_stamp;
+    Peeled { text: &line[cut.at..], is_prefixed: true, is_stamp, is_error: cut.is_error }
+}
+
+impl<'a> Peeled<'a> {
+    fn bare(text: &'a str) -> Self {
+        Self { text, is_prefixed: false, is_stamp: false, is_error: false }
+    }
 }
 
 /// Whether a line without a prefix that [`peel`] knows is clearly a log line of its own: JSON, logfmt, an access log.
@@ -112,12 +123,14 @@ impl Cut<'_> {
     }
 
     /// `web-1  | text`.
-    fn compose(&mut self) {
+    fn compose(&mut self) -> bool {
         let name = run(self.rest(), |it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.'));
         let blanks = run(&self.rest()[name..], |it| it == b' ');
-        if name > 0 && blanks > 0 && self.rest()[name + blanks..].starts_with(b"| ") {
+        let is_name = name > 0 && blanks > 0 && self.rest()[name + blanks..].starts_with(b"| ");
+        if is_name {
             self.at += name + blanks + 2;
         }
+        is_name
     }
 
     fn time(&mut self) -> bool {
@@ -125,7 +138,7 @@ impl Cut<'_> {
         let is_bracketed = rest.first() == Some(&b'[');
         let inner = if is_bracketed { &rest[1..] } else { rest };
         let lead = if is_bracketed { run(inner, |it| it == b' ') } else { 0 };
-        let Some(length) = timestamp(&inner[lead..], is_bracketed) else { return false };
+        let Some(length) = time::timestamp(&inner[lead..], is_bracketed) else { return false };
         let mut end = usize::from(is_bracketed) + lead + length;
         if is_bracketed {
             if rest.get(end) != Some(&b']') {
@@ -207,8 +220,7 @@ impl Cut<'_> {
 
     fn word_follows(&self, next: &[u8]) -> bool {
         let word = run(next, |it| it.is_ascii_alphabetic());
-        matches!(next.first(), Some(b'[' | b'(')) && self.has_level
-            || next.starts_with(b"---")
+        (matches!(next.first(), Some(b'[' | b'(')) || next.starts_with(b"---")) && self.has_level
             || word > 0 && level(&next[..word]).is_some()
             || next.first().is_some_and(u8::is_ascii_digit) && !self.has_level
             || self.has_level && logger_length(next).is_some()
@@ -226,6 +238,9 @@ impl Cut<'_> {
         if rest.starts_with(b"WARNING: DATA RACE")
             || rest.starts_with(b"WARNING: ThreadSanitizer")
             || rest.starts_with(b"WARNING: MemorySanitizer")
+            || rest.starts_with(b"fatal error: ")
+            || rest.starts_with(b"fatal runtime error: ")
+            || rest.starts_with(b"FATAL ERROR: ")
         {
             return false;
         }
@@ -276,6 +291,10 @@ impl Cut<'_> {
             _ => return false,
         };
         let Some(end) = rest[..rest.len().min(80)].iter().position(|&it| it == close) else { return false };
+        // `[AggregateError: text] {` is no thread.
+        if memchr::memmem::find(&rest[..end], b": ").is_some() {
+            return false;
+        }
         // `(psycopg2.Error) text` and `[object]` belong to the text; names of threads are short.
         if close == b')' && !self.has_level {
             return false;
@@ -294,7 +313,8 @@ impl Cut<'_> {
             return false;
         }
         let rest = self.rest();
-        if rest.starts_with(b"--- ") {
+        // Without a level it may be a part of a trace: `--- End of inner exception stack trace ---`.
+        if rest.starts_with(b"--- ") && self.has_level {
             self.at += 4;
             return true;
         }
@@ -324,7 +344,8 @@ impl Cut<'_> {
             // `app.pay - ERROR - `: a name before the level.
             let next = &self.rest()[length..];
             let word = run(next, |it| it.is_ascii_alphabetic());
-            if !self.has_time || level(&next[..word]).is_none() {
+            // `src/basket.ts:9:20 - error TS2339` is a place.
+            if !self.has_time || is_place(&self.rest()[..length]) || level(&next[..word]).is_none() {
                 return false;
             }
         }
@@ -344,7 +365,12 @@ fn logger_length(text: &[u8]) -> Option<usize> {
         return None;
     }
     let word = &text[..name];
-    let is_exception = [&b"Exception"[..], b"Error", b"Throwable"].iter().any(|it| word.ends_with(it));
+    // `a.cpp:17:51: runtime error: …`
+    if is_place(word) {
+        return None;
+    }
+    let is_exception =
+        [&b"Exception"[..], b"Error", b"Throwable", b"Failure", b"Fault"].iter().any(|it| word.ends_with(it));
     let blanks = run(&text[name..], |it| it == b' ');
     let after = &text[name + blanks..];
     if blanks > 0 && (after.starts_with(b"- ") || after.starts_with(b": ")) {
@@ -357,137 +383,17 @@ fn logger_length(text: &[u8]) -> Option<usize> {
     .then_some(name + 2)
 }
 
+/// Whether a word names a file, a line and a column.
+fn is_place(word: &[u8]) -> bool {
+    word.windows(2).filter(|it| it[0] == b':' && it[1].is_ascii_digit()).count() > 1
+}
+
 fn run(bytes: &[u8], is_in: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|&it| !is_in(it)).unwrap_or(bytes.len())
 }
 
-/// Length of the time at the start. `is_bracketed` allows what would be no time outside brackets.
-fn timestamp(text: &[u8], is_bracketed: bool) -> Option<usize> {
-    match text.first()? {
-        b'0'..=b'9' => numeric_time(text, is_bracketed),
-        b'A'..=b'Z' => named_time(text),
-        _ => None,
-    }
-}
-
-fn numeric_time(text: &[u8], is_bracketed: bool) -> Option<usize> {
-    let digits = run(text, |it| it.is_ascii_digit());
-    // `2024-01-02`, `2024/01/02`, `17/06/09`, `02.01.2024`, `09/Jun/2005:…`
-    if let Some(&separator @ (b'-' | b'/' | b'.')) = text.get(digits) {
-        let second = &text[digits + 1..];
-        let middle = run(second, |it| it.is_ascii_alphanumeric());
-        let third = second.get(middle).filter(|&&it| it == separator).map(|_| &second[middle + 1..]);
-        if let Some(third) = third {
-            let last = run(third, |it| it.is_ascii_digit());
-            let is_date = (digits == 4 && middle == 2 && last == 2)
-                || (digits == 2 && (middle == 2 || middle == 3) && (last == 4 || last == 2));
-            if is_date {
-                let date = digits + 1 + middle + 1 + last;
-                let separator = text.get(date);
-                if !matches!(separator, Some(b'T' | b' ' | b':' | b'_')) {
-                    return Some(date);
-                }
-                return Some(clock(&text[date + 1..]).map_or(date, |it| zone(text, date + 1 + it)));
-            }
-        }
-    }
-    if let Some(length) = clock(text) {
-        return Some(zone(text, length));
-    }
-    // `081109 203615`
-    if digits == 6 && text.get(6) == Some(&b' ') && run(&text[7..], |it| it.is_ascii_digit()) == 6 {
-        return Some(13);
-    }
-    // `1700000000.123`, and the kernel's `[   12.345678]`.
-    let is_epoch = matches!(digits, 10 | 13);
-    if is_epoch || is_bracketed {
-        let fraction = match text.get(digits) {
-            Some(b'.') => 1 + run(&text[digits + 1..], |it| it.is_ascii_digit()),
-            _ => 0,
-        };
-        if is_epoch || fraction > 3 {
-            return Some(digits + fraction);
-        }
-    }
-    // `2024 UTC`: what is left of a date that was cut for reading.
-    (digits == 4 && text[4..].starts_with(b" UTC")).then_some(8)
-}
-
-/// `Jan  2 15:04:05`, `Jul 09, 2015 3:23:29 PM`, `Thu Jun 09 06:07:04 2005`.
-fn named_time(text: &[u8]) -> Option<usize> {
-    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-    const DAYS: &[u8] = b"MonTueWedThuFriSatSun";
-    let is_of = |table: &[u8], at: usize| {
-        text.get(at..at + 3).is_some_and(|it| table.chunks(3).any(|name| name == it))
-    };
-    let mut at = 0;
-    if is_of(DAYS, 0) {
-        at = 3 + usize::from(text.get(3) == Some(&b','));
-        at += run(&text[at..], |it| it == b' ');
-    }
-    if !is_of(MONTHS, at) {
-        return None;
-    }
-    at += 3;
-    at += run(&text[at..], |it| it == b' ');
-    let day = run(&text[at..], |it| it.is_ascii_digit());
-    if day == 0 || day > 2 {
-        return None;
-    }
-    at += day + usize::from(text.get(at + day) == Some(&b','));
-    at += run(&text[at..], |it| it == b' ');
-    let year = run(&text[at..], |it| it.is_ascii_digit());
-    if year == 4 && text.get(at + 4) == Some(&b' ') {
-        at += 5;
-    }
-    let end = at + clock(&text[at..])?;
-    let end = zone(text, end);
-    // A year after the time.
-    if text.get(end) == Some(&b' ') && run(&text[end + 1..], |it| it.is_ascii_digit()) == 4 {
-        return Some(end + 5);
-    }
-    Some(end)
-}
-
-/// `15:04:05.000`, `3:23:29 PM`, `15:04`.
-fn clock(text: &[u8]) -> Option<usize> {
-    let hours = run(text, |it| it.is_ascii_digit());
-    if !(1..=2).contains(&hours) || text.get(hours) != Some(&b':') {
-        return None;
-    }
-    let minutes = &text[hours + 1..];
-    if run(minutes, |it| it.is_ascii_digit()) != 2 || minutes.get(2) != Some(&b':') {
-        return None;
-    }
-    if run(&minutes[3..], |it| it.is_ascii_digit()) != 2 {
-        return None;
-    }
-    let mut end = hours + 1 + 5;
-    if matches!(text.get(end), Some(b'.' | b',' | b':')) {
-        let fraction = run(&text[end + 1..], |it| it.is_ascii_digit());
-        if fraction > 0 {
-            end += 1 + fraction;
-        }
-    }
-    if matches!(text.get(end..end + 3), Some(b" AM" | b" PM")) {
-        end += 3;
-    }
-    Some(end)
-}
-
-/// `Z`, `+01:00`, ` +0000`, ` UTC` after `end`.
-fn zone(text: &[u8], end: usize) -> usize {
-    let at = end + usize::from(text.get(end) == Some(&b' '));
-    match text.get(at) {
-        Some(b'Z') if at == end => end + 1,
-        Some(b'+' | b'-') => {
-            let digits = run(&text[at + 1..], |it| it.is_ascii_digit() || it == b':');
-            if (2..=5).contains(&digits) { at + 1 + digits } else { end }
-        }
-        Some(b'U' | b'G') if matches!(text.get(at..at + 3), Some(b"UTC" | b"GMT")) => at + 3,
-        _ => end,
-    }
-}
+#[path = "peel/time.rs"]
+mod time;
 
 #[cfg(test)]
 #[path = "peel/tests.rs"]

@@ -16,6 +16,9 @@ const GROUP: u8 = 4;
 /// `  File "x", line 1` without a head: a syntax error of the script itself.
 const SYNTAX: u8 = 5;
 
+/// In [`State::mark`]: the last line of a group was seen.
+const CLOSED: u64 = 1;
+
 const HEAD: &str = "Traceback (most recent call last):";
 const JOINS: [&str; 2] =
     ["During handling of the above exception", "The above exception was the direct cause"];
@@ -97,8 +100,17 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         }
         _ => {
             let trimmed = text.trim_start();
-            if trimmed.starts_with(['|', '+']) {
+            // A second group directly behind the end of the first.
+            let is_new = state.mark == CLOSED
+                && trimmed.starts_with("+ Exception Group Traceback")
+                && view.indent() == state.base + 2;
+            if trimmed.starts_with(['|', '+']) && !is_new {
+                let is_end = trimmed.len() > 20 && trimmed[1..].bytes().all(|it| it == b'-');
+                state.mark = if is_end { CLOSED } else { 0 };
                 return Step::Take;
+            }
+            if is_new {
+                return Step::End;
             }
             message(state, view, text, is_indented)
         }
@@ -156,7 +168,14 @@ fn message(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) ->
 
 /// `(Background on this error …)`, `[SQL: …]`, `DETAIL:  …`: what libraries add on lines of their own.
 fn is_note(text: &str) -> bool {
-    if text.starts_with(['(', '[', '^', '~', '}', ')']) {
+    if text.starts_with(['^', '~', '}', ')'])
+        || text.starts_with("[SQL: ")
+        || text.starts_with("[parameters: ")
+    {
+        return true;
+    }
+    // `[worker] ready` is no note.
+    if text.starts_with('(') && text.ends_with(')') || text.starts_with('[') && text.ends_with(']') {
         return true;
     }
     let word = text.bytes().position(|it| !it.is_ascii_uppercase()).unwrap_or(text.len());

@@ -9,6 +9,8 @@ const MESSAGE: u8 = 0;
 /// The message has begun, or stood in the head.
 const AFTER: u8 = 1;
 const FRAMES: u8 = 2;
+/// The blank line that the panic hook prints first, since 1.91.
+const BLANK: u8 = 3;
 
 pub(super) fn open(body: &str) -> Option<Opening> {
     let rest = body.strip_prefix("thread '")?;
@@ -28,7 +30,17 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     Some((State::new(Kind::Rust, Runtime::Rust, phase), Sure::Yes))
 }
 
+/// The state after a blank line, which may be the first of a panic.
+pub(super) fn after_blank(view: &View<'_>) -> State {
+    State::new(Kind::Rust, Runtime::Rust, BLANK).seen(view)
+}
+
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    if state.phase == BLANK {
+        let Some((opened, _)) = open(view.body.trim_start()) else { return Step::End };
+        *state = State { base: view.indent(), ..opened.seen(view) };
+        return Step::Take;
+    }
     let text = view.from(state.base);
     state.count += 1;
     if text.starts_with("stack backtrace:") {

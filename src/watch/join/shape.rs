@@ -42,6 +42,8 @@ pub fn typed(text: &str) -> Option<Typed> {
     let says_so = ["Error", "Exception", "Throwable", "Failure", "Fault", "Interrupt"]
         .iter()
         .any(|it| last.contains(it));
+    // `Errors:` heads a list.
+    let says_so = says_so && !last.ends_with('s') || last == "UnhandledPromiseRejection";
     let is_capital = last.starts_with(|it: char| it.is_ascii_uppercase());
     let is_qualified = last.len() < name.len() && is_capital && last.len() > 1;
     // `PaymentDeclined: x` may be a class; `Request: x` and `INFO: x` are not taken for one.

@@ -1,6 +1,7 @@
 //! Rule files: what to look for, as data. Parse, check, compile to one [`RuleSet`].
 //!
-//! A rule names patterns that are searched **line by line** (`^` and `$` are the ends of a line), excludes that take a
+//! A rule names patterns that are searched **line by line** (`^` and `$` are the ends of a line, and `^` stands behind a
+//! shipper's stamp too), excludes that take a
 //! line back, and example lines of both kinds that `homeostat check` and the tests run. The regex engine takes linear
 //! time, so no rule can hang the daemon. Patterns are ASCII unless they say `(?u)`.
 //!
@@ -14,6 +15,7 @@ mod literal;
 mod parse;
 mod rule;
 mod set;
+mod stamp;
 
 pub use literal::{Cost, RequiredLiterals};
 pub use rule::{Origin, Rule, RuleProblem};

@@ -13,6 +13,7 @@
 //! any = ['regex', …]
 //! only = ['regex', …]            # optional: the line must also match one of these
 //! except = ['regex', …]          # optional
+//! alone = false                  # optional: a line counts only as a part of a record of several lines
 //! match = ["a line it must hit", …]
 //! no_match = ["a line it must not hit", …]
 //! ```
@@ -27,8 +28,19 @@ use crate::model::detection::{Action, Severity};
 use crate::model::trace::Runtime;
 
 const FILE_KEYS: [&str; 2] = ["rule", "except"];
-const RULE_KEYS: [&str; 10] =
-    ["id", "severity", "action", "runtime", "description", "any", "only", "except", "match", "no_match"];
+const RULE_KEYS: [&str; 11] = [
+    "id",
+    "severity",
+    "action",
+    "runtime",
+    "description",
+    "any",
+    "only",
+    "except",
+    "alone",
+    "match",
+    "no_match",
+];
 const PATTERN_SETS: [&str; 2] = ["only", "except"];
 
 /// The rules of one file; those with a problem are left out and the problems are returned beside them.
@@ -125,6 +137,7 @@ impl Reader<'_> {
         let patterns = self.some_strings(table, "any", &of, at, "give at least one regular expression");
         let conditions = self.strings(table, "only", &of).unwrap_or_default();
         let own_excludes = self.strings(table, "except", &of).unwrap_or_default();
+        let counts_alone = self.boolean(table, "alone", &of).unwrap_or(true);
         let examples = self.some_strings(table, "match", &of, at, "give at least one line it must hit");
         let counter_examples = self.strings(table, "no_match", &of).unwrap_or_default();
         let description = self.string(table, "description", &of).unwrap_or_default();
@@ -138,6 +151,7 @@ impl Reader<'_> {
             patterns,
             conditions,
             excludes: [own_excludes, file_excludes.to_vec()].concat(),
+            counts_alone,
             examples,
             counter_examples,
             origin: Origin { file: Arc::clone(&self.file), line: self.line(at) },
@@ -151,6 +165,20 @@ impl Reader<'_> {
             return None;
         };
         Some(text.clone().into_owned())
+    }
+
+    fn boolean(&mut self, table: &DeTable<'_>, key: &str, of: &str) -> Option<bool> {
+        let value = table.get(key)?;
+        let DeValue::Boolean(is_so) = value.get_ref() else {
+            self.problem(
+                value.span().start,
+                format!("{of}: {key}"),
+                "neither true nor false",
+                "leave the quotes off",
+            );
+            return None;
+        };
+        Some(*is_so)
     }
 
     fn strings(&mut self, table: &DeTable<'_>, key: &str, of: &str) -> Option<Vec<String>> {

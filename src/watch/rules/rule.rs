@@ -22,6 +22,8 @@ pub struct Rule {
     pub conditions: Vec<String>,
     /// … and none of these.
     pub excludes: Vec<String>,
+    /// Whether a line hit counts when it is a record by itself, and not only as a part of a longer one.
+    pub counts_alone: bool,
     /// Texts with a line that the rule must hit.
     pub examples: Vec<String>,
     /// Texts without such a line.

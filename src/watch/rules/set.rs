@@ -13,6 +13,7 @@ use regex_syntax::hir::Hir;
 use super::escape::unescaped;
 use super::literal::{Cost, RequiredLiterals};
 use super::rule::{Rule, RuleProblem};
+use super::stamp;
 use crate::base::redact::Clean;
 use crate::model::detection::Detection;
 
@@ -36,6 +37,7 @@ struct Ranked {
     patterns: Regex,
     conditions: Option<Regex>,
     excludes: Option<Regex>,
+    counts_alone: bool,
     literals: RequiredLiterals,
 }
 
@@ -113,27 +115,33 @@ impl RuleSet {
 
     /// The best hit in any line of a record: highest severity, then rule order.
     pub fn detect(&self, text: &Clean) -> Option<Detection> {
-        let lines = text.as_str().as_bytes().split(|byte| *byte == b'\n');
-        lines.filter_map(|line| self.best_rank(line)).min().map(|rank| self.ranked[rank].detection.clone())
+        let text = text.as_str().trim_end().as_bytes();
+        let is_alone = memchr::memchr(b'\n', text).is_none();
+        let lines = text.split(|byte| *byte == b'\n');
+        let best = lines.filter_map(|line| self.best_rank(line, is_alone)).min();
+        best.map(|rank| self.ranked[rank].detection.clone())
     }
 
-    /// Whether any rule hits this line.
+    /// Whether any rule hits this line, alone or as a part of a record.
     pub fn is_hit(&self, line: &[u8]) -> bool {
-        self.best_rank(line).is_some()
+        self.best_rank(line, false).is_some()
     }
 
     /// Whether this one rule hits any line of a text, whatever else does.
     pub fn hits(&self, rule: usize, text: &str) -> bool {
         let Some(ranked) = self.ranked.iter().find(|it| it.rule == rule) else { return false };
+        if !ranked.counts_alone && !text.trim_end().contains('\n') {
+            return false;
+        }
         text.split('\n')
             .any(|line| in_line(line.as_bytes(), |it, whole| ranked.hits(it, whole).then_some(0)).is_some())
     }
 
-    fn best_rank(&self, line: &[u8]) -> Option<usize> {
-        in_line(line, |it, whole| self.best_rank_here(it, whole))
+    fn best_rank(&self, line: &[u8], is_alone: bool) -> Option<usize> {
+        in_line(line, |it, whole| self.best_rank_here(it, whole, is_alone))
     }
 
-    fn best_rank_here(&self, line: &[u8], whole: &[u8]) -> Option<usize> {
+    fn best_rank_here(&self, line: &[u8], whole: &[u8], is_alone: bool) -> Option<usize> {
         let mut suspects: Vec<usize> = self.on_every_line.clone();
         if let Some(literals) = &self.literals {
             let mut last = None;
@@ -147,13 +155,19 @@ impl RuleSet {
         }
         suspects.sort_unstable();
         suspects.dedup();
-        suspects.into_iter().find(|rank| self.ranked[*rank].hits(line, whole))
+        let may_hit = |ranked: &Ranked| ranked.counts_alone || !is_alone;
+        suspects.into_iter().find(|rank| {
+            let ranked = &self.ranked[*rank];
+            may_hit(ranked) && ranked.hits(line, whole)
+        })
     }
 }
 
-/// The best of what `rank` says of a line and of the lines that are escaped within it.
+/// The best of what `rank` says of a line, of what stands behind a shipper's stamp, and of the lines that are escaped
+/// within it.
 fn in_line(line: &[u8], rank: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
     let here = rank(line, line);
+    let here = here.into_iter().chain(stamp::behind(line).and_then(|it| rank(it, line))).min();
     let Some(inner) = unescaped(line) else { return here };
     let within = inner.split(|byte| *byte == b'\n').filter_map(|it| rank(it, line)).min();
     here.into_iter().chain(within).min()
@@ -199,6 +213,7 @@ fn compile_rule(idx: usize, rule: &Rule) -> Result<Ranked, Vec<RuleProblem>> {
     Ok(Ranked {
         detection: Detection { rule: Arc::clone(&rule.id), severity: rule.severity, action: rule.action },
         rule: idx,
+        counts_alone: rule.counts_alone,
         literals: RequiredLiterals::union(patterns.iter().map(RequiredLiterals::of)),
         patterns: regex,
         conditions: (!conditions.is_empty()).then(|| build(&conditions)).transpose()?,

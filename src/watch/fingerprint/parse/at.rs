@@ -173,8 +173,16 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
     if exceptions.is_empty() {
         exceptions.push(thrown(&pending));
     }
-    if let Some(first) = exceptions.first_mut().filter(|it| it.kind.is_empty()) {
-        "Error".clone_into(&mut first.kind);
+    if let Some(first) = exceptions.first_mut() {
+        if first.kind.is_empty() {
+            "Error".clone_into(&mut first.kind);
+        }
+        // The text is always the same, only the reason at its end says what went wrong.
+        let reason =
+            first.message.split_once("with the reason \"").map(|it| it.1.trim_end().trim_end_matches("\"."));
+        if let Some(reason) = reason.filter(|_| first.kind == "UnhandledPromiseRejection") {
+            first.message = reason.to_owned();
+        }
     }
     exceptions.reverse();
     Some(Trace { runtime: Runtime::Node, exceptions, thread: None })

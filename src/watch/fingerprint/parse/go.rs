@@ -9,7 +9,9 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
     let mut is_stack = false;
     let mut function: Option<&str> = None;
     let mut frames: Vec<Frame> = Vec::new();
-    for line in lines {
+    // A logger's line may stand before the head.
+    let start = lines.iter().position(|it| is_head(it.trim())).unwrap_or(0);
+    for line in &lines[start..] {
         let text = line.trim();
         if text.starts_with("goroutine ") && text.contains('[') || text == "runtime stack:" {
             if !frames.is_empty() {
@@ -49,6 +51,14 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
     let mut found = found.unwrap_or_else(|| exception("goroutine", ""));
     found.frames = frames;
     Some(Trace { runtime: Runtime::Go, exceptions: vec![found], thread })
+}
+
+fn is_head(text: &str) -> bool {
+    ["panic: ", "fatal error: ", "runtime: ", "unexpected fault address "]
+        .iter()
+        .any(|it| text.starts_with(it))
+        || text == "WARNING: DATA RACE"
+        || text.contains("panic serving ")
 }
 
 fn head(text: &str) -> Exception {

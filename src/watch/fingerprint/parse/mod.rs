@@ -55,7 +55,9 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
             b'S' if text == "Stack trace:" && place > 0 => Some(Runtime::Php),
             b'P' if text.starts_with("PHP Fatal error:  Uncaught") => Some(Runtime::Php),
             b'[' if text == "[stacktrace]" => Some(Runtime::Php),
-            b'#' if place > 0 && lines[0].trim() == "Unhandled exception:" => Some(Runtime::Dart),
+            b'#' if lines[..place].iter().any(|it| it.trim() == "Unhandled exception:") => {
+                Some(Runtime::Dart)
+            }
             b'*' if text.starts_with("** (") => Some(Runtime::Elixir),
             b'N' if text.starts_with("Node.js v") && place > 2 => Some(Runtime::Node),
             b's' if text == "stack traceback:" => Some(Runtime::Lua),

@@ -187,7 +187,7 @@ fn blocks_between_hits_are_skipped_and_their_last_lines_known() {
     let brief: Vec<_> = rows.iter().map(|row| (row.1, row.2, row.3.as_str())).collect();
     assert_eq!(
         brief,
-        [(5001, 8, "node.unhandled"), (10009, 1, "level.text-error"), (15010, 4, "python.traceback")]
+        [(5001, 8, "node.uncaught"), (10009, 1, "level.text-error"), (15010, 4, "python.traceback")]
     );
 }
 
@@ -198,7 +198,7 @@ fn a_sparse_stream_is_found_across_many_blocks_of_the_other() {
     lines.extend(NODE.lines().skip(5).map(|line| (1, line.to_owned())));
     let text = wrap(Format::DockerJson, &lines);
     let rows = scan(Format::DockerJson, text.as_bytes(), 512);
-    assert_eq!(rows, [(Some("stderr".into()), 1, 8, "node.unhandled".into(), NODE.into())]);
+    assert_eq!(rows, [(Some("stderr".into()), 1, 8, "node.uncaught".into(), NODE.into())]);
 }
 
 #[test]
