@@ -13,6 +13,8 @@ use crate::repo::{Reverse, WorkTree};
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) validation: Validation,
+    /// Whether the tests fail with the issue's error again once the change is taken back.
+    pub(super) reverted_matches_issue: bool,
     /// Whether the tests fail with the issue's error on the commit that logged it; asked only where they pass on the base commit.
     pub(super) fails_on_running: Option<bool>,
 }
@@ -49,15 +51,20 @@ pub(super) async fn validate(
         progress.step("validate", &format!("with the change: {}", in_words(&proof.after))).await;
     }
     let mut checks = Vec::new();
+    let mut reverted_matches_issue = false;
     if proof.after.passed() {
         let reverted = clone.patched(&export.whole, &export.rest_patch, Reverse::Yes).await?;
-        proof.reverted = checker.run(clone.archive(&reverted).await?, &command).await?.run;
+        let reverted = checker.run(clone.archive(&reverted).await?, &command).await?;
+        reverted_matches_issue = !reverted.run.passed() && suspect.is_in(&reverted.output);
+        proof.reverted = reverted.run;
+        let said = if reverted_matches_issue { ", with the issue's error" } else { "" };
         progress
-            .step("validate", &format!("with the change taken back: {}", in_words(&proof.reverted)))
+            .step("validate", &format!("with the change taken back: {}{said}", in_words(&proof.reverted)))
             .await;
         checks = project_checks(export, ground, checker, progress, &proof.after).await?;
     }
-    Ok(Some(Evidence { validation: Validation { proof, checks }, fails_on_running }))
+    let validation = Validation { proof, checks };
+    Ok(Some(Evidence { validation, reverted_matches_issue, fails_on_running }))
 }
 
 /// The whole of the project's tests, and once more with the tests as they were where the patch changes existing ones.

@@ -74,7 +74,7 @@ fn of_fix(facts: Facts<'_>) -> Verdict {
             "A test reproduces the error, but nothing was changed that could fix it.",
         );
     }
-    if let Some(reason) = proof_fault(proof) {
+    if let Some(reason) = proof_fault(proof, evidence.reverted_matches_issue) {
         return again(Outcome::GaveUp, reason);
     }
     let worse =
@@ -91,14 +91,19 @@ fn of_fix(facts: Facts<'_>) -> Verdict {
 }
 
 /// What is wrong with a proof that begins well.
-fn proof_fault(proof: &Proof) -> Option<&'static str> {
+fn proof_fault(proof: &Proof, reverted_matches_issue: bool) -> Option<&'static str> {
     if proof.after.is_timed_out {
         return Some("With the change the new test does not end.");
     }
     if !proof.after.passed() {
         return Some("The new test fails with the change too.");
     }
-    proof.reverted.passed().then_some("The new test passes with the change taken back, so it proves nothing.")
+    if proof.reverted.passed() {
+        return Some("The new test passes with the change taken back, so it proves nothing.");
+    }
+    (!reverted_matches_issue).then_some(
+        "With the change taken back the new test fails, but not with the issue's error, so it does not fail reliably.",
+    )
 }
 
 fn of_earlier_fix(facts: Facts<'_>) -> Verdict {

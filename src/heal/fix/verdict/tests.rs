@@ -23,7 +23,8 @@ fn evidence(before: i64, matches: bool, after: i64, reverted: i64) -> Evidence {
         after: run(after),
         reverted: run(reverted),
     };
-    Evidence { validation: Validation { proof, checks: Vec::new() }, fails_on_running: None }
+    let validation = Validation { proof, checks: Vec::new() };
+    Evidence { validation, reverted_matches_issue: reverted != 0, fails_on_running: None }
 }
 
 fn with_checks(baseline: i64, patched: i64) -> Evidence {
@@ -69,6 +70,8 @@ fn a_fix_needs_the_whole_proof() {
     check(O::Fixed, true, Some(evidence(1, false, 0, 1)), again(O::NotReproduced));
     check(O::Fixed, true, Some(evidence(1, true, 1, -1)), again(O::GaveUp));
     check(O::Fixed, true, Some(evidence(1, true, 0, 0)), again(O::GaveUp));
+    let other_error = Evidence { reverted_matches_issue: false, ..evidence(1, true, 0, 1) };
+    check(O::Fixed, true, Some(other_error), again(O::GaveUp));
     check(O::Fixed, true, Some(running(evidence(0, false, -1, -1), true)), (O::AlreadyFixed, false));
     check(O::Fixed, true, Some(running(evidence(0, false, -1, -1), false)), again(O::NotReproduced));
 }
