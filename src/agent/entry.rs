@@ -183,6 +183,38 @@ impl Entry {
     }
 }
 
+/// What a transcript says of an attempt that did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeftBehind {
+    /// The workspace after the last tool that may have changed it, as [`super::contract::Workspace::snapshot`] gave it.
+    pub snapshot: Option<String>,
+    pub n_model_calls: u32,
+    pub n_tool_calls: u32,
+}
+
+impl LeftBehind {
+    /// Reads it out of the lines of a transcript; those that cannot be read say nothing.
+    pub fn of(lines: &[String]) -> Self {
+        let mut left = Self::default();
+        for (entry, _) in lines.iter().filter_map(|line| Entry::parse(line).ok()) {
+            match entry.kind {
+                EntryKind::Assistant(_) | EntryKind::CutOff(_) => left.n_model_calls += 1,
+                EntryKind::Tool(tool) => {
+                    left.n_tool_calls += 1;
+                    left.snapshot = tool.snapshot.or(left.snapshot);
+                }
+                EntryKind::Begin(_)
+                | EntryKind::User(_)
+                | EntryKind::Reserved(_)
+                | EntryKind::Unspent(_)
+                | EntryKind::Resumed
+                | EntryKind::End(_) => {}
+            }
+        }
+        left
+    }
+}
+
 impl AssistantEntry {
     pub(super) fn stop_reason(&self) -> StopReason {
         StopReason::from_name(&self.stop_reason, &self.stop_detail)

@@ -6,7 +6,7 @@
 
 mod client;
 pub mod contract;
-mod entry;
+pub mod entry;
 pub mod error;
 mod machine;
 pub mod price;

@@ -19,6 +19,22 @@ pub trait Stage: Send + Sync {
 
     /// Runs a leased job. Returns soon after `context.stop` is requested, with [`StageResult::Released`].
     async fn run(&self, context: StageContext) -> StageOutcome;
+
+    /// Called under the lease, after `run`, when the job ends for good without being done: keeps what was paid for and names the jobs
+    /// that tell people. They become durable together with the end. Soon, and safe to run again like `run`.
+    async fn close(&self, context: &StageContext, end: &JobEnd) -> Vec<NewJob> {
+        let _ = (context, end);
+        Vec::new()
+    }
+}
+
+/// How a job ends that is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEnd {
+    /// No retry is left, or none would help: a person must.
+    Dead { reason: String },
+    /// A person wanted no more of it.
+    Cancelled,
 }
 
 /// What a stage is given.

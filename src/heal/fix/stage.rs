@@ -5,6 +5,9 @@ use super::parts::FixParts;
 use super::report::without_attempt;
 use super::subject::Subject;
 use super::trial::Trial;
+use super::workspace::diff_of;
+use crate::agent::entry::LeftBehind;
+use crate::base::chain::Chain;
 use crate::base::id::{AttemptId, IssueId};
 use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
 use crate::model::attempt::{Attempt, Outcome};
@@ -12,7 +15,8 @@ use crate::model::issue::{IssueEvent, IssueState};
 use crate::model::job::{JobKind, NewJob};
 use crate::model::money::NanoUsd;
 use crate::model::notice::NoticeKind;
-use crate::model::stage::{Setback, Stage, StageContext, StageOutcome};
+use crate::model::stage::{JobEnd, Setback, Stage, StageContext, StageOutcome};
+use crate::store::StoreError;
 
 /// Runs fix jobs.
 #[derive(Debug)]
@@ -28,6 +32,13 @@ impl Stage for FixStage {
 
     async fn run(&self, context: StageContext) -> StageOutcome {
         self.work(&context).await.unwrap_or_else(StageOutcome::from)
+    }
+
+    async fn close(&self, context: &StageContext, end: &JobEnd) -> Vec<NewJob> {
+        self.keep_unfinished(context, end).await.unwrap_or_else(|error| {
+            tracing::error!(job = %context.job.id, error = %Chain(&error), "what a fix leaves behind could not be kept");
+            Vec::new()
+        })
     }
 }
 
@@ -69,7 +80,8 @@ impl FixStage {
             }
         };
         let mut next = match open {
-            Some(attempt) => attempt,
+            // One that ended before its ground was known has no base yet.
+            Some(attempt) => Attempt { base_commit: ground.base.to_string(), ..attempt },
             None => self.begin(issue, context, &attempts, ground.base.to_string()),
         };
         loop {
@@ -117,12 +129,53 @@ impl FixStage {
         next: &str,
         context: &StageContext,
     ) -> Result<StageOutcome, Setback> {
+        self.keep_work(&mut attempt).await?;
         attempt.report = without_attempt(why, next);
         attempt.outcome = Some(Outcome::NeedsPerson);
         attempt.ended_at = Some(self.parts.clock.now());
         self.parts.store.save_attempt(&attempt).await?;
         context.progress.step("outcome", why).await;
         self.finish(&attempt, context).await
+    }
+
+    /// Keeps what an attempt has cost and changed when its job ends before it does. The attempt stays open: a person who requeues the
+    /// job lets it go on from its transcript.
+    async fn keep_unfinished(&self, context: &StageContext, end: &JobEnd) -> Result<Vec<NewJob>, StoreError> {
+        let Some(issue) = context.job.issue else { return Ok(Vec::new()) };
+        let store = &self.parts.store;
+        let attempts = store.attempts(issue).await?;
+        let last = attempts.iter().rfind(|it| it.job == context.job.id);
+        let mut attempt = match (last, end) {
+            (Some(last), _) => last.clone(),
+            // Nothing was begun; what is told on a ticket is told of an attempt.
+            (None, JobEnd::Dead { .. }) => self.begin(issue, context, &attempts, String::new()),
+            (None, JobEnd::Cancelled) => return Ok(Vec::new()),
+        };
+        if attempt.outcome.is_none() {
+            self.keep_work(&mut attempt).await?;
+            store.save_attempt(&attempt).await?;
+        }
+        Ok(match end {
+            JobEnd::Dead { .. } => {
+                let unique_key = format!("report:{}:stuck", attempt.id);
+                vec![NewJob { unique_key, ..NewJob::report_attempt(issue, attempt.id) }]
+            }
+            JobEnd::Cancelled => Vec::new(),
+        })
+    }
+
+    /// Notes the cost and the changes so far of an attempt that is not judged.
+    async fn keep_work(&self, attempt: &mut Attempt) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        attempt.cost = store.spend_of_attempt(attempt.id).await?.total();
+        let left = LeftBehind::of(&store.transcript(attempt.id).await?);
+        attempt.n_model_calls = left.n_model_calls;
+        attempt.n_tool_calls = left.n_tool_calls;
+        let diff = left.snapshot.as_deref().and_then(diff_of);
+        if let Some(diff) = diff.filter(|diff| diff.len() <= self.parts.settings.max_patch_bytes) {
+            diff.clone_into(&mut attempt.patch);
+        }
+        Ok(())
     }
 
     /// Tells the issue how the attempt ended and says what follows. Safe to run again.

@@ -50,7 +50,8 @@ impl Trial<'_> {
             &context.stop,
         );
         let (end, tar) = self.work(&attempt, &checker).await?;
-        attempt.cost = end.totals.cost;
+        // The ledger knows of calls that the transcript does not: a kill may come between the two.
+        attempt.cost = parts.store.spend_of_attempt(attempt.id).await?.total();
         attempt.n_model_calls = end.totals.n_model_calls;
         attempt.n_tool_calls = end.totals.n_tool_calls;
         let exported = match tar {

@@ -20,6 +20,11 @@ const ENCODED: &str = "base64:";
 /// git on the shadow, with everything off that the repository could have set up inside.
 const GIT: &str = r#"git --git-dir="$1" --work-tree="$2" -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.quotePath=false"#;
 
+/// A snapshot as a diff to be read, where it is one.
+pub(super) fn diff_of(snapshot: &str) -> Option<&str> {
+    (!snapshot.starts_with(ENCODED)).then_some(snapshot)
+}
+
 /// The agent's hands in a room.
 #[derive(Debug)]
 pub(super) struct RoomWorkspace {

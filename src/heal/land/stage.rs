@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::clock::SharedClock;
-use crate::forge::{Forge, ForgeError, Merge};
+use crate::forge::{Forge, Merge};
 use crate::heal::story::proposal as proposal_story;
 use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
 use crate::model::issue::IssueEvent;
@@ -11,7 +11,7 @@ use crate::model::job::{JobKind, JobPayload, NewJob};
 use crate::model::notice::NoticeKind;
 use crate::model::proposal::{Proposal, ProposalState};
 use crate::model::service::Services;
-use crate::model::stage::{Setback, Stage, StageContext, StageOutcome};
+use crate::model::stage::{JobEnd, Setback, Stage, StageContext, StageOutcome};
 use crate::store::Store;
 
 /// What the stage is made of.
@@ -37,6 +37,21 @@ impl Stage for LandStage {
 
     async fn run(&self, context: StageContext) -> StageOutcome {
         self.run_job(&context).await.unwrap_or_else(StageOutcome::from)
+    }
+
+    /// Who accepted must learn that nothing was merged.
+    async fn close(&self, context: &StageContext, end: &JobEnd) -> Vec<NewJob> {
+        let (JobPayload::Land { proposal, .. }, JobEnd::Dead { reason }) = (&context.job.payload, end) else {
+            return Vec::new();
+        };
+        let told = async {
+            let proposal = self.parts.store.proposal(*proposal).await?;
+            self.tell(&proposal, "merge refused", None, ACTOR, reason).await
+        };
+        if let Err(setback) = told.await {
+            tracing::warn!(job = %context.job.id, ?setback, "a merge that failed could not be told");
+        }
+        Vec::new()
     }
 }
 
@@ -85,12 +100,7 @@ impl LandStage {
         let merge = Merge { repository, proposal, message: &message, at };
         match forge.merge(merge).await {
             Ok(merged) => context.progress.step("merged", &merged.commit).await,
-            Err(error) => {
-                if let Some(reason) = refusal(&error) {
-                    self.tell(proposal, "merge refused", None, ACTOR, &reason).await?;
-                }
-                return Err(error.into());
-            }
+            Err(error) => return Err(error.into()),
         }
         store.set_proposal_state(proposal.id, ProposalState::Merged, self.parts.clock.now()).await?;
         Ok(())
@@ -108,17 +118,5 @@ impl LandStage {
         let happened = Happened { issue: proposal.issue, event, actor, what, detail, at };
         tell_once(self.parts.store.as_ref(), happened).await?;
         Ok(())
-    }
-}
-
-/// What a person must know: the forge said no to this merge, and will again.
-fn refusal(error: &ForgeError) -> Option<String> {
-    match error {
-        ForgeError::HeadMoved { .. }
-        | ForgeError::Conflict { .. }
-        | ForgeError::Refused { .. }
-        | ForgeError::MergesElsewhere { .. }
-        | ForgeError::ForeignRepository { .. } => Some(error.to_string()),
-        ForgeError::GitHub(_) | ForgeError::Machine { .. } | ForgeError::Away { .. } => None,
     }
 }

@@ -17,7 +17,7 @@ use crate::model::job::{JobKind, JobPayload, NewJob};
 use crate::model::notice::NoticeKind;
 use crate::model::proposal::{Proposal, ProposalState};
 use crate::model::service::{Repository, Services};
-use crate::model::stage::{Setback, Stage, StageContext, StageOutcome};
+use crate::model::stage::{JobEnd, Setback, Stage, StageContext, StageOutcome};
 use crate::repo::patch::Patch;
 use crate::repo::{Author, RepoError, Repos, WorkTree};
 use crate::store::Store;
@@ -101,6 +101,16 @@ impl Stage for ProposeStage {
     async fn run(&self, context: StageContext) -> StageOutcome {
         self.run_job(&context).await.unwrap_or_else(StageOutcome::from)
     }
+
+    /// What only a person can put right is told on the ticket, with the diff that was paid for.
+    async fn close(&self, context: &StageContext, end: &JobEnd) -> Vec<NewJob> {
+        match (&context.job.payload, context.job.issue, end) {
+            (JobPayload::Propose { attempt }, Some(issue), JobEnd::Dead { .. }) => {
+                vec![report(issue, *attempt, "stuck")]
+            }
+            (_, _, JobEnd::Dead { .. } | JobEnd::Cancelled) => Vec::new(),
+        }
+    }
 }
 
 impl ProposeStage {
@@ -120,11 +130,6 @@ impl ProposeStage {
         }
         match self.propose(context, issue, &attempt).await {
             Ok(proposal) => self.finish(proposal).await,
-            // What only a person can put right is told on the ticket, with the diff that was paid for.
-            Err(Stop::Setback(Setback::Failed { reason })) => Ok(StageOutcome {
-                next: vec![report(issue, attempt.id, "stuck")],
-                ..StageOutcome::failed(reason)
-            }),
             Err(Stop::Setback(setback)) => Err(setback),
             Err(Stop::Refused(reasons)) => self.refuse(context, attempt, reasons).await,
         }

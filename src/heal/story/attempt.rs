@@ -14,12 +14,12 @@ const MAX_REASON_BYTES: usize = 2_000;
 const MAX_DIFF_BYTES: usize = 24_000;
 
 /// Marker and body of the comment. With a proposal it points there; without one it keeps what was paid for: the
-/// reasons and the diff. `stuck` is why a fix could not be proposed.
+/// reasons and the diff. `stuck` is why a fix could not be proposed, or why an attempt could not come to its end.
 pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>, stuck: Option<&str>) -> (String, String) {
     let stand = match (proposal, attempt.outcome) {
         (Some(_), _) => "proposed",
         (None, Some(outcome)) => outcome.name(),
-        (None, None) => "running",
+        (None, None) => "stuck",
     };
     let marker = marker::attempt(attempt.id, stand);
     let mut parts = vec![marker.clone(), headline(attempt, proposal)];
@@ -27,8 +27,10 @@ pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>, stuck: Option<&st
         parts.push(format!("Proposal: {} (branch {})", proposal.url, code(&proposal.branch, 120)));
     }
     if let Some(stuck) = stuck {
+        let could_not = if attempt.outcome.is_some() { "be proposed" } else { "go on" };
         parts.push(format!(
-            "It could not be proposed, a person must help: {}",
+            "It could not {could_not}, a person must help: {}\n\nWhen that is put right, requeue its job on the issue's page: \
+             it goes on where it stopped.",
             prose(stuck, MAX_REASON_BYTES)
         ));
     }

@@ -4,7 +4,7 @@ use super::attempt::ending;
 use super::evidence;
 use crate::base::clock::Timestamp;
 use crate::base::markdown::plain;
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, Outcome};
 use crate::model::issue::Issue;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::model::proposal::Proposal;
@@ -40,7 +40,13 @@ pub fn notice(parts: Parts<'_>, at: Timestamp) -> Notice {
             vec!["A fix was made and proven; it waits for review.".to_owned(), cost.unwrap_or_default()],
         ),
         NoticeKind::AttemptEnded => {
-            let how = attempt.and_then(|it| it.outcome).map_or("it ended.", ending);
+            let how = match (attempt.and_then(|it| it.outcome), proposal) {
+                (Some(Outcome::Fixed), None) => {
+                    "a fix was proven, but it could not be proposed. A person must help."
+                }
+                (Some(outcome), _) => ending(outcome),
+                (None, _) => "it could not go on. A person must help.",
+            };
             ("no fix proposed", vec![format!("An attempt to fix it ended: {how}"), cost.unwrap_or_default()])
         }
         NoticeKind::ProposalMerged => ("fix merged", vec!["The proposed fix was merged.".to_owned()]),

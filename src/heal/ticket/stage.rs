@@ -13,7 +13,7 @@ use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
 use crate::heal::story::{attempt as attempt_story, marker, ticket as ticket_story};
 use crate::model::attempt::{Attempt, Outcome};
 use crate::model::issue::{Issue, IssueEvent, IssueState};
-use crate::model::job::{Job, JobKind, JobPayload, JobState, NewJob};
+use crate::model::job::{Job, JobKind, JobPayload, NewJob};
 use crate::model::notice::NoticeKind;
 use crate::model::occurrence::Sample;
 use crate::model::service::{Service, Services};
@@ -146,26 +146,30 @@ impl TicketStage {
         let service = self.parts.services.service(&detail.issue.service).await;
         let proposals = store.proposals(id).await?;
         let proposal = proposals.iter().find(|proposal| proposal.attempt == attempt.id);
-        let mut stuck = None;
-        if attempt.outcome == Some(Outcome::Fixed) && proposal.is_none() {
-            match self.propose_job(id, attempt.id).await? {
-                Some(job) if matches!(job.state, JobState::Queued | JobState::Running) => {
-                    return Ok(StageOutcome::done("is told with its proposal", Vec::new()));
-                }
-                job => stuck = job.and_then(|job| job.result),
-            }
+        // The job that should have brought it further.
+        let job = match (attempt.outcome, proposal) {
+            (Some(Outcome::Fixed), None) => self.propose_job(id, attempt.id).await?,
+            (None, None) => Some(store.job(attempt.job).await?),
+            (Some(_) | None, _) => None,
+        };
+        if job.as_ref().is_some_and(Job::is_open) {
+            return Ok(StageOutcome::done("is told when it is over", Vec::new()));
         }
+        let stuck = job.and_then(|job| job.result);
         let sample = detail.samples.first();
         let ticket = self.ticket(context, &detail.issue, sample, &service, Next::Person).await?;
         let tracker = self.tracker_of(&ticket)?;
         let (marker, body) = attempt_story::comment(&attempt, proposal, stuck.as_deref());
         context.progress.step("report on ticket", &ticket.key).await;
         tracker.comment(&ticket.key, &marker, &body, context.job.created_at).await?;
-        let is_told_by_proposal = proposal.is_some() || attempt.outcome == Some(Outcome::Fixed);
-        let notice = (!is_told_by_proposal).then(|| {
-            let about = attempt.id.to_string();
-            NewJob::announce(id, NoticeKind::AttemptEnded, Some(attempt.id), None, &about)
-        });
+        let about = match (&stuck, proposal, attempt.outcome) {
+            (Some(_), _, _) => Some(format!("{}:stuck", attempt.id)),
+            // Its proposal tells.
+            (None, Some(_), _) | (None, None, Some(Outcome::Fixed)) => None,
+            (None, None, _) => Some(attempt.id.to_string()),
+        };
+        let notice =
+            about.map(|about| NewJob::announce(id, NoticeKind::AttemptEnded, Some(attempt.id), None, &about));
         let summary = format!("reported attempt {} on ticket {}", attempt.number, ticket.key);
         Ok(StageOutcome::done(summary, notice.into_iter().collect()))
     }

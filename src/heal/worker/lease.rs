@@ -19,7 +19,7 @@ use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::markdown::{cap_chars, one_line};
 use crate::base::shutdown::Shutdown;
 use crate::model::job::{Heartbeat, Job, JobKind, Lease};
-use crate::model::stage::{Stage, StageContext, StageOutcome, StageResult};
+use crate::model::stage::{JobEnd, Stage, StageContext, StageOutcome, StageResult};
 use crate::store::{Store, StoreError};
 
 /// Longest reason kept with a job, in characters.
@@ -74,12 +74,14 @@ impl Runner {
         gauge!("homeostat_jobs_running", "kind" => kind.name()).increment(1.0);
         let left = lease.expires_at.duration_since(self.clock.now());
         let expires = started + Duration::try_from(left).unwrap_or(Duration::ZERO);
-        let mut hold = Hold { expires, is_lost: Arc::default() };
-        let outcome = self.outcome_of(&lease, &stop, &mut hold).await;
+        let mut hold = Hold { expires, is_lost: Arc::default(), is_cancelled: false };
+        let context = self.context(&lease, &stop, &hold);
+        let outcome = self.outcome_of(&lease, &context, &stop, &mut hold).await;
         let result = if hold.is_lost() {
             tracing::warn!(job = %lease.job.id, kind = kind.name(), "the lease was lost, nothing is written");
             "lost"
         } else {
+            let outcome = self.closed(context, outcome, hold.is_cancelled).await;
             self.complete(&lease, outcome, hold.expires).await
         };
         gauge!("homeostat_jobs_running", "kind" => kind.name()).decrement(1.0);
@@ -87,7 +89,25 @@ impl Runner {
         histogram!("homeostat_job_seconds", "kind" => kind.name()).record(started.elapsed().as_secs_f64());
     }
 
-    async fn outcome_of(&self, lease: &Lease, stop: &Shutdown, hold: &mut Hold) -> StageOutcome {
+    fn context(&self, lease: &Lease, stop: &Shutdown, hold: &Hold) -> StageContext {
+        let progress = StoreProgress {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            job: lease.job.id,
+            token: lease.token,
+            stop: stop.clone(),
+            is_lost: Arc::clone(&hold.is_lost),
+        };
+        StageContext { job: lease.job.clone(), stop: stop.clone(), progress: Arc::new(progress) }
+    }
+
+    async fn outcome_of(
+        &self,
+        lease: &Lease,
+        context: &StageContext,
+        stop: &Shutdown,
+        hold: &mut Hold,
+    ) -> StageOutcome {
         let job = &lease.job;
         if job.n_leases > self.settings.max_leases {
             return StageOutcome::failed(format!("leased {} times without an end", job.n_leases));
@@ -95,15 +115,7 @@ impl Runner {
         let Some(stage) = self.stages.0.get(&job.kind()).cloned() else {
             return StageOutcome::released();
         };
-        let progress = StoreProgress {
-            store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
-            job: job.id,
-            token: lease.token,
-            stop: stop.clone(),
-            is_lost: Arc::clone(&hold.is_lost),
-        };
-        let context = StageContext { job: job.clone(), stop: stop.clone(), progress: Arc::new(progress) };
+        let context = context.clone();
         // A task of its own: a stage that computes for long must not hold up its heartbeats.
         let mut run = AbortOnDropHandle::new(tokio::spawn(async move { stage.run(context).await }));
         match self.watch(lease, &mut run, stop, hold).await {
@@ -118,6 +130,40 @@ impl Runner {
                 StageOutcome::retry(format!("the stage panicked: {text}"), None)
             }
         }
+    }
+
+    /// The outcome with what its stage has to say where it is the end of a job that is not done.
+    async fn closed(
+        &self,
+        context: StageContext,
+        mut outcome: StageOutcome,
+        is_cancelled: bool,
+    ) -> StageOutcome {
+        let job = &context.job;
+        let is_dead = self.verdict(job, &outcome.result, self.clock.now()).1 == DEAD;
+        let end = match &outcome.result {
+            StageResult::Done { .. } => return outcome,
+            StageResult::Retry { .. } | StageResult::Failed { .. } | StageResult::Released
+                if is_cancelled =>
+            {
+                JobEnd::Cancelled
+            }
+            StageResult::Retry { reason, .. } | StageResult::Failed { reason } if is_dead => {
+                JobEnd::Dead { reason: reason.clone() }
+            }
+            StageResult::Retry { .. } | StageResult::Failed { .. } | StageResult::Released => return outcome,
+        };
+        let Some(stage) = self.stages.0.get(&job.kind()).cloned() else { return outcome };
+        let (id, kind) = (job.id, job.kind().name());
+        let close = AbortOnDropHandle::new(tokio::spawn(async move { stage.close(&context, &end).await }));
+        match timeout(self.settings.stop_grace, close).await {
+            Ok(Ok(next)) => outcome.next.extend(next),
+            Ok(Err(error)) => {
+                tracing::error!(job = %id, kind, error = %Chain(&error), "a stage panicked at the end of a job");
+            }
+            Err(_) => tracing::warn!(job = %id, kind, "a stage did not close a job in time"),
+        }
+        outcome
     }
 
     /// Extends the lease until the stage ends, hands down what the heartbeats say, and bounds the time after a stop.
@@ -157,8 +203,9 @@ impl Runner {
         let beat = self.store.heartbeat(job, lease.token, self.clock.now(), ttl);
         match timeout(self.settings.heartbeat_every.max(Duration::from_secs(1)), beat).await {
             Ok(Ok(Heartbeat::Extended)) => hold.expires = asked_at + ttl,
-            Ok(Ok(Heartbeat::CancelRequested | Heartbeat::Paused)) => {
+            Ok(Ok(beat @ (Heartbeat::CancelRequested | Heartbeat::Paused))) => {
                 hold.expires = asked_at + ttl;
+                hold.is_cancelled |= beat == Heartbeat::CancelRequested;
                 stop.request();
             }
             Ok(Ok(Heartbeat::Lost) | Err(StoreError::LeaseLost { .. })) => hold.lose(stop),
@@ -204,12 +251,12 @@ impl Runner {
     fn verdict(&self, job: &Job, result: &StageResult, now: Timestamp) -> (Option<Timestamp>, &'static str) {
         match result {
             StageResult::Done { .. } => (None, "done"),
-            StageResult::Failed { .. } => (None, "dead"),
+            StageResult::Failed { .. } => (None, DEAD),
             StageResult::Released => (None, "released"),
             StageResult::Retry { after, .. } => {
                 let n_failures = job.n_failures.saturating_add(1);
                 if n_failures >= self.settings.max_failures_of(job.kind()) {
-                    return (None, "dead");
+                    return (None, DEAD);
                 }
                 let delay = after.map_or_else(
                     || self.settings.backoff.delay(n_failures),
@@ -222,6 +269,9 @@ impl Runner {
     }
 }
 
+/// The name, in metrics, of a job's end that no retry follows.
+const DEAD: &str = "dead";
+
 const COMPLETE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// How far the right to write reaches.
@@ -230,6 +280,8 @@ struct Hold {
     expires: Instant,
     /// Shared with the stage's progress, which then writes nothing more either.
     is_lost: Arc<AtomicBool>,
+    /// Whether a person wants no more of the job.
+    is_cancelled: bool,
 }
 
 impl Hold {

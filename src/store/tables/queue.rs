@@ -197,10 +197,15 @@ async fn set_state(session: &mut Session, job: &mut Job, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// A fix that is dead or cancelled leaves its issue to a person: nothing runs for it any more.
+/// A fix, or its proposal, that is dead or cancelled leaves its issue to a person: nothing runs for it any more.
 async fn fix_stopped(session: &mut Session, job: &Job, why: &str, now: Timestamp) -> Result<(), Fault> {
     let is_over = matches!(job.state, JobState::Dead | JobState::Cancelled);
-    let (JobKind::Fix, Some(issue), true) = (job.kind(), job.issue, is_over) else {
+    let what = match job.kind() {
+        JobKind::Fix => "fix stopped",
+        JobKind::Propose => "proposal stopped",
+        JobKind::Ticket | JobKind::Land | JobKind::Announce => return Ok(()),
+    };
+    let (Some(issue), true) = (job.issue, is_over) else {
         return Ok(());
     };
     let states = issues::lock_states(session, [issue]).await?;
@@ -209,7 +214,7 @@ async fn fix_stopped(session: &mut Session, job: &Job, why: &str, now: Timestamp
     };
     let to = before.after(IssueEvent::AttemptEnded(Outcome::GaveUp));
     issues::set_states(session, &[Move { issue, to, is_acted: false }], now).await?;
-    stories::add(session, issue, &stories::own_entry(now, "fix stopped", why)).await
+    stories::add(session, issue, &stories::own_entry(now, what, why)).await
 }
 
 pub(in crate::store) async fn cancel(

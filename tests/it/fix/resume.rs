@@ -5,10 +5,15 @@
 use std::time::{Duration, Instant};
 
 use homeostat::agent::scripted::script::Instead;
+use homeostat::base::clock::{Clock, SystemClock};
+use homeostat::base::id::ReservationId;
 use homeostat::heal::fix::FixStage;
 use homeostat::model::attempt::Outcome;
+use homeostat::model::job::JobPayload;
 use homeostat::model::money::NanoUsd;
-use homeostat::model::stage::{Stage, StageOutcome};
+use homeostat::model::stage::{JobEnd, Stage, StageOutcome, StageResult};
+use homeostat::repo::patch::Patch;
+use homeostat::store::types::{NewReservation, Reserved, SpendLimits};
 
 use super::given::{Desk, Given, RECORD, SHOP, model};
 use super::play::{N_RIGHT_CALLS, always, right_fix, run};
@@ -71,7 +76,21 @@ async fn a_killed_attempt_goes_on_from_its_transcript() {
     .await;
     job.abort();
     job.await.unwrap_err();
-    let before = given.store.transcript(given.attempt().await.id).await.unwrap();
+    let killed = given.attempt().await;
+    let before = given.store.transcript(killed.id).await.unwrap();
+    // As if the kill had come between a reservation and its entry in the transcript.
+    let stray = NewReservation {
+        id: ReservationId::new(),
+        attempt: killed.id,
+        issue: killed.issue,
+        service: "shop".to_owned(),
+        model: killed.model,
+        amount: NanoUsd(1_000_000),
+        at: SystemClock.now(),
+    };
+    let limit = NanoUsd::from_usd(9.0);
+    let limits = SpendLimits { per_attempt: limit, per_issue: limit, per_day: limit };
+    assert_eq!(given.store.reserve(stray, limits).await.unwrap(), Reserved::Granted);
     given.release(&leased).await;
 
     let again = given.lease().await;
@@ -80,9 +99,66 @@ async fn a_killed_attempt_goes_on_from_its_transcript() {
     assert_eq!(attempt.outcome, Some(Outcome::Fixed), "{attempt:#?}");
     let after = given.store.transcript(attempt.id).await.unwrap();
     assert_eq!(after[..before.len()], before[..]);
+    let spent = given.store.spend_of_attempt(attempt.id).await.unwrap();
+    assert_eq!((spent.unsettled, attempt.cost), (NanoUsd(1_000_000), spent.total()));
     assert_eq!(attempt.n_tool_calls, N_RIGHT_CALLS);
     eventually("no container is left", PATIENCE, async || given.containers().await.is_empty().then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn a_job_that_dies_keeps_what_was_paid_for_and_goes_on_when_it_is_requeued() {
+    let mut given = Given::new(SHOP).await;
+    let mut turns = right_fix();
+    turns[4].before = vec![Instead::status(401, "authentication_error")];
+    let model = model(always(turns)).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let stage = FixStage::new(given.parts(&model).await);
+    let context = given.context(&leased, &Desk::default());
+    let outcome = stage.run(context.clone()).await;
+    let StageResult::Failed { reason } = outcome.result else { panic!("{outcome:?}") };
+    assert!(reason.contains("the model API refused the request: status 401"), "{reason}");
+    assert_eq!(given.containers().await, Vec::<String>::new());
+
+    let next = stage.close(&context, &JobEnd::Dead { reason: reason.clone() }).await;
+    let attempt = given.attempt().await;
+    assert_eq!((attempt.outcome, attempt.n_model_calls, attempt.n_tool_calls), (None, 4, 4));
+    assert_eq!(attempt.cost, model.books().cost);
+    let patch = Patch::parse(&attempt.patch).unwrap();
+    assert_eq!(patch.paths(), ["shop/stats.py", "tests/test_empty.py"]);
+    assert_eq!(
+        next.iter().map(|job| &job.payload).collect::<Vec<_>>(),
+        [&JobPayload::ReportAttempt { attempt: attempt.id }]
+    );
+    given.release(&leased).await;
+
+    let again = given.lease().await;
+    given.run(&again, &model).await;
+    let attempt = given.attempt().await;
+    assert_eq!(
+        (attempt.outcome, attempt.n_tool_calls),
+        (Some(Outcome::Fixed), N_RIGHT_CALLS),
+        "{attempt:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_dies_before_its_first_attempt_is_told_and_can_be_requeued() {
+    let mut given = Given::new(SHOP).await;
+    let model = model(always(right_fix())).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let stage = FixStage::new(given.parts(&model).await);
+    let context = given.context(&leased, &Desk::default());
+    for _ in 0..2 {
+        let next = stage.close(&context, &JobEnd::Dead { reason: "the engine is away".to_owned() }).await;
+        let attempt = given.attempt().await;
+        assert_eq!((attempt.number, attempt.outcome), (1, None));
+        assert_eq!(next.len(), 1);
+    }
+    given.run(&leased, &model).await;
+    let attempt = given.attempt().await;
+    assert_eq!(attempt.outcome, Some(Outcome::Fixed), "{attempt:#?}");
+    assert_eq!(attempt.base_commit, given.repository.git(&["rev-parse", "main"]));
 }
 
 #[tokio::test]

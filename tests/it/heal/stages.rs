@@ -262,6 +262,35 @@ async fn a_fix_that_cannot_be_proposed_is_told_with_its_diff() {
         told[0].body
     );
     assert!(told[0].body.contains("+    return total / n if n else 0"), "{}", told[0].body);
+    assert_eq!(given.detail(issue).await.issue.state, IssueState::NeedsPerson);
+    let announced = jobs.iter().any(|job| job.unique_key.ends_with(&format!("{}:stuck", attempt.id)));
+    assert!(announced, "{jobs:#?}");
+}
+
+#[tokio::test]
+async fn a_proposal_whose_retries_are_used_up_is_told_with_its_diff_and_can_be_requeued() {
+    let given = Given::local().await;
+    let (issue, _) = proposing(&given, PATCH).await;
+    // The forge cannot be reached: its folder is away.
+    let (bare, away) = (given.repository.bare(), given.folder.path().join("away"));
+    std::fs::rename(&bare, &away).unwrap();
+    let working = given.work(given.local_stages().await, Settings { max_failures: 2, ..quick() });
+    let jobs = given.quiet(issue).await;
+    working.stopped().await;
+    let propose = jobs.iter().find(|job| job.kind() == JobKind::Propose).unwrap();
+    assert_eq!(propose.state, JobState::Dead, "{propose:#?}");
+    let told = ticket(&given, issue).await.comments;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].body.contains("It could not be proposed, a person must help: "), "{}", told[0].body);
+    assert!(told[0].body.contains("+    return total / n if n else 0"), "{}", told[0].body);
+    assert_eq!(given.detail(issue).await.issue.state, IssueState::NeedsPerson);
+
+    std::fs::rename(&away, &bare).unwrap();
+    given.store.requeue_job(propose.id, "ada", given.clock.now()).await.unwrap();
+    settle(&given, issue).await;
+    assert_eq!(given.detail(issue).await.issue.state, IssueState::Proposed);
+    let told = ticket(&given, issue).await.comments;
+    assert!(told.last().unwrap().body.contains("fixed and proposed"), "{told:#?}");
 }
 
 #[tokio::test]

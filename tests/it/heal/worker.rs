@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use homeostat::base::id::{JobId, ProposalId};
 use homeostat::heal::worker::Settings;
 use homeostat::model::job::{JobKind, JobPayload, JobState, NewJob};
-use homeostat::model::stage::{ProgressError, Stage, StageContext, StageOutcome};
+use homeostat::model::stage::{JobEnd, ProgressError, Stage, StageContext, StageOutcome, StageResult};
+use homeostat::store::types::JobFilter;
 
 use super::given::{Given, quick};
 use crate::support::wait::{PATIENCE, eventually};
@@ -126,6 +127,54 @@ async fn a_server_that_asks_to_wait_is_waited_for() {
     let wait = waiting.run_at.as_second() - before.as_second();
     assert!((899..=960).contains(&wait), "{wait}");
     working.stopped().await;
+}
+
+/// Says how its job ended, as the key of a job that follows.
+struct Closing(StageOutcome);
+
+#[async_trait::async_trait]
+impl Stage for Closing {
+    fn kind(&self) -> JobKind {
+        JobKind::Land
+    }
+
+    async fn run(&self, context: StageContext) -> StageOutcome {
+        if self.0.result == StageResult::Released {
+            context.stop.requested().await;
+        }
+        self.0.clone()
+    }
+
+    async fn close(&self, _: &StageContext, end: &JobEnd) -> Vec<NewJob> {
+        vec![job(&format!("{end:?}"), JobKind::Fix)]
+    }
+}
+
+#[tokio::test]
+async fn a_stage_is_told_of_the_end_of_a_job_that_is_not_done() {
+    let check = async |outcome: StageOutcome, is_cancelled: bool, expected: (JobState, Option<&str>)| {
+        let given = Given::local().await;
+        let id = queued(&given, "x", JobKind::Land).await;
+        let stages: Vec<Arc<dyn Stage>> = vec![Arc::new(Closing(outcome))];
+        let working = given.work(stages, Settings { max_failures: 2, ..quick() });
+        if is_cancelled {
+            running(&given, id).await;
+            given.store.cancel_job(id, "ada", given.clock.now()).await.unwrap();
+        }
+        let ended = given.ended(id).await;
+        working.stopped().await;
+        let filter = JobFilter { kind: Some(JobKind::Fix), ..JobFilter::default() };
+        let jobs = given.store.jobs(&filter).await.unwrap();
+        let said: Vec<String> = jobs.into_iter().map(|job| job.unique_key).collect();
+        let expected_said: Vec<String> = expected.1.map(str::to_owned).into_iter().collect();
+        assert_eq!((ended.state, said), (expected.0, expected_said));
+    };
+    check(StageOutcome::done("x", vec![]), false, (JobState::Done, None)).await;
+    let dead = Some("Dead { reason: \"why\" }");
+    check(StageOutcome::failed("why"), false, (JobState::Dead, dead)).await;
+    // Once, after the last of two.
+    check(StageOutcome::retry("why", None), false, (JobState::Dead, dead)).await;
+    check(StageOutcome::released(), true, (JobState::Cancelled, Some("Cancelled"))).await;
 }
 
 #[tokio::test]

@@ -287,6 +287,13 @@ async fn a_fix_moves_its_issue_and_back(db: Db) {
     let next = StageOutcome::done("opened", vec![NewJob::fix(issue, 1)]);
     db.store.complete(ticket.id, token, next, None, at(22)).await.unwrap();
     assert_eq!(state().await, IssueState::Fixing);
+    // Its proposal, which nobody runs any more either.
+    let propose = NewJob::propose(issue, AttemptId::new());
+    let id = db.store.enqueue(propose, at(30)).await.unwrap();
+    let lease = db.store.lease(&[JobKind::Propose], "me", at(31), Duration::from_secs(60)).await.unwrap();
+    let away = StageOutcome::retry("the forge is away", None);
+    db.store.complete(id, lease.unwrap().token, away, None, at(32)).await.unwrap();
+    assert_eq!(state().await, IssueState::NeedsPerson);
     let timeline = db.store.issue_detail(issue).await.unwrap().timeline;
     let told: Vec<_> = timeline.iter().map(|it| (it.what.as_str(), it.detail.as_str())).collect();
     let expected = [
@@ -296,6 +303,7 @@ async fn a_fix_moves_its_issue_and_back(db: Db) {
         ("fix queued", ""),
         ("fix stopped", "cancelled by ada"),
         ("fix queued", ""),
+        ("proposal stopped", "the forge is away"),
     ];
     assert_eq!(told, expected);
 }
