@@ -55,6 +55,9 @@ pub(super) fn is_runner_config(path: &str) -> bool {
     const NAMES: &[&str] = &[
         "conftest.py",
         "pytest.ini",
+        "pytest.toml",
+        ".pytest.ini",
+        ".pytest.toml",
         "tox.ini",
         "setup.cfg",
         "setup.py",
@@ -69,6 +72,8 @@ pub(super) fn is_runner_config(path: &str) -> bool {
         "makefile",
         "GNUmakefile",
         "Cargo.toml",
+        "rust-toolchain",
+        "rust-toolchain.toml",
         "build.rs",
         "go.mod",
         "go.work",
@@ -88,6 +93,7 @@ pub(super) fn is_runner_config(path: &str) -> bool {
     ];
     let name = path.rsplit('/').next().unwrap_or_default();
     NAMES.contains(&name)
+        || stands_in_for_runner(path)
         || name.ends_with(".pth")
         || path.starts_with(".cargo/")
         || path.starts_with(".mvn/")
@@ -96,6 +102,32 @@ pub(super) fn is_runner_config(path: &str) -> bool {
             .any(|start| name.starts_with(start) && name.contains("config"))
         || name.starts_with(".mocharc")
         || name.starts_with(".babelrc")
+}
+
+/// Whether a file is found in the place of what runs the tests: Python looks into the current folder first, so that a module of the
+/// name of the runner, or of what it is made of, is the runner; what is in `node_modules` is the runner, or is loaded by it.
+fn stands_in_for_runner(path: &str) -> bool {
+    const MODULES: &[&str] =
+        &["pytest", "_pytest", "pluggy", "iniconfig", "unittest", "nose", "nose2", "doctest"];
+    // Names that projects use for modules of their own too; only at the top do they stand before Python's.
+    const OF_PYTHON: &[&str] = &[
+        "argparse",
+        "ast",
+        "builtins",
+        "importlib",
+        "inspect",
+        "runpy",
+        "site",
+        "sys",
+        "traceback",
+        "warnings",
+    ];
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let module = |part: &str, names: &[&str]| names.contains(&part.strip_suffix(".py").unwrap_or(part));
+    path.split('/').any(|part| part == "node_modules")
+        || (path.ends_with(".py")
+            && (path.split('/').any(|part| module(part, MODULES))
+                || (module(first, OF_PYTHON) && (rest.is_empty() || rest == "__init__.py"))))
 }
 
 #[cfg(test)]
@@ -146,7 +178,27 @@ mod tests {
         {
             assert!(is_runner_config(config), "{config}");
         }
-        for other in ["config.py", "src/build.py", "jest.md"] {
+        for module in [
+            "pytest.py",
+            "pytest.toml",
+            "api/_pytest/main.py",
+            "unittest/__init__.py",
+            "traceback.py",
+            "importlib/__init__.py",
+            "node_modules/.bin/jest",
+            "web/node_modules/mocha/index.js",
+            "rust-toolchain.toml",
+        ] {
+            assert!(is_runner_config(module), "{module}");
+        }
+        for other in [
+            "config.py",
+            "src/build.py",
+            "jest.md",
+            "shop/warnings.py",
+            "docs/pytest.md",
+            "shop/ast/nodes.py",
+        ] {
             assert!(!is_runner_config(other), "{other}");
         }
     }
