@@ -26,6 +26,9 @@ const PREPARE: &str = r#"
 set -e
 cd "$1"
 git init --quiet .
+# Files as they are, whatever the repository's attributes say: a snapshot that is brought back must give the same bytes.
+mkdir -p .git/info
+printf '* !text !crlf !eol !ident !filter !working-tree-encoding !diff\n' > .git/info/attributes
 git add --all --force .
 git commit --quiet --allow-empty --no-verify -m 'The code as it is on the base branch'
 git rev-parse HEAD
