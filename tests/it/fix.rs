@@ -11,5 +11,7 @@ mod demo;
 mod outcomes;
 /// Stopped, killed and cut off: nothing is done twice, nothing is left.
 mod resume;
+/// What the agent can find in its container.
+mod sealed;
 /// What must be there before an attempt is made.
 mod standing;

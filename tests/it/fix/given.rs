@@ -24,14 +24,14 @@ use homeostat::model::job::{Job, JobKind, NewJob};
 use homeostat::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
 use homeostat::model::service::{FixedServices, Repository as Home, Route, Service};
 use homeostat::model::stage::{Progress, ProgressError, Stage, StageContext, StageOutcome};
-use homeostat::repo::{self, FetchTokens, Repos};
+use homeostat::repo::{self, Credential, FetchToken, FetchTokens, Repos};
 use homeostat::sandbox::engine::Engine;
 use homeostat::store::{self, Store};
 use homeostat::watch::fingerprint::Fingerprinter;
 use tempfile::TempDir;
 
 use crate::support::docker;
-use crate::support::git::{GitServer, Repository};
+use crate::support::git::{Credential as Reader, GitServer, Repository};
 
 /// A package with one bug and two tests.
 pub(crate) const SHOP: &[(&str, &str)] = &[
@@ -55,6 +55,12 @@ Traceback (most recent call last):
   File \"/app/shop/stats.py\", line 5, in mean
     return sum(values) / len(values)
 ZeroDivisionError: division by zero";
+
+/// The key of the model API.
+pub(crate) const MODEL_KEY: &str = "model-key-6b1f0c52";
+
+/// May read the repository; nobody may without it.
+pub(crate) const FETCH_TOKEN: &str = "fetch-token-93d7e1aa";
 
 /// Everything one test needs; gone at its end.
 pub(crate) struct Given {
@@ -84,7 +90,8 @@ impl Given {
         let url = format!("sqlite://{}/homeostat.db", folder.path().display());
         let store = store::open(&store::Settings { url, max_connections: 4 }).await.unwrap();
         let repository = Repository::create("shop", files);
-        let server = GitServer::start(repository.root(), Vec::new()).await;
+        let reader = Reader { user: "reader".to_owned(), password: FETCH_TOKEN.to_owned(), may_push: false };
+        let server = GitServer::start(repository.root(), vec![reader]).await;
         Self {
             folder,
             store,
@@ -143,9 +150,11 @@ impl Given {
     }
 
     pub(crate) async fn parts(&self, model: &ScriptedModel) -> FixParts {
-        let mut agent = agent::settings::Settings::new(model.base_url(), Secret::new("key"));
+        let mut agent = agent::settings::Settings::new(model.base_url(), Secret::new(MODEL_KEY));
         agent.limits = self.limits;
         let url = self.server.repository_url("shop");
+        let credential = Credential { user: "reader".to_owned(), token: Secret::new(FETCH_TOKEN) };
+        let tokens = FetchTokens(vec![FetchToken { prefix: url.clone(), credential }]);
         let home = Home {
             url,
             base_branch: "main".to_owned(),
@@ -159,12 +168,22 @@ impl Given {
             agent,
             store: Arc::clone(&self.store),
             services: Arc::new(FixedServices(vec![service])),
-            repos: Repos::new(repo::Settings::new(repos), Arc::new(FetchTokens::default())).await.unwrap(),
+            repos: Repos::new(repo::Settings::new(repos), Arc::new(tokens)).await.unwrap(),
             engine: Engine::connect(env::var(env::DOCKER_HOST).as_deref()).await.unwrap(),
             fingerprinter: Fingerprinter::builtin(),
             redactor: Redactor::builtin(),
             clock: SystemClock::shared(),
         }
+    }
+
+    /// Where the repository is served.
+    pub(crate) fn git_port(&self) -> u16 {
+        self.server.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Whether somebody came to the repository with the token.
+    pub(crate) fn fetched_with_token(&self) -> bool {
+        self.server.seen().iter().any(|it| it.user.as_deref() == Some("reader") && it.status == 200)
     }
 
     /// Completes the job as released, so that it can be leased again.

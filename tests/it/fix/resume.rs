@@ -53,6 +53,26 @@ async fn a_stop_in_the_middle_of_the_agents_work() {
     stop_and_go_on("tool run: edit_file").await;
 }
 
+/// A snapshot brings back the bytes, whatever the repository says about line ends.
+#[tokio::test]
+async fn a_stop_in_a_repository_with_attributes() {
+    let mut files = SHOP.to_vec();
+    files.push((".gitattributes", "* text=auto eol=crlf\n"));
+    let mut given = Given::new(&files).await;
+    let model = model(always(right_fix())).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let desk = Desk::stopping_at("export");
+    assert_eq!(given.run_until(&leased, &model, &desk).await, StageOutcome::released());
+    given.release(&leased).await;
+    let again = given.lease().await;
+    given.run(&again, &model).await;
+    let attempt = given.attempt().await;
+    assert_eq!(attempt.outcome, Some(Outcome::Fixed), "{attempt:#?}");
+    assert!(!attempt.patch.contains('\r'), "{}", attempt.patch);
+    let patch = Patch::parse(&attempt.patch).unwrap();
+    assert_eq!(patch.files[0].n_changed(), (1, 1), "{}", attempt.patch);
+}
+
 #[tokio::test]
 async fn a_stop_in_the_validation() {
     stop_and_go_on("validate: with the change").await;
