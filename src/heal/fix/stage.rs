@@ -66,7 +66,7 @@ impl FixStage {
             && attempts.last().is_some_and(|last| last.id == ended.id)
         {
             // Ended durably, killed before the job was completed.
-            return self.finish(ended, context).await;
+            return self.finish(&attempts, context).await;
         }
         let open = attempts.pop_if(|it| it.job == context.job.id && it.outcome.is_none());
         let base = open.as_ref().map(|it| it.base_commit.clone()).filter(|it| !it.is_empty());
@@ -76,7 +76,7 @@ impl FixStage {
             Err(Halt::Missing { base, why, next }) => {
                 let base = base.map(|base| base.to_string()).unwrap_or_default();
                 let attempt = open.unwrap_or_else(|| self.begin(issue, context, &attempts, base));
-                return self.end_without(attempt, &why, next, context).await;
+                return self.end_without(attempts, attempt, &why, next, context).await;
             }
         };
         let mut next = match open {
@@ -90,10 +90,10 @@ impl FixStage {
             let (ended, may_retry) = trial.run(next).await?;
             let outcome = ended.outcome.map_or("not ended", Outcome::name);
             context.progress.step("outcome", &format!("attempt {}: {outcome}", ended.number)).await;
-            attempts.push(ended.clone());
+            attempts.push(ended);
             let n_attempts = attempts.iter().filter(|it| it.job == context.job.id).count();
             if !may_retry || n_attempts >= parts.settings.max_attempts as usize {
-                return self.finish(&ended, context).await;
+                return self.finish(&attempts, context).await;
             }
             next = self.begin(issue, context, &attempts, ground.base.to_string());
         }
@@ -124,6 +124,7 @@ impl FixStage {
     /// Ends an attempt that has nothing to stand on.
     async fn end_without(
         &self,
+        mut attempts: Vec<Attempt>,
         mut attempt: Attempt,
         why: &str,
         next: &str,
@@ -135,7 +136,8 @@ impl FixStage {
         attempt.ended_at = Some(self.parts.clock.now());
         self.parts.store.save_attempt(&attempt).await?;
         context.progress.step("outcome", why).await;
-        self.finish(&attempt, context).await
+        attempts.push(attempt);
+        self.finish(&attempts, context).await
     }
 
     /// Keeps what an attempt has cost and changed when its job ends before it does. The attempt stays open: a person who requeues the
@@ -178,9 +180,10 @@ impl FixStage {
         Ok(())
     }
 
-    /// Tells the issue how the attempt ended and says what follows. Safe to run again.
-    async fn finish(&self, attempt: &Attempt, context: &StageContext) -> Result<StageOutcome, Setback> {
-        let Some(outcome) = attempt.outcome else {
+    /// Tells the issue how the last of its attempts ended, and the ticket of all that this job made. Safe to run again.
+    async fn finish(&self, attempts: &[Attempt], context: &StageContext) -> Result<StageOutcome, Setback> {
+        let ended = attempts.last().and_then(|attempt| Some((attempt, attempt.outcome?)));
+        let Some((attempt, outcome)) = ended else {
             return Err(Setback::Failed { reason: "the attempt has not ended".to_owned() });
         };
         let detail = format!("attempt {}: {}", attempt.number, outcome.name());
@@ -193,7 +196,8 @@ impl FixStage {
             at: self.parts.clock.now(),
         };
         tell_once(self.parts.store.as_ref(), happened).await?;
-        let mut next = vec![NewJob::report_attempt(attempt.issue, attempt.id)];
+        let of_job = attempts.iter().filter(|it| it.job == context.job.id);
+        let mut next: Vec<NewJob> = of_job.map(|it| NewJob::report_attempt(it.issue, it.id)).collect();
         if outcome == Outcome::Fixed {
             next.push(NewJob::propose(attempt.issue, attempt.id));
         } else {

@@ -162,7 +162,11 @@ impl TicketStage {
         let (marker, body) = attempt_story::comment(&attempt, proposal, stuck.as_deref());
         context.progress.step("report on ticket", &ticket.key).await;
         tracker.comment(&ticket.key, &marker, &body, context.job.created_at).await?;
+        let attempts = store.attempts(id).await?;
+        let is_followed = attempts.iter().any(|it| it.job == attempt.job && it.number > attempt.number);
         let about = match (&stuck, proposal, attempt.outcome) {
+            // People are told how the last one ended.
+            _ if is_followed => None,
             (Some(_), _, _) => Some(format!("{}:stuck", attempt.id)),
             // Its proposal tells.
             (None, Some(_), _) | (None, None, Some(Outcome::Fixed)) => None,

@@ -18,7 +18,7 @@ pub struct Settings {
     pub heartbeat_every: Duration,
     /// Failures after which a short job is dead. Far apart by then: they outlast a forge that is down for hours.
     pub max_failures: u32,
-    /// Failures after which a fix is dead.
+    /// Failures after which a fix is dead. A failure is an engine or a model API that is away, and costs nothing: enough for an hour.
     pub max_fix_failures: u32,
     /// Leases after which a job is dead however they ended: one that kills the process is never counted as a failure.
     pub max_leases: u32,
@@ -38,7 +38,7 @@ impl Default for Settings {
             lease_ttl: Duration::from_secs(60),
             heartbeat_every: Duration::from_secs(5),
             max_failures: 20,
-            max_fix_failures: 3,
+            max_fix_failures: 10,
             max_leases: 200,
             backoff: Backoff::new(Duration::from_secs(5), Duration::from_secs(600)),
             poll_every: Duration::from_secs(1),

@@ -35,15 +35,13 @@ async fn check(turns: Vec<Turn>, expected: Outcome, n_attempts: usize, reason: &
     let (attempts, outcome) = outcome_of(&mut given, always(turns)).await;
     let outcomes: Vec<_> = attempts.iter().filter_map(|attempt| attempt.outcome).collect();
     assert_eq!(outcomes, vec![expected; n_attempts], "{attempts:#?}");
+    let issue = given.issue();
+    let mut next: Vec<_> = attempts.iter().map(|it| NewJob::report_attempt(issue, it.id)).collect();
     let last = attempts.into_iter().last().unwrap();
     assert!(last.report.contains(reason), "{}", last.report);
     assert!(last.ended_at.is_some() && last.report.contains("What to do next"));
-    let issue = given.issue();
     let about = last.id.to_string();
-    let next = vec![
-        NewJob::report_attempt(issue, last.id),
-        NewJob::announce(issue, NoticeKind::AttemptEnded, Some(last.id), None, &about),
-    ];
+    next.push(NewJob::announce(issue, NoticeKind::AttemptEnded, Some(last.id), None, &about));
     let summary = format!("attempt {n_attempts}: {}", expected.name());
     assert_eq!(outcome, StageOutcome::done(summary, next));
     last

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use homeostat::base::clock::{Clock, SystemClock};
-use homeostat::base::id::IssueId;
+use homeostat::base::id::{AttemptId, IssueId};
 use homeostat::base::shutdown::Shutdown;
 use homeostat::heal::worker::Settings;
 use homeostat::model::attempt::{Attempt, Outcome};
@@ -322,13 +322,29 @@ async fn an_ended_attempt_is_told_once_with_its_diff() {
     let issue = given.issue(TITLE, vec![]).await;
     let attempt =
         Attempt { outcome: Some(Outcome::GaveUp), validation: None, ..given.attempt(issue, PATCH).await };
-    given.store.save_attempt(&attempt).await.unwrap();
-    given.store.enqueue(NewJob::report_attempt(issue, attempt.id), given.clock.now()).await.unwrap();
-    let jobs = settle(&given, issue).await;
-    assert_eq!(kinds(&jobs), [("ticket", JobState::Done), ("announce", JobState::Done)]);
-    let told = ticket(&given, issue).await.comments.remove(0).body;
-    assert!(told.contains("**Attempt 1: no fix was found.**"), "{told}");
-    assert!(told.contains("```diff\ndiff --git a/shop.py b/shop.py"), "{told}");
+    // Another one of the same job followed it: both are told on the ticket, and people of the last one alone.
+    let last = Attempt {
+        id: AttemptId::new(),
+        number: 2,
+        outcome: Some(Outcome::NotReproduced),
+        patch: String::new(),
+        ..attempt.clone()
+    };
+    for attempt in [&attempt, &last] {
+        given.store.save_attempt(attempt).await.unwrap();
+    }
+    for attempt in [&attempt, &last] {
+        given.store.enqueue(NewJob::report_attempt(issue, attempt.id), given.clock.now()).await.unwrap();
+        settle(&given, issue).await;
+    }
+    let jobs = given.jobs(issue).await;
+    let done = |kind| jobs.iter().filter(|it| it.kind() == kind && it.state == JobState::Done).count();
+    assert_eq!((done(JobKind::Ticket), done(JobKind::Announce)), (2, 1), "{jobs:#?}");
+    let told = ticket(&given, issue).await.comments;
+    assert_eq!(told.len(), 2);
+    assert!(told[0].body.contains("**Attempt 1: no fix was found.**"), "{}", told[0].body);
+    assert!(told[0].body.contains("```diff\ndiff --git a/shop.py b/shop.py"), "{}", told[0].body);
+    assert!(told[1].body.contains("**Attempt 2: the error could not be reproduced"), "{}", told[1].body);
 }
 
 #[tokio::test]
