@@ -51,7 +51,11 @@ impl FingerprintRow {
     }
 }
 
-/// Prints one JSON line per record. The text is redacted first, as it is in the daemon: so the ids are the same.
+/// Lines without a record that are told one by one.
+const MAX_TOLD: usize = 20;
+
+/// Prints one JSON line per record. The text is redacted first, as it is in the daemon: so the ids are the same. A line
+/// that holds no record is told, the others are printed all the same, and the exit code says that something is missing.
 pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<(), Failure> {
     let (redactor, fingerprinter) = (Redactor::builtin(), Fingerprinter::builtin());
     let row = |text: &str| FingerprintRow::new(&fingerprinter.fingerprint(&redactor.redact(text)));
@@ -62,6 +66,7 @@ pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<(), Failure> {
     };
     let mut input = open(&args.file)?;
     let mut line = Vec::new();
+    let mut n_wrong = 0;
     for n_line in 1.. {
         line.clear();
         let n_read = input.read_until(b'\n', &mut line).context("failed to read the input")?;
@@ -71,14 +76,27 @@ pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<(), Failure> {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let wrong = |what: &str| anyhow!("line {n_line} of `{}`: {what}", args.file.display());
-        let value: Value =
-            serde_json::from_slice(&line).map_err(|error| wrong(&format!("no JSON: {error}")))?;
-        let text = value.get(field).and_then(Value::as_str);
-        let text = text.ok_or_else(|| wrong(&format!("no text in the field `{field}`")))?;
-        print::json(&row(text.trim_end_matches(['\n', '\r'])));
+        match text_of(&line, field) {
+            Ok(text) => print::json(&row(text.trim_end_matches(['\n', '\r']))),
+            Err(what) => {
+                n_wrong += 1;
+                if n_wrong <= MAX_TOLD {
+                    print::note(format!("error: line {n_line} of `{}`: {what}", args.file.display()));
+                }
+            }
+        }
     }
-    Ok(())
+    match n_wrong {
+        0 => Ok(()),
+        n => Err(Failure::Failed(anyhow!("{n} lines of `{}` hold no record", args.file.display()))),
+    }
+}
+
+/// The text in a field of a line of JSON, or what is wrong with the line.
+fn text_of(line: &[u8], field: &str) -> Result<String, String> {
+    let value: Value = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
+    let text = value.get(field).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| format!("no text in the field `{field}`"))
 }
 
 /// Shows every step from a record's text to its fingerprint.

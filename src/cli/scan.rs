@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 
 use super::args::{FormatArg, ScanArgs};
 use super::exit::Failure;
 use super::print;
+use crate::base::chain::Chain;
 use crate::base::redact::Redactor;
 use crate::config::Problem;
 use crate::watch::fingerprint::Fingerprinter;
@@ -17,7 +18,8 @@ use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::join::Limits;
 use crate::watch::rules::RuleSet;
 
-/// Prints one line per record, or only the totals with `--summary`.
+/// Prints one line per record, or only the totals with `--summary`. A file that cannot be read is told and the others are
+/// scanned all the same; the exit code says that something is missing.
 pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
     let rules = match &args.rules {
         Some(folder) => Arc::new(load(folder)?),
@@ -32,6 +34,7 @@ pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
         FormatArg::Jsonl => Some(Format::Jsonl),
     };
     let mut scan = Scan::new(pipeline, format);
+    let mut n_unread = 0;
     for file in &args.files {
         let name = file.display().to_string();
         let mut show = |found: FileFound<'_>| {
@@ -40,12 +43,18 @@ pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
                 print::json(&ScanRow::new(&name, found));
             }
         };
-        scan.path(file, &mut show).with_context(|| format!("failed to read `{name}`"))?;
+        if let Err(error) = scan.path(file, &mut show) {
+            n_unread += 1;
+            print::note(format!("error: failed to read `{name}`: {}", Chain(&error)));
+        }
     }
     if args.summary {
         show_summary(&scan.summary(), args.output.json);
     }
-    Ok(())
+    match n_unread {
+        0 => Ok(()),
+        n => Err(Failure::Failed(anyhow!("{n} of {} files could not be read", args.files.len()))),
+    }
 }
 
 fn load(folder: &Path) -> Result<RuleSet, Failure> {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a command that cannot be run must fail the test")]
 
+mod identity;
+mod scan;
 mod store;
 
 use assert_cmd::Command;

@@ -80,6 +80,12 @@ pub(super) const BUILTIN: &[Pattern] = &[
         r#"(?i)(?:secret|token|credentials?|(?:api|access|private|signing|encryption|account)[_-]?key|signature|session_?id)\\*["']?[ \t]{0,4}(?:=>?|:)[ \t]{0,4}(?:\\+["']([^"'\\\r\n]+)|"((?:[^"\\\r\n]|\\.)+)|'((?:[^'\\\r\n]|\\.)+)|([^\s"'&,;)\]}<>\\]+))"#,
         Check::SecretLike,
     ),
+    // `--password value`, where the value is no word of a sentence.
+    checked(
+        "password",
+        r#"(?i)(?:^|\s)--?(?:[a-z][a-z0-9-]{0,30}-)?(?:password|passwd|passphrase|secret|token|api-key)[ \t]+["']?([^\s"'-][^\s"']{0,200}[0-9!@#$%^&*+][^\s"']*)"#,
+        Check::Password,
+    ),
     // People.
     checked(
         "email",

@@ -67,6 +67,10 @@ fn qualified(text: &str) -> u64 {
     if name.contains('.') && text.starts_with(|it: char| it.is_ascii_lowercase()) { QUALIFIED } else { 0 }
 }
 
+pub(super) fn is_in_long_message(state: &State) -> bool {
+    matches!(state.phase, HEAD | CAUSE) && state.mark == QUALIFIED
+}
+
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     state.count += 1;
     match state.phase {

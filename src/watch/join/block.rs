@@ -12,6 +12,8 @@ const HEAD: u8 = 0;
 const BODY: u8 = 1;
 /// The first line of `java.util.logging`: time, class and method; level and message are on the next.
 const HEADER: u8 = 2;
+/// A line of .NET's console logger that says info or warning: the message is on the next.
+const QUIET: u8 = 3;
 
 pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |runtime| State::new(Kind::Block, runtime, HEAD);
@@ -21,6 +23,11 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     if body.starts_with("=CRASH REPORT====") || body.starts_with("=ERROR REPORT====") {
         return Some((state(Runtime::Elixir), Sure::Yes));
     }
+    if is_quiet_head(body) {
+        let mut quiet = state(Runtime::Message);
+        quiet.phase = QUIET;
+        return Some((quiet, Sure::Perhaps));
+    }
     if python::ends_with_head(body) {
         return Some((python::after_head(), Sure::Yes));
     }
@@ -28,6 +35,17 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         return Some((state(Runtime::Message), Sure::Perhaps));
     }
     None
+}
+
+/// `warn: Microsoft.AspNetCore.HttpsPolicy[3]`
+fn is_quiet_head(body: &str) -> bool {
+    let rest = ["trce: ", "dbug: ", "info: ", "warn: "].iter().find_map(|it| body.strip_prefix(it));
+    rest.is_some_and(|it| it.ends_with(']') && it.contains('[') && !it.contains(' '))
+}
+
+/// Whether the record is of a logger's line that is no error, whatever words are in it.
+pub(super) fn is_quiet(state: &State) -> bool {
+    state.kind == Kind::Block && state.phase == QUIET
 }
 
 /// `Jul 09, 2015 3:23:29 PM a.b.Class method`: asked for last, because it says the least.
@@ -61,6 +79,9 @@ const DETAILS: [&str; 7] =
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     let text = view.body.trim_start();
     state.count += 1;
+    if state.phase == QUIET {
+        return if view.indent() > state.base && !view.has_prefix() { Step::Done } else { Step::End };
+    }
     if state.phase == HEADER {
         if !view.is_prefixed || !view.is_error {
             return Step::End;

@@ -154,8 +154,10 @@ impl Joiner {
                 self.end(out);
             }
             Step::Hold => {
+                let is_long = current.state.is_in_long_message();
+                let most = if is_long { self.limits.long_message } else { self.limits.look_back };
                 self.hold(line, number, is_candidate, at);
-                if self.held.len() > self.limits.look_back || self.n_held_bytes > self.limits.max_bytes {
+                if self.held.len() > most || self.n_held_bytes > self.limits.max_bytes {
                     self.end(out);
                 }
             }
@@ -234,7 +236,7 @@ impl Joiner {
                 open.add(&line.text, &self.limits);
             }
         }
-        if open.is_confirmed || open.is_candidate {
+        if (open.is_confirmed || open.is_candidate) && !block::is_quiet(&open.state) {
             out.push(open.into_record());
         } else {
             reuse(&mut self.spare, open.text);

@@ -76,6 +76,11 @@ impl State {
         Self { is_prefixed: view.has_prefix(), is_error: view.is_error, ..self }
     }
 
+    /// Whether what is held may be a long message.
+    pub(super) fn is_in_long_message(&self) -> bool {
+        self.kind == Kind::At && at::is_in_long_message(self)
+    }
+
     pub(super) fn enter(&mut self, phase: u8) {
         self.phase = phase;
         self.count = 0;

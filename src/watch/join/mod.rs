@@ -33,13 +33,21 @@ pub struct Limits {
     pub max_bytes: usize,
     /// A record ends when its stream is silent for so long, by the lines' own times where they have any.
     pub timeout: Duration,
-    /// Lines that may wait for the line that decides whether they belong to a trace; messages of tests' assertions
-    /// are hundreds of lines long.
+    /// Lines that may wait for the line that decides whether they belong to a trace.
     pub look_back: usize,
+    /// The same for the message of an exception named with its package: those of tests' assertions are hundreds of
+    /// lines long.
+    pub long_message: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_lines: 4000, max_bytes: 256 * 1024, timeout: Duration::from_secs(2), look_back: 2000 }
+        Self {
+            max_lines: 4000,
+            max_bytes: 256 * 1024,
+            timeout: Duration::from_secs(2),
+            look_back: 64,
+            long_message: 2000,
+        }
     }
 }

@@ -45,6 +45,9 @@ const TRACEBACK: &str =
 #[test]
 fn lines_that_say_nothing_make_no_record() {
     check("one\ntwo\n\nGET / 200\n  indented", &[]);
+    // The message of .NET's console logger stands under its level.
+    check("warn: Shop.Web[3]\n      no error page is set\nwarn: Shop.Web[4]\n      an error", &[]);
+    check("warn: Shop.Web[3]\n      not found\nerror: x", &[(2, 1, Runtime::Message)]);
 }
 
 #[test]
