@@ -45,6 +45,8 @@ fn named_values_are_redacted_in_every_notation() {
     check("GET /cb?token=a1b2c3d4e5&x=1", "GET /cb?token=[redacted:token]&x=1");
     check("client_secret: s3cr3tvalue99", "client_secret: [redacted:token]");
     check("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY", "AWS_SECRET_ACCESS_KEY=[redacted:token]");
+    check("run --db-password hunter2 --keep", "run --db-password [redacted:password] --keep");
+    check("use --password to set it", "use --password to set it");
     check("postgres://app:hunter2@db:5432/x", "postgres://app:[redacted:password]@db:5432/x");
     check("redis://:p@ss@cache/0", "redis://:[redacted:password]@cache/0");
 }

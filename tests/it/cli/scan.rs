@@ -40,8 +40,11 @@ fn rows(told: &str) -> Vec<Value> {
     told.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// File, rule, first line and number of lines of every row.
-fn brief(told: &str) -> Vec<(String, String, u64, u64)> {
+/// File, rule, first line and number of lines.
+type Row = (String, String, u64, u64);
+
+/// What matters of every row.
+fn brief(told: &str) -> Vec<Row> {
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
     let number = |row: &Value, key: &str| row[key].as_u64().unwrap();
     let file = |row: &Value| {
@@ -53,7 +56,7 @@ fn brief(told: &str) -> Vec<(String, String, u64, u64)> {
         .collect()
 }
 
-fn row(file: &str, rule: &str, first_line: u64, lines: u64) -> (String, String, u64, u64) {
+fn row(file: &str, rule: &str, first_line: u64, lines: u64) -> Row {
     (file.to_owned(), rule.to_owned(), first_line, lines)
 }
 
@@ -154,7 +157,7 @@ fn odd_files_are_read_to_their_end() {
     let long = |text: &str| [text.as_bytes(), &b"x".repeat(5 << 20)].concat();
     let last = b"\nERROR: last".to_vec();
     let one = |lines: u64| vec![row("-", "level.text-error", lines, 1)];
-    let cases: [(&str, Vec<u8>, Vec<(String, String, u64, u64)>); 9] = [
+    let cases: [(&str, Vec<u8>, Vec<Row>); 9] = [
         ("empty", Vec::new(), Vec::new()),
         ("blank lines", b"\n\n\n".to_vec(), Vec::new()),
         ("no final line break", b"ERROR: last".to_vec(), one(1)),
