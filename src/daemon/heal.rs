@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::DaemonError;
+use super::fetch::FetchCredentials;
 use crate::base::clock::SharedClock;
 use crate::base::redact::Redactor;
 use crate::config::{Place, Settings};
@@ -50,8 +51,9 @@ pub(super) async fn stages(ground: Ground<'_>) -> Result<Vec<Arc<dyn Stage>>, Da
         }
         None => None,
     };
+    let credentials = FetchCredentials { tokens: settings.fetch_tokens.clone(), github: github.clone() };
     let repo_settings = repo::Settings::new(settings.state_folder.join("repositories"));
-    let repos = Repos::new(repo_settings, Arc::new(settings.fetch_tokens.clone())).await;
+    let repos = Repos::new(repo_settings, Arc::new(credentials)).await;
     let repos = repos.map_err(|source| DaemonError::Part { part: "repositories", source: source.into() })?;
     let trackers = trackers(settings, &store, &clock, github.as_ref(), &public_url);
     let forges = forges(settings, github.as_ref(), &public_url);

@@ -4,12 +4,14 @@
 //! webhooks; the database last. Each step has a deadline.
 
 mod build;
+mod fetch;
 mod heal;
 mod logging;
 mod run;
 mod systemd;
 mod tasks;
 
+pub use fetch::FetchCredentials;
 pub use logging::start as start_logging;
 pub use run::{Listening, run};
 pub use tasks::TaskEnded;

@@ -162,6 +162,35 @@ impl Client {
         })
     }
 
+    /// A token that may read this repository's contents and nothing else, for git; it lives an hour. `None` where there is no app: a
+    /// person's token may write, and is not used for what needs no more than reading.
+    pub async fn read_token(&self, repository: &RepositoryName) -> Result<Option<Secret>, Error> {
+        let Auth::App { installation_id, .. } = &self.settings.auth else { return Ok(None) };
+        let action = "get a token for reading";
+        let id = self.installation_of(repository, *installation_id, action).await?;
+        let route = format!("/app/installations/{id}/access_tokens");
+        let body =
+            ApiNewToken { repositories: [&repository.name], permissions: ApiRead { contents: "read" } };
+        let given: ApiToken =
+            self.api.post(route, Some(&body)).await.map_err(|error| self.error(action, repository, error))?;
+        Ok(Some(Secret::new(given.token)))
+    }
+
+    /// The installation of the app that sees the repository.
+    async fn installation_of(
+        &self,
+        repository: &RepositoryName,
+        known: Option<u64>,
+        action: &'static str,
+    ) -> Result<u64, Error> {
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let route = format!("/repos/{repository}/installation");
+        let found: Result<ApiInstallation, _> = self.api.get(route, None::<&()>).await;
+        found.map(|found| found.id).map_err(|error| self.error(action, repository, error))
+    }
+
     /// The client to call for this repository: the token's, or that of the app's installation there.
     async fn api_of(
         &self,
@@ -175,14 +204,7 @@ impl Client {
             return Ok(Arc::clone(api));
         }
         let fail = |error| self.error(action, repository, error);
-        let id = match installation_id {
-            Some(id) => *id,
-            None => {
-                let route = format!("/repos/{repository}/installation");
-                let found: ApiInstallation = self.api.get(route, None::<&()>).await.map_err(fail)?;
-                found.id
-            }
-        };
+        let id = self.installation_of(repository, *installation_id, action).await?;
         let api = Arc::new(self.api.installation(InstallationId(id)).map_err(fail)?);
         self.lock_installations().insert(repository.clone(), Arc::clone(&api));
         Ok(api)
@@ -200,6 +222,24 @@ impl Client {
 #[derive(Debug, Deserialize)]
 struct ApiInstallation {
     id: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ApiNewToken<'a> {
+    /// Without their owner.
+    repositories: [&'a str; 1],
+    permissions: ApiRead,
+}
+
+#[derive(Debug, Serialize)]
+struct ApiRead {
+    contents: &'static str,
+}
+
+/// No `Debug`: it is a secret.
+#[derive(Deserialize)]
+struct ApiToken {
+    token: String,
 }
 
 /// What may stand in a header: octocrab panics at anything else.

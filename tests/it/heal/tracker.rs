@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use homeostat::base::clock::{Clock, SystemClock};
 use homeostat::base::secret::Secret;
+use homeostat::daemon::FetchCredentials;
 use homeostat::github::{Auth, Client, RepositoryName, Settings};
 use homeostat::model::service::Repository as Home;
 use homeostat::model::stage::Setback;
+use homeostat::repo::{self, CredentialSource, FetchTokens, Repos};
 use homeostat::tracker::{self, GitHubTracker, NewTicket, Place, Tracker, TrackerError};
 
 use crate::support::git::Repository;
@@ -223,6 +226,17 @@ async fn an_app_calls_with_the_token_of_its_installation() {
         assert!(credential.header.expose().starts_with("Authorization: Basic "));
         assert_eq!(github.seen().len() - before, n_requests, "the token is kept for git");
         assert_eq!(github.state().only().issues.last().unwrap().author, "homeostat[bot]");
+
+        // A private repository is cloned with a token of the app that can do nothing else.
+        let cloned = tempfile::tempdir().unwrap();
+        let credentials = FetchCredentials { tokens: FetchTokens::default(), github: Some(client) };
+        let source = Arc::new(credentials.clone());
+        let repos = Repos::new(repo::Settings::new(cloned.path()), source).await.unwrap();
+        repos.mirror(&home.url).await.unwrap().branch("main").await.unwrap();
+        let elsewhere = credentials.credential(&github.repository_url("acme/other")).await.unwrap();
+        assert!(elsewhere.is_none(), "what the app does not see is fetched as nobody");
+        let read_only = github.state().tokens.values().filter(|it| !it.may_write).count();
+        assert_eq!(read_only, 1 + usize::from(installation_id.is_some()), "one for each clone");
     }
     let auth = Auth::App { app_id: 4712, private_key: Secret::new(private_key), installation_id: None };
     let stranger = Client::new(Settings { auth, ..github.settings(TOKEN) }, SystemClock::shared()).unwrap();

@@ -24,7 +24,7 @@ pub(super) fn answer_app(state: &mut State, call: &Call, parts: &[&str]) -> Opti
             Some(check(state, call).and_then(|()| installation(state, &name)))
         }
         ("POST", ["app", "installations", id, "access_tokens"]) => {
-            Some(check(state, call).and_then(|()| access_token(state, id)))
+            Some(check(state, call).and_then(|()| access_token(state, id, &call.body)))
         }
         _ => None,
     }
@@ -40,18 +40,31 @@ fn installation(state: &State, name: &str) -> Result<Answer, Answer> {
     ))
 }
 
-fn access_token(state: &mut State, id: &str) -> Result<Answer, Answer> {
+/// A token for all repositories and permissions of the installation, or for those that the body names.
+fn access_token(state: &mut State, id: &str, body: &[u8]) -> Result<Answer, Answer> {
     if id != INSTALLATION.to_string() {
         return Err(refuse(404, "Not Found"));
     }
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_named = |name: &str| {
+        let bare = name.rsplit('/').next().unwrap_or_default();
+        asked["repositories"].as_array().is_none_or(|names| names.iter().any(|it| it == bare))
+    };
+    let sees: Vec<String> = state.repositories.keys().filter(|name| is_named(name)).cloned().collect();
+    if sees.is_empty() {
+        return Err(refuse(
+            422,
+            "There is at least one repository that does not exist or is not accessible to the parent installation.",
+        ));
+    }
+    let may_write = asked["permissions"].is_null() || asked["permissions"]["contents"] == "write";
     let text = format!("ghs_scripted{}", state.fresh_id());
-    let sees = state.repositories.keys().cloned().collect();
-    state.tokens.insert(text.clone(), Token { login: "homeostat[bot]".to_owned(), may_write: true, sees });
+    state.tokens.insert(text.clone(), Token { login: "homeostat[bot]".to_owned(), may_write, sees });
     let expires = SystemClock.now().as_second() + 3_600;
     let expires = homeostat::base::clock::Timestamp::from_second(expires).expect("in range");
     Ok(answer(
         201,
-        json!({"token": text, "expires_at": format!("{expires:.0}"), "permissions": {"contents": "write"}}),
+        json!({"token": text, "expires_at": format!("{expires:.0}"), "permissions": {"contents": if may_write { "write" } else { "read" }}}),
     ))
 }
 
