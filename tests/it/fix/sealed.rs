@@ -1,7 +1,5 @@
 //! What the agent can find in its container, tried from inside by the tools it has: no key, no token, no remote, no address.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
-
 use homeostat::model::attempt::Outcome;
 use serde_json::Value;
 
