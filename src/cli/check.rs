@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::args::{CheckArgs, Global};
 use super::exit::Failure;
-use super::print;
 use super::run::runtime;
+use super::{print, problems};
 use crate::base::chain::Chain;
 use crate::config::{self, Problem, ProblemKind, Settings};
 use crate::sandbox::engine::Engine;
@@ -14,29 +14,17 @@ use crate::watch::source::docker;
 
 /// Prints every problem, one a line; 78 if the config is wrong, 69 if only a service is away.
 pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
-    let mut problems = Vec::new();
-    let settings = match config::load(global.config.as_deref()) {
-        Ok(settings) => Some(settings),
-        Err(found) => {
-            problems.extend(found);
-            None
-        }
-    };
-    if let Some(settings) = &settings {
-        let examples = settings.rules.check_examples();
-        problems.extend(examples.into_iter().map(Problem::from));
-        if !args.offline {
-            problems.extend(runtime()?.block_on(ask_services(settings)));
-        }
+    let (settings, mut problems) = config::check(global.config.as_deref());
+    if let Some(settings) = settings.as_ref().filter(|_| !args.offline) {
+        problems.extend(runtime()?.block_on(ask_services(settings, &problems)));
+        // As one reads the file; what is wrong in others comes after it.
+        problems.sort_by(|a, b| a.place(&settings.file).cmp(&b.place(&settings.file)));
     }
     report(settings.as_ref(), &problems, args.output.json);
     if problems.iter().any(|problem| problem.kind == ProblemKind::Config) {
-        return Err(Failure::Config);
+        return Err(Failure::Told(ProblemKind::Config));
     }
-    match problems.len() {
-        0 => Ok(()),
-        n => Err(Failure::Away(anyhow::anyhow!("{n} needed services do not answer"))),
-    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::Told(ProblemKind::Away)) }
 }
 
 fn report(settings: Option<&Settings>, problems: &[Problem], as_json: bool) {
@@ -74,53 +62,52 @@ fn report(settings: Option<&Settings>, problems: &[Problem], as_json: bool) {
     for id in slow {
         print::line(format!("rule {id} has no literal to search for first and is tried on every line"));
     }
-    if settings.agent.agent.is_none() {
+    if settings.agent.agent.is_none() && !problems.iter().any(|problem| problem.key == "agent.key") {
         print::line("no key for the model is set ([agent] key): fixes wait in the queue");
     }
 }
 
-/// Asks the engine and the database whether they are there.
-async fn ask_services(settings: &Settings) -> Vec<Problem> {
-    let away = |key: &str, message: String, hint: &str| Problem {
-        file: settings.file.clone(),
-        line: settings.line_of(key),
-        key: key.to_owned(),
-        message,
-        hint: hint.to_owned(),
-        kind: ProblemKind::Away,
-    };
+/// Asks the engine and the database whether they are there. One whose address is wrong is not asked: it would be another.
+async fn ask_services(settings: &Settings, known: &[Problem]) -> Vec<Problem> {
+    let is_right = |section: &str| !known.iter().any(|problem| problem.key.starts_with(section));
     let mut problems = Vec::new();
-    let start_engine = "start the engine, or name another with `host`";
-    if let Some(settings) = &settings.docker
-        && let Err(error) = docker::check(settings).await
+    if let Some(docker) = &settings.docker
+        && is_right("docker.host")
+        && let Err(error) = docker::check(docker).await
     {
-        problems.push(away("docker.host", Chain(&error).to_string(), start_engine));
+        problems.push(problems::of_docker(settings, &error));
     }
-    if settings.worker.is_some() && settings.agent.agent.is_some() {
-        match Engine::connect(settings.engine_host()).await {
-            Err(error) => problems.push(away("sandbox.host", Chain(&error).to_string(), start_engine)),
-            Ok(engine) => {
-                if let Ok(false) = engine.has_image(&settings.sandbox.image).await {
-                    let message = format!("the engine has no image `{}`", settings.sandbox.image);
-                    problems.push(away(
-                        "sandbox.image",
-                        message,
-                        "build it with scripts/setup, or name another",
-                    ));
-                }
-            }
-        }
+    // One engine for both is told of once.
+    let is_told = !problems.is_empty() && settings.sandbox.host.is_none();
+    let is_used = settings.worker.is_some() && settings.agent.agent.is_some();
+    if is_used && !is_told && is_right("docker.host") && is_right("sandbox.host") && is_right("sandbox.image")
+    {
+        problems.extend(ask_sandbox_engine(settings).await);
     }
-    match crate::store::open(&settings.store).await {
-        Ok(store) => store.close().await,
-        Err(error) => {
-            let hint = "start the database, or set `url`";
-            let mut problem = away("database.url", Chain(&error).to_string(), hint);
-            if !error.is_transient() {
-                problem.kind = ProblemKind::Config;
-            }
-            problems.push(problem);
+    if is_right("database") && is_right("state") {
+        match crate::store::open(&settings.store).await {
+            Ok(store) => store.close().await,
+            Err(error) => problems.push(problems::of_store(settings, &error)),
         }
     }
     problems
+}
+
+async fn ask_sandbox_engine(settings: &Settings) -> Option<Problem> {
+    let away = |key, message, hint| problems::problem(settings, key, ProblemKind::Away, message, hint);
+    let engine = match Engine::connect(settings.engine_host()).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            return Some(away("sandbox.host", Chain(&error).to_string(), problems::START_ENGINE));
+        }
+    };
+    match engine.has_image(&settings.sandbox.image).await {
+        Ok(true) => None,
+        Ok(false) => {
+            let message = format!("the engine has no image `{}`", settings.sandbox.image);
+            let hint = "build it with scripts/sandbox-image, or name another";
+            Some(away("sandbox.image", message, hint))
+        }
+        Err(error) => Some(away("sandbox.host", Chain(&error).to_string(), problems::START_ENGINE)),
+    }
 }

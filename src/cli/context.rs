@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::exit::Failure;
+use super::problems;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::env;
 use crate::config::Settings;
@@ -18,7 +19,8 @@ pub(super) struct Context {
 impl Context {
     /// Opens the store that the config names.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
-        let store = store::open(&settings.store).await.map_err(anyhow::Error::new)?;
+        let opened = store::open(&settings.store).await;
+        let store = opened.map_err(|error| problems::told(&problems::of_store(settings, &error)))?;
         Ok(Self { store, clock: SystemClock::shared() })
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::base::chain::Chain;
+use crate::config::ProblemKind;
 
 /// Why a command failed. The codes are those of sysexits(3) where one fits.
 #[derive(Debug)]
@@ -13,8 +14,8 @@ pub(super) enum Failure {
     Usage(String),
     /// A service that is needed does not answer: 69.
     Away(anyhow::Error),
-    /// The configuration is wrong, and its problems have been printed already: 78.
-    Config,
+    /// Problems of the configuration, or of a service that it names, that have been printed already: 78 or 69.
+    Told(ProblemKind),
 }
 
 impl Failure {
@@ -23,8 +24,8 @@ impl Failure {
         match self {
             Self::Failed(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(64),
-            Self::Away(_) => ExitCode::from(69),
-            Self::Config => ExitCode::from(78),
+            Self::Away(_) | Self::Told(ProblemKind::Away) => ExitCode::from(69),
+            Self::Told(ProblemKind::Config) => ExitCode::from(78),
         }
     }
 
@@ -33,7 +34,7 @@ impl Failure {
         match self {
             Self::Failed(error) | Self::Away(error) => Some(Chain(error.as_ref()).to_string()),
             Self::Usage(message) => Some(message.clone()),
-            Self::Config => None,
+            Self::Told(_) => None,
         }
     }
 }

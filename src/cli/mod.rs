@@ -13,6 +13,7 @@ mod fingerprint;
 mod issue;
 mod job;
 mod print;
+mod problems;
 mod run;
 mod scan;
 mod serve;

@@ -10,7 +10,7 @@ use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
 use super::{check, demo, fingerprint, issue, job, print, scan, serve, status};
-use crate::config::{self, Settings};
+use crate::config::{self, ProblemKind, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
 pub fn main() -> ExitCode {
@@ -78,7 +78,7 @@ pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
         for problem in &problems {
             print::note(problem.to_string());
         }
-        Failure::Config
+        Failure::Told(ProblemKind::Config)
     })
 }
 

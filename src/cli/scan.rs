@@ -10,7 +10,7 @@ use super::exit::Failure;
 use super::print;
 use crate::base::chain::Chain;
 use crate::base::redact::Redactor;
-use crate::config::Problem;
+use crate::config::{Problem, ProblemKind};
 use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::decode::Format;
 use crate::watch::ingest::files::{FileFound, Scan, ScanRow, Summary};
@@ -62,7 +62,7 @@ fn load(folder: &Path) -> Result<RuleSet, Failure> {
         for problem in problems {
             print::note(Problem::from(problem).to_string());
         }
-        Failure::Config
+        Failure::Told(ProblemKind::Config)
     })
 }
 

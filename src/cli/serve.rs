@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Failure;
+use super::problems;
 use super::run::runtime;
 use crate::base::shutdown::Shutdown;
 use crate::config::Settings;
@@ -15,9 +16,10 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let shutdown = Shutdown::new();
         stop_on_signal(&shutdown)?;
-        let result = daemon::run(settings, shutdown, |_| ()).await;
-        result.map_err(|error| {
-            if error.is_away() { Failure::Away(error.into()) } else { Failure::Failed(error.into()) }
+        let result = daemon::run(settings.clone(), shutdown, |_| ()).await;
+        result.map_err(|error| match problems::of_daemon(&settings, &error) {
+            Some(problem) => problems::told(&problem),
+            None => Failure::Failed(error.into()),
         })
     })
 }

@@ -59,10 +59,10 @@ impl<'a> Document<'a> {
         !self.problems.borrow().is_empty()
     }
 
-    /// All problems, in the order of their lines.
+    /// All problems, in the order of their lines; those of other files come after those of this one.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        problems.sort_by(|a, b| a.place(self.file).cmp(&b.place(self.file)));
         // A section that several parts read tells of the same mistake once for each.
         problems.dedup();
         problems

@@ -19,23 +19,21 @@ pub const DEFAULT_TEXT: &str = include_str!("../../config/default.toml");
 /// # Errors
 /// All problems, in the order of their lines.
 pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
-    let named = file.map(Path::to_owned).or_else(|| env::path(env::CONFIG));
-    let file = match named {
-        Some(file) => file,
-        None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
-        None => return parse(Path::new("embedded defaults"), DEFAULT_TEXT),
-    };
-    let text = std::fs::read_to_string(&file).map_err(|error| {
-        vec![Problem {
-            file: file.clone(),
-            line: None,
-            key: String::new(),
-            message: format!("failed to read the config file: {error}"),
-            hint: "name another with --config, or begin with a copy of config/default.toml".to_owned(),
-            kind: ProblemKind::Config,
-        }]
-    })?;
+    let (file, text) = read(file)?;
     parse(&file, &text)
+}
+
+/// Reads the config as [`load`] does, and gives what could be read of it beside all problems; the examples of the rules are run too.
+/// No settings come of a file that cannot be read, or that is no TOML.
+pub fn check(file: Option<&Path>) -> (Option<Settings>, Vec<Problem>) {
+    let (file, text) = match read(file) {
+        Ok(read) => read,
+        Err(problems) => return (None, problems),
+    };
+    let (settings, mut problems) = parse_all(&file, &text);
+    let examples = settings.as_ref().map(|settings| settings.rules.check_examples()).unwrap_or_default();
+    problems.extend(examples.into_iter().map(Problem::from));
+    (settings, problems)
 }
 
 /// Reads the config in `text`; `file` is named in problems only.
@@ -43,14 +41,40 @@ pub fn load(file: Option<&Path>) -> Result<Settings, Vec<Problem>> {
 /// # Errors
 /// All problems, in the order of their lines.
 pub fn parse(file: &Path, text: &str) -> Result<Settings, Vec<Problem>> {
+    match parse_all(file, text) {
+        (Some(settings), problems) if problems.is_empty() => Ok(settings),
+        (_, problems) => Err(problems),
+    }
+}
+
+fn parse_all(file: &Path, text: &str) -> (Option<Settings>, Vec<Problem>) {
     let document = Document::parse(file, text);
     // What follows from a slip in the syntax (a key in the wrong table) would only hide it.
     if document.has_problems() {
-        return Err(document.into_problems());
+        return (None, document.into_problems());
     }
     let root = document.root();
     let settings = Settings::read(&root);
     root.finish();
-    let problems = document.into_problems();
-    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    (Some(settings), document.into_problems())
+}
+
+fn read(file: Option<&Path>) -> Result<(PathBuf, String), Vec<Problem>> {
+    let named = file.map(Path::to_owned).or_else(|| env::path(env::CONFIG));
+    let file = match named {
+        Some(file) => file,
+        None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
+        None => return Ok((PathBuf::from("embedded defaults"), DEFAULT_TEXT.to_owned())),
+    };
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok((file, text)),
+        Err(error) => Err(vec![Problem {
+            file,
+            line: None,
+            key: String::new(),
+            message: format!("failed to read the config file: {error}"),
+            hint: "name another with --config, or begin with a copy of config/default.toml".to_owned(),
+            kind: ProblemKind::Config,
+        }]),
+    }
 }

@@ -11,7 +11,7 @@ mod sections;
 mod settings;
 mod values;
 
-pub use load::{DEFAULT_FILE, DEFAULT_TEXT, load, parse};
+pub use load::{DEFAULT_FILE, DEFAULT_TEXT, check, load, parse};
 pub use problem::{Problem, ProblemKind};
 pub use sections::agent::{AgentSettings, SandboxSettings};
 pub use sections::heal::Place;

@@ -1,7 +1,7 @@
 //! What is wrong with a config, where, and what to do about it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::watch::rules::RuleProblem;
 
@@ -18,6 +18,13 @@ pub struct Problem {
     /// What to do.
     pub hint: String,
     pub kind: ProblemKind,
+}
+
+impl Problem {
+    /// What to sort by: the problems of the config `file` first, then those of others, each in the order of their lines.
+    pub fn place(&self, file: &Path) -> (bool, &Path, usize) {
+        (self.file != file, &self.file, self.line.unwrap_or(usize::MAX))
+    }
 }
 
 /// Whose problem it is: decides the exit code.

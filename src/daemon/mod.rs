@@ -42,13 +42,3 @@ pub enum DaemonError {
     #[error(transparent)]
     Task(#[from] TaskEnded),
 }
-
-impl DaemonError {
-    /// Whether a service that is needed does not answer: the same start may succeed later.
-    pub fn is_away(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_transient(),
-            Self::Listen { .. } | Self::Part { .. } | Self::Folder { .. } | Self::Task(_) => false,
-        }
-    }
-}

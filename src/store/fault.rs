@@ -75,10 +75,22 @@ impl Fault {
                 StoreError::Unavailable { action, source: Box::new(reason) }
             }
             Self::Sql(error) => match class_of(&error) {
-                Class::Conflict | Class::Away => StoreError::Unavailable { action, source: Box::new(error) },
-                Class::Broken => StoreError::Broken { action, source: Box::new(error) },
+                Class::Conflict | Class::Away => StoreError::Unavailable { action, source: said(error) },
+                Class::Broken => StoreError::Broken { action, source: said(error) },
             },
         }
+    }
+}
+
+/// The database's own words with the code to look up, without the line of the server's source that sqlx adds.
+#[expect(clippy::wildcard_enum_match_arm, reason = "sqlx's error is non-exhaustive")]
+fn said(error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().map_or_else(String::new, |code| format!(" (code {code})"));
+            Box::new(Reason(format!("the database says: {}{code}", error.message())))
+        }
+        error => Box::new(error),
     }
 }
 

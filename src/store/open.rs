@@ -34,6 +34,27 @@ pub struct Settings {
     pub max_connections: u32,
 }
 
+impl Settings {
+    /// Whether the database is a file in `folder`.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let path = self.url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        path.is_some_and(|path| Path::new(path).starts_with(folder))
+    }
+
+    /// Where the database is, without user and password: for messages.
+    pub fn place(&self) -> String {
+        match url::Url::parse(&self.url) {
+            Ok(mut url) if url.has_host() && !url.scheme().starts_with("sqlite") => {
+                // Neither fails for an address with a host.
+                let _ = (url.set_username(""), url.set_password(None));
+                url.set_query(None);
+                url.into()
+            }
+            Ok(_) | Err(_) => self.url.split('?').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Settings {
     /// The address may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -172,5 +193,22 @@ fn migration_fault(error: MigrateError, migrator: &Migrator) -> Fault {
         MigrateError::VersionMissing(found) => unfit(Unfit::Newer { found, known }),
         MigrateError::VersionMismatch(step) => unfit(Unfit::Changed(step)),
         error => Fault::Sql(sqlx::Error::Migrate(Box::new(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_no_password() {
+        for (url, expected) in [
+            ("postgres://me:hunter2@db:5433/shop?sslmode=require", "postgres://db:5433/shop"),
+            ("postgresql://me@db/shop?password=hunter2", "postgresql://db/shop"),
+            ("sqlite:///var/lib/homeostat/homeostat.db?mode=rwc", "sqlite:///var/lib/homeostat/homeostat.db"),
+            ("sqlite:/var/lib/homeostat.db", "sqlite:/var/lib/homeostat.db"),
+        ] {
+            assert_eq!(Settings { url: url.to_owned(), max_connections: 1 }.place(), expected);
+        }
     }
 }

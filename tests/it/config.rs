@@ -148,6 +148,8 @@ fn check(arguments: &[&str], text: &str) -> (Option<i32>, String) {
     let file = folder.path().join("homeostat.toml");
     let here = folder.path().display().to_string();
     std::fs::write(&file, text.replace("DIR", &here)).unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    std::fs::write(folder.path().join("rules/own.toml"), wrong::RULE_FILES[0].1).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_homeostat"))
         .args(arguments)
         .arg("--config")
@@ -170,6 +172,60 @@ fn a_wrong_config_ends_every_command_with_78() {
     }
     let (code, told) = check(&["check", "--offline"], "[state]\nfolder = \"DIR\"\n");
     assert_eq!((code, told.as_str()), (Some(0), ""));
+}
+
+/// What the five classic mistakes look like together: one line each, and the service that is away among them.
+#[test]
+fn mistakes_of_every_kind_are_told_at_once() {
+    let text = "[state]\nfolder = \"DIR\"\n\n[docker]\nhost = \"unix://DIR/no.sock\"\nexcude = {}\n\n\
+        [rules]\nfolders = [\"DIR/rules\"]\n\n[[redact.pattern]]\nname = \"customer\"\npattern = \"CUST-(\"\n\n\
+        [agent]\nkey = { file = \"DIR/no-key\" }\nmodel = \"claude-unheard-of-9\"\n\n\
+        [[service]]\nname = \"shop\"\nrout = \"fix\"\n\n[database]\nurl = \"postgres://me:hunter2@127.0.0.1:1/none\"\n";
+    let (code, told) = check(&["check"], text);
+    assert_eq!(code, Some(78));
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!("of_every_kind", told);
+    let (code, at_start) = check(&["run"], text);
+    let needs_no_service = |line: &&str| !line.contains("docker.host: ") && !line.contains("database.url: ");
+    let expected: Vec<&str> = told.lines().filter(needs_no_service).collect();
+    assert_eq!((code, at_start.lines().collect::<Vec<_>>()), (Some(78), expected));
+}
+
+/// What the daemon says when it cannot start, and whether systemd should try again.
+#[test]
+fn a_daemon_that_cannot_start_says_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let quiet = "[docker]\nenabled = false\n[heal]\nenabled = false\n";
+    let state = "[state]\nfolder = \"DIR\"\n";
+    let mut told = String::new();
+    for (what, text) in [
+        ("an address that is taken", format!("{state}[http]\nlisten = \"{taken}\"\n")),
+        (
+            "an address of another machine",
+            format!("{state}[http]\nlisten = \"192.0.2.1:8686\"\ntoken = {{ env = \"PATH\" }}\n"),
+        ),
+        (
+            "a folder that cannot be made",
+            "[state]\nfolder = \"/proc/nothing\"\n[http]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
+        ),
+        (
+            "a database that is away",
+            format!(
+                "{state}[http]\nlisten = \"127.0.0.1:0\"\n[database]\nurl = \"postgres://me:hunter2@127.0.0.1:1/none\"\n"
+            ),
+        ),
+        (
+            "a file that is no database",
+            format!(
+                "{state}[http]\nlisten = \"127.0.0.1:0\"\n[database]\nurl = \"sqlite://DIR/homeostat.toml\"\n"
+            ),
+        ),
+    ] {
+        let (code, said) = check(&["run"], &(text + quiet));
+        writeln!(told, "# {what}\n{}-> {code:?}\n", said.replace(&taken, "TAKEN")).unwrap();
+    }
+    insta::assert_snapshot!("cannot_start", told);
 }
 
 #[test]

@@ -57,7 +57,13 @@ fn database_url(section: &Section<'_>) -> Option<Found<String>> {
     let hint = "write \"sqlite:///path/file.db\" or \"postgres://user@host/name\"";
     let scheme = found.value.split_once(':').map(|(scheme, _)| scheme);
     match scheme {
-        Some("sqlite") => Some(found),
+        Some("sqlite") => match wrong_file(&found.value) {
+            None => Some(found),
+            Some(message) => {
+                section.wrong("url", Some(&found), message, "write \"sqlite:///path/file.db\"");
+                None
+            }
+        },
         Some("postgres" | "postgresql") => match url::Url::parse(&found.value) {
             Ok(_) => Some(found),
             Err(error) => {
@@ -79,6 +85,18 @@ fn database_url(section: &Section<'_>) -> Option<Found<String>> {
             section.wrong("url", Some(&found), "is no address of a database", hint);
             None
         }
+    }
+}
+
+/// What is wrong with the file that an address of SQLite names.
+fn wrong_file(url: &str) -> Option<&'static str> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    if path.contains(":memory:") || path.contains("mode=memory") {
+        Some("names no file: a database in memory would forget everything")
+    } else if path.starts_with('/') {
+        None
+    } else {
+        Some("names no whole path: a daemon has no folder of its own")
     }
 }
 

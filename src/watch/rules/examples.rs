@@ -10,7 +10,7 @@ impl RuleSet {
         for (idx, rule) in self.rules().iter().enumerate() {
             for (example, text) in rule.examples.iter().enumerate().filter(|(_, text)| !self.hits(idx, text))
             {
-                let key = format!("match[{example}]");
+                let key = format!("match[{}]", example + 1);
                 problems.push(problem(
                     rule,
                     &key,
@@ -21,7 +21,7 @@ impl RuleSet {
             for (example, text) in
                 rule.counter_examples.iter().enumerate().filter(|(_, text)| self.hits(idx, text))
             {
-                let key = format!("no_match[{example}]");
+                let key = format!("no_match[{}]", example + 1);
                 problems.push(problem(
                     rule,
                     &key,

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::rule::{Origin, Rule, RuleProblem};
+use super::rule::{Entry, Origin, Rule, RuleProblem};
 use crate::model::detection::{Action, Severity};
 use crate::model::trace::Runtime;
 
@@ -45,7 +45,7 @@ const PATTERN_SETS: [&str; 2] = ["only", "except"];
 
 /// The rules of one file; those with a problem are left out and the problems are returned beside them.
 pub(super) fn parse(file: &str, text: &str) -> (Vec<Rule>, Vec<RuleProblem>) {
-    let mut reader = Reader { file: file.into(), text, problems: Vec::new() };
+    let mut reader = Reader { file: file.into(), text, problems: Vec::new(), entries: Vec::new() };
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -58,8 +58,11 @@ pub(super) fn parse(file: &str, text: &str) -> (Vec<Rule>, Vec<RuleProblem>) {
     let root = root.into_inner();
     reader.refuse_unknown(&root, &FILE_KEYS, "file");
     let excludes = reader.strings(&root, "except", "file").unwrap_or_default();
+    let excludes: Vec<(String, Entry)> =
+        excludes.into_iter().zip(std::mem::take(&mut reader.entries)).collect();
     let mut rules = Vec::new();
     for entry in reader.tables(&root) {
+        reader.entries.clear();
         rules.extend(reader.rule(entry, &excludes));
     }
     (rules, reader.problems)
@@ -69,6 +72,8 @@ struct Reader<'t> {
     file: Arc<str>,
     text: &'t str,
     problems: Vec<RuleProblem>,
+    /// What the lists of the rule in the making hold.
+    entries: Vec<Entry>,
 }
 
 impl Reader<'_> {
@@ -112,7 +117,7 @@ impl Reader<'_> {
         }
     }
 
-    fn rule(&mut self, entry: &Spanned<DeValue<'_>>, file_excludes: &[String]) -> Option<Rule> {
+    fn rule(&mut self, entry: &Spanned<DeValue<'_>>, file_excludes: &[(String, Entry)]) -> Option<Rule> {
         let at = entry.span().start;
         let DeValue::Table(table) = entry.get_ref() else {
             self.problem(at, "rule", "not a table", "write `[[rule]]`");
@@ -136,8 +141,13 @@ impl Reader<'_> {
         };
         let patterns = self.some_strings(table, "any", &of, at, "give at least one regular expression");
         let conditions = self.strings(table, "only", &of).unwrap_or_default();
-        let own_excludes = self.strings(table, "except", &of).unwrap_or_default();
         let counts_alone = self.boolean(table, "alone", &of).unwrap_or(true);
+        let mut excludes = self.strings(table, "except", &of).unwrap_or_default();
+        for (exclude, entry) in file_excludes {
+            excludes.push(exclude.clone());
+            let key = format!("except[{}]", excludes.len());
+            self.entries.push(Entry { key, label: format!("{} of the file", entry.label), line: entry.line });
+        }
         let examples = self.some_strings(table, "match", &of, at, "give at least one line it must hit");
         let counter_examples = self.strings(table, "no_match", &of).unwrap_or_default();
         let description = self.string(table, "description", &of).unwrap_or_default();
@@ -150,11 +160,15 @@ impl Reader<'_> {
             description,
             patterns,
             conditions,
-            excludes: [own_excludes, file_excludes.to_vec()].concat(),
             counts_alone,
+            excludes,
             examples,
             counter_examples,
-            origin: Origin { file: Arc::clone(&self.file), line: self.line(at) },
+            origin: Origin {
+                file: Arc::clone(&self.file),
+                line: self.line(at),
+                entries: std::mem::take(&mut self.entries),
+            },
         })
     }
 
@@ -190,7 +204,7 @@ impl Reader<'_> {
         let mut strings = Vec::new();
         for (idx, entry) in entries.iter().enumerate() {
             let DeValue::String(text) = entry.get_ref() else {
-                let key = format!("{of}: {key}[{idx}]");
+                let key = format!("{of}: {key}[{}]", idx + 1);
                 self.problem(entry.span().start, key, "not a string", "put it in quotes");
                 continue;
             };
@@ -200,12 +214,24 @@ impl Reader<'_> {
                 }
                 None if PATTERN_SETS.contains(&key) && text.starts_with('@') => {
                     let hint = format!("one of {}", super::levels::NAMES.join(", "));
-                    self.problem(entry.span().start, format!("{of}: {key}[{idx}]"), "unknown set", hint);
+                    let key = format!("{of}: {key}[{}]", idx + 1);
+                    self.problem(entry.span().start, key, "unknown set", hint);
                 }
                 _ => strings.push(text.clone().into_owned()),
             }
+            let (label, line) = (format!("{key}[{}]", idx + 1), self.line(entry.span().start));
+            for n in self.n_entries(key)..strings.len() {
+                let key = format!("{key}[{}]", n + 1);
+                self.entries.push(Entry { key, label: label.clone(), line });
+            }
         }
         Some(strings)
+    }
+
+    /// How many entries of a list are noted.
+    fn n_entries(&self, key: &str) -> usize {
+        let is_of = |entry: &&Entry| entry.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('['));
+        self.entries.iter().filter(is_of).count()
     }
 
     /// A list that must be there and have something in it.

@@ -38,6 +38,18 @@ pub struct Origin {
     pub file: Arc<str>,
     /// Line of the rule's head, counted from 1.
     pub line: usize,
+    /// The entries of its lists.
+    pub entries: Vec<Entry>,
+}
+
+/// An entry of a list, for those who have to find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the rule: `except[5]` is the fifth, counted with those that sets and the file bring along.
+    pub key: String,
+    /// Its place in the file: `except[2]` is the second that is written there.
+    pub label: String,
+    pub line: usize,
 }
 
 /// One thing wrong with a rule file, with all that is needed to put it right.
@@ -46,7 +58,7 @@ pub struct RuleProblem {
     pub file: String,
     /// Line, counted from 1.
     pub line: usize,
-    /// The key or the rule it is about, for example `python.traceback: any[2]`.
+    /// The key or the rule it is about, for example `python.traceback: any[2]`, which is the second of its patterns.
     pub key: String,
     pub message: String,
     /// What to do.

@@ -224,7 +224,7 @@ fn compile_rule(idx: usize, rule: &Rule) -> Result<Ranked, Vec<RuleProblem>> {
 fn parse_all(rule: &Rule, key: &str, patterns: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Hir> {
     let mut parsed = Vec::new();
     for (idx, pattern) in patterns.iter().enumerate() {
-        let key = format!("{key}[{idx}]");
+        let key = format!("{key}[{}]", idx + 1);
         match parse_with(pattern, &syntax()) {
             Ok(hir) => parsed.push(hir),
             Err(error) => problems.push(problem(
@@ -252,10 +252,12 @@ pub(super) fn problem(
     message: impl Into<String>,
     hint: impl Into<String>,
 ) -> RuleProblem {
+    let entry = rule.origin.entries.iter().find(|entry| entry.key == key);
+    let (label, line) = entry.map_or((key, rule.origin.line), |entry| (&entry.label, entry.line));
     RuleProblem {
         file: rule.origin.file.to_string(),
-        line: rule.origin.line,
-        key: format!("{}: {key}", rule.id),
+        line,
+        key: format!("{}: {label}", rule.id),
         message: message.into(),
         hint: hint.into(),
     }

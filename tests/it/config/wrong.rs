@@ -41,6 +41,8 @@ pub(super) const CASES: &[(&str, &str)] = &[
     ("an effort that is none", "[agent]\neffort = \"huge\"\n"),
     ("a relative state folder", "[state]\nfolder = \"var/homeostat\"\n"),
     ("a database of another kind, with a password", "[database]\nurl = \"mysql://user:hunter2@host/name\"\n"),
+    ("a database without a folder", "[database]\nurl = \"sqlite:homeostat.db\"\n"),
+    ("a database in memory", "[database]\nurl = \"sqlite::memory:\"\n"),
     ("a database that is no address", "[database]\nurl = \"hunter2@host/name\"\n"),
     ("a password with signs in an address", "[database]\nurl = \"postgres://user:hun#ter2@host/name\"\n"),
     ("a password for a file", "[database]\npassword = { env = \"PATH\" }\n"),
@@ -140,6 +142,18 @@ kind = "github"
 
 /// (what is wrong, the rule file).
 pub(super) const RULE_FILES: &[(&str, &str)] = &[
+    (
+        "expressions that cannot be read, in lists of many lines",
+        "except = [\n  'fine',\n  '(?=ahead)',\n]\n\n[[rule]]\nid = \"own.broken\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"x\"\nany = [\n  'fine',\n  '(',\n  'a\\nb',\n]\nexcept = ['@quiet', '[z-a]']\nmatch = [\"fine\"]\nno_match = [\"x\"]\n",
+    ),
+    (
+        "examples of several lines that are wrong",
+        "[[rule]]\nid = \"own.late\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"late\"\nany = ['late']\nmatch = [\n  \"late\",\n  \"one\\ntwo\",\n]\nno_match = [\n  \"early\",\n  \"too\\nlate\",\n]\n",
+    ),
+    (
+        "an id twice",
+        "[[rule]]\nid = \"own.late\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"late\"\nany = ['late']\nmatch = [\"late\"]\nno_match = [\"x\"]\n\n[[rule]]\nid = \"own.late\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"late\"\nany = ['later']\nmatch = [\"later\"]\nno_match = [\"x\"]\n",
+    ),
     (
         "an expression that cannot be read",
         "[[rule]]\nid = \"own.broken\"\nseverity = \"error\"\naction = \"issue\"\ndescription = \"x\"\nany = ['(']\nmatch = [\"(\"]\nno_match = [\"x\"]\n",
