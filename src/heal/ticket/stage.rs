@@ -155,7 +155,7 @@ impl TicketStage {
         if job.as_ref().is_some_and(Job::is_open) {
             return Ok(StageOutcome::done("is told when it is over", Vec::new()));
         }
-        let stuck = job.and_then(|job| job.result);
+        let stuck = job.and_then(|job| job.result).map(|why| self.parts.redactor.redact(&why).into_string());
         let sample = detail.samples.first();
         let ticket = self.ticket(context, &detail.issue, sample, &service, Next::Person).await?;
         let tracker = self.tracker_of(&ticket)?;
