@@ -3,6 +3,7 @@
 //! A retry here costs nothing: the request was refused before an answer began. Once an answer has begun, or the connection
 //! broke with the request already sent, nobody knows what it will cost; then the caller has to settle it before another try.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -87,23 +88,31 @@ impl Client {
         if stop.is_requested() {
             return Err(CallError::Stopped { is_sent: false });
         }
+        let is_sent = AtomicBool::new(false);
         tokio::select! {
             biased;
-            () = stop.requested() => Err(CallError::Stopped { is_sent: true }),
-            answer = self.call_with_retries(request) => answer,
+            () = stop.requested() => Err(CallError::Stopped { is_sent: is_sent.load(Ordering::Relaxed) }),
+            answer = self.call_with_retries(request, &is_sent) => answer,
         }
     }
 
-    async fn call_with_retries(&self, request: &ModelRequest) -> Result<AssistantTurn, CallError> {
+    /// `is_sent` says whether a request is on its way that may have to be paid; one that was refused has not.
+    async fn call_with_retries(
+        &self,
+        request: &ModelRequest,
+        is_sent: &AtomicBool,
+    ) -> Result<AssistantTurn, CallError> {
         let deadline = Instant::now() + self.timeouts.call;
         let body = request.body();
         let mut n_failures = 0;
         loop {
+            is_sent.store(true, Ordering::Relaxed);
             let (message, after) = match self.attempt(body.clone(), deadline).await {
                 Ok(turn) => return Ok(turn),
                 Err(TryError::Final(error)) => return Err(error),
                 Err(TryError::Again { message, after }) => (message, after),
             };
+            is_sent.store(false, Ordering::Relaxed);
             n_failures += 1;
             let wait = retry::wait(n_failures, after);
             let is_too_long = after.is_some_and(|after| after > MAX_WAIT) || Instant::now() + wait > deadline;
@@ -230,5 +239,49 @@ fn is_loopback(url: &url::Url) -> bool {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::client::request::{Message, Role, raw, text_block};
+    use crate::agent::scripted::script::{Instead, Script, Turn};
+    use crate::agent::scripted::server::ScriptedModel;
+    use crate::base::clock::SystemClock;
+
+    /// A stop while a call waits for its next try must not let it count as if it were on its way.
+    #[tokio::test]
+    async fn a_call_that_waits_for_its_next_try_is_not_sent() {
+        let busy = Instead::Status {
+            status: 529,
+            kind: "overloaded_error".to_owned(),
+            headers: vec![("retry-after".to_owned(), "60".to_owned())],
+        };
+        let turn = Turn::text("x").after(busy);
+        let model = ScriptedModel::start(vec![Script::new(vec![turn])]).await.unwrap();
+        let settings = Settings::new(model.base_url(), Secret::new("key"));
+        let client = Client::new(&settings, SystemClock::shared()).unwrap();
+        let request = ModelRequest {
+            model: settings.model.clone(),
+            max_tokens: 100,
+            effort: None,
+            user_id: "u".into(),
+            system: "s".into(),
+            tools: raw("[]".into()),
+            messages: vec![Message { role: Role::User, blocks: vec![text_block("begin")] }],
+        };
+        let (stop, is_sent) = (Shutdown::new(), AtomicBool::new(false));
+        let refused = async {
+            while model.books().n_faults == 0 || is_sent.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            answer = client.call_with_retries(&request, &is_sent) => panic!("{answer:?}"),
+            waits = timeout(Duration::from_secs(30), refused) => waits.expect("it waits for its next try"),
+        }
+        stop.request();
+        assert_eq!(client.call(&request, &stop).await.unwrap_err(), CallError::Stopped { is_sent: false });
     }
 }

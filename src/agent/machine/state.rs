@@ -16,6 +16,9 @@ use crate::base::clock::Timestamp;
 use crate::base::id::ReservationId;
 use crate::model::money::NanoUsd;
 
+/// Tokens of output that every model of the price table can give.
+const MAX_OUTPUT: u64 = 64_000;
+
 /// What follows from the entries so far.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -113,8 +116,7 @@ impl State {
         self.totals.cost += cost;
         self.n_cut_offs = 0;
         let reaction = Reaction::to(entry);
-        // Once more with room for twice as much.
-        let factor = if self.n_cut_short == 0 { 2 } else { 1 };
+        let is_first_cut = self.n_cut_short == 0;
         let conversation = self.conversation()?;
         let max_tokens = conversation.max_tokens();
         match &reaction {
@@ -137,7 +139,10 @@ impl State {
                 self.n_empty += 1;
             }
             Reaction::CutShort => {
-                conversation.pass_over(entry, max_tokens * factor);
+                // Once more with room for twice as much, as far as every model has it.
+                let more =
+                    if is_first_cut { (max_tokens * 2).min(MAX_OUTPUT.max(max_tokens)) } else { max_tokens };
+                conversation.pass_over(entry, more);
                 self.n_cut_short += 1;
             }
             Reaction::Refused(_) | Reaction::ContextFull => conversation.pass_over(entry, max_tokens),

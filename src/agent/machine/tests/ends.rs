@@ -71,6 +71,14 @@ fn each_reason_to_stop_has_its_end() {
     assert_eq!(ended, gave_up("the model's answers were too long"));
     let limits: Vec<u64> = world.requests.iter().map(|request| request.max_tokens).collect();
     assert_eq!(limits, [16_000, 32_000]);
+    // Never more than a model has: that would be refused, and the attempt with it.
+    for (limit, expected) in [(40_000, [40_000, 64_000]), (100_000, [100_000, 100_000])] {
+        let mut world = World::new();
+        world.settings.limits.output_tokens_per_call = limit;
+        world.run(&mut scripted(vec![turn(&[call("a", "read")], "max_tokens")]), &mut tool);
+        let limits: Vec<u64> = world.requests.iter().map(|request| request.max_tokens).collect();
+        assert_eq!(limits, expected);
+    }
 
     let (ended, world) = end_of(vec![turn(&[], "end_turn")]);
     assert_eq!((ended, world.requests.len()), (gave_up("the model gave empty answers"), 2));
