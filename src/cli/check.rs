@@ -9,6 +9,7 @@ use super::{print, problems};
 use crate::base::chain::Chain;
 use crate::config::{self, Problem, ProblemKind, Settings};
 use crate::sandbox::engine::Engine;
+use crate::watch::ingest::alerts::check_loki;
 use crate::watch::rules::Cost;
 use crate::watch::source::docker;
 
@@ -58,7 +59,9 @@ fn report(settings: Option<&Settings>, problems: &[Problem], as_json: bool) {
         );
         return;
     }
-    print::line(format!("{} rules, {} problems", rules.len(), problems.len()));
+    let counted =
+        if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
+    print::line(format!("{} rules, {counted}", rules.len()));
     for id in slow {
         print::line(format!("rule {id} has no literal to search for first and is tried on every line"));
     }
@@ -67,7 +70,7 @@ fn report(settings: Option<&Settings>, problems: &[Problem], as_json: bool) {
     }
 }
 
-/// Asks the engine and the database whether they are there. One whose address is wrong is not asked: it would be another.
+/// Asks the engine, the database and Loki whether they are there. One whose address is wrong is not asked: it would be another.
 async fn ask_services(settings: &Settings, known: &[Problem]) -> Vec<Problem> {
     let is_right = |section: &str| !known.iter().any(|problem| problem.key.starts_with(section));
     let mut problems = Vec::new();
@@ -83,6 +86,12 @@ async fn ask_services(settings: &Settings, known: &[Problem]) -> Vec<Problem> {
     if is_used && !is_told && is_right("docker.host") && is_right("sandbox.host") && is_right("sandbox.image")
     {
         problems.extend(ask_sandbox_engine(settings).await);
+    }
+    if let Some(loki) = &settings.alerts.loki
+        && is_right("alerts.loki")
+        && let Err(error) = check_loki(loki).await
+    {
+        problems.push(problems::of_loki(settings, &error));
     }
     if is_right("database") && is_right("state") {
         match crate::store::open(&settings.store).await {

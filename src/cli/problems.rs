@@ -8,6 +8,7 @@ use crate::base::chain::Chain;
 use crate::config::{Problem, ProblemKind, Settings};
 use crate::daemon::DaemonError;
 use crate::store::StoreError;
+use crate::watch::ingest::alerts::LokiError;
 use crate::watch::source::docker::DockerError;
 
 /// Prints a problem and says how the process ends.
@@ -55,6 +56,21 @@ pub(super) fn of_docker(settings: &Settings, error: &DockerError) -> Problem {
         DockerError::Unreachable { .. } => ProblemKind::Away,
     };
     problem(settings, "docker.host", kind, Chain(error).to_string(), START_ENGINE)
+}
+
+/// The Loki that is asked for the lines behind alerts does not answer, or refuses.
+pub(super) fn of_loki(settings: &Settings, error: &LokiError) -> Problem {
+    let hint = match error {
+        LokiError::Refused(_) => "mend `token`, `tenant` or `url`",
+        LokiError::Client(_)
+        | LokiError::Request(_)
+        | LokiError::Read(_)
+        | LokiError::TooLong
+        | LokiError::Json(_) => {
+            "start Loki, or set `url`; until then alerts are stored without the lines behind them"
+        }
+    };
+    problem(settings, "alerts.loki.url", ProblemKind::Away, Chain(error).to_string(), hint)
 }
 
 pub(super) const START_ENGINE: &str = "start the engine, or name another with `host`";

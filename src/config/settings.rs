@@ -89,18 +89,26 @@ impl Settings {
 }
 
 /// Keys that [`Settings::line_of`] knows.
-const KEYS: [(&str, &str, &str); 6] = [
-    ("docker.host", "docker", "host"),
-    ("sandbox.host", "sandbox", "host"),
-    ("sandbox.image", "sandbox", "image"),
-    ("database.url", "database", "url"),
-    ("http.listen", "http", "listen"),
-    ("state.folder", "state", "folder"),
+const KEYS: [&str; 7] = [
+    "docker.host",
+    "sandbox.host",
+    "sandbox.image",
+    "database.url",
+    "http.listen",
+    "state.folder",
+    "alerts.loki.url",
 ];
 
 fn lines(root: &Section<'_>) -> BTreeMap<&'static str, usize> {
-    let line = |section, key| root.section(section).line_of(key).or_else(|| root.line_of(section));
-    KEYS.into_iter().filter_map(|(path, section, key)| Some((path, line(section, key)?))).collect()
+    KEYS.into_iter().filter_map(|key| Some((key, line(root, key)?))).collect()
+}
+
+/// The line of a key, else of its section.
+fn line(root: &Section<'_>, path: &'static str) -> Option<usize> {
+    match path.split_once('.') {
+        Some((section, rest)) => line(&root.section(section), rest).or_else(|| root.line_of(section)),
+        None => root.line_of(path),
+    }
 }
 
 impl Settings {

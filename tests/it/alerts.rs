@@ -11,12 +11,15 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::routing::get;
 use homeostat::base::clock::SystemClock;
+use homeostat::base::secret::Secret;
 use homeostat::model::detection::Action;
 use homeostat::model::issue::Issue;
 use homeostat::model::job::JobKind;
 use homeostat::store::Store;
 use homeostat::store::types::{IssueFilter, JobFilter};
-use homeostat::watch::ingest::alerts::{AlertAnswer, AlertParts, AlertSettings, Alerts, LokiSettings};
+use homeostat::watch::ingest::alerts::{
+    AlertAnswer, AlertParts, AlertSettings, Alerts, LokiSettings, check_loki,
+};
 use homeostat::watch::ingest::pipeline::Pipeline;
 use homeostat::watch::ingest::services::{self, ServiceMap};
 use homeostat::watch::triage;
@@ -118,6 +121,23 @@ async fn a_body_that_can_never_be_right_is_told_from_a_store_that_is_away() {
         receiver.receive(&webhook("firing", T1, ("log", TRACEBACK), "")).await,
         AlertAnswer::Unavailable
     );
+}
+
+#[tokio::test]
+async fn check_asks_loki_with_token_and_tenant() {
+    let answer = |headers: axum::http::HeaderMap| async move {
+        let shows = |name: &str, value: &str| headers.get(name).is_some_and(|it| it == value);
+        let is_known = shows("x-scope-orgid", "team-a") && shows("authorization", "Bearer hush");
+        if is_known { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
+    };
+    let address = serve(Router::new().route("/loki/api/v1/labels", get(answer))).await;
+    let url = url::Url::parse(&format!("http://{address}")).expect("an address");
+    for (token, expected) in [("hush", None), ("other", Some("Loki answered 401 Unauthorized"))] {
+        let (tenant, token) = (Some("team-a".to_owned()), Some(Secret::new(token)));
+        let settings = LokiSettings { url: url.clone(), tenant, token, selector: None };
+        let told = check_loki(&settings).await.err().map(|error| error.to_string());
+        assert_eq!(told.as_deref(), expected);
+    }
 }
 
 /// A Loki that answers every query alike, and notes what it was asked.

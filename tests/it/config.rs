@@ -254,6 +254,18 @@ fn a_service_that_is_away_is_69() {
     assert!(first.ends_with("; start the database, or set `url`"), "{first}");
     let (code, told) = check(&["status"], text);
     assert_eq!(code, Some(69), "{told}");
+
+    let quiet = "[state]\nfolder = \"DIR\"\n[docker]\nenabled = false\n";
+    let (code, told) = check(&["check"], &format!("{quiet}[alerts.loki]\nurl = \"http://127.0.0.1:1\"\n"));
+    assert_eq!(code, Some(69), "{told}");
+    assert!(told.starts_with("DIR/homeostat.toml:6: alerts.loki.url: failed to ask Loki: "), "{told}");
+    assert!(
+        told.ends_with(
+            "; start Loki, or set `url`; until then alerts are stored without the lines behind them\n"
+        ),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
 }
 
 #[test]

@@ -106,6 +106,10 @@ fn prices(agent: &Section<'_>) -> Vec<Price> {
             (model, as_of, rates)
         {
             let rates = Rates { input, cache_write, cache_read, output };
+            if prices.iter().any(|known: &Price| known.model == model.value) {
+                let message = format!("there is a price of `{}` already", model.value);
+                section.wrong("model", Some(&model), message, "keep the one that holds");
+            }
             prices.push(Price { model: model.value, as_of: as_of.value, rates, long_prompt: None });
         }
         section.finish();

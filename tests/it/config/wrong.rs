@@ -38,6 +38,10 @@ pub(super) const CASES: &[(&str, &str)] = &[
         "[[agent.price]]\nmodel = \"m\"\nas_of = \"lately\"\ninput = 1\noutput = 1\ncache_write = 1\ncache_read = 1\n",
     ),
     ("a second model without a price", "[agent]\nfallback_model = \"claude-unheard-of-9\"\n"),
+    (
+        "a price twice",
+        "[[agent.price]]\nmodel = \"m\"\nas_of = \"2026-10-01\"\ninput = 1\noutput = 1\ncache_write = 1\ncache_read = 1\n\n[[agent.price]]\nmodel = \"m\"\nas_of = \"2026-11-01\"\ninput = 2\noutput = 2\ncache_write = 2\ncache_read = 2\n",
+    ),
     ("an effort that is none", "[agent]\neffort = \"huge\"\n"),
     ("a relative state folder", "[state]\nfolder = \"var/homeostat\"\n"),
     ("a database of another kind, with a password", "[database]\nurl = \"mysql://user:hunter2@host/name\"\n"),

@@ -42,12 +42,14 @@ pub struct LokiSettings {
     pub selector: Option<String>,
 }
 
-/// Why Loki gave no lines. The alert is stored without them.
+/// Why Loki gave no lines. An alert is stored without them.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LokiError {
-    #[error("failed to ask Loki for the lines of an alert")]
+pub enum LokiError {
+    #[error("failed to make a client for Loki")]
+    Client(#[source] reqwest::Error),
+    #[error("failed to ask Loki")]
     Request(#[source] reqwest::Error),
-    #[error("Loki answered {0} when it was asked for the lines of an alert")]
+    #[error("Loki answered {0}")]
     Refused(reqwest::StatusCode),
     #[error("failed to read Loki's answer")]
     Read(#[source] reqwest::Error),
@@ -72,12 +74,13 @@ pub(super) struct Loki {
 }
 
 impl Loki {
-    pub(super) fn new(settings: LokiSettings) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(settings: LokiSettings) -> Result<Self, LokiError> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .build()
+            .map_err(LokiError::Client)?;
         Ok(Self { settings, client })
     }
 
@@ -100,10 +103,8 @@ impl Loki {
             |from: Timestamp, span: Duration| from.saturating_sub(span).unwrap_or(Timestamp::UNIX_EPOCH);
         let start = before(fired_at, lines.range.unwrap_or(DEFAULT_RANGE).saturating_add(MARGIN));
         let end = now.min(fired_at.saturating_add(MARGIN).unwrap_or(now)).max(fired_at);
-        let base = self.settings.url.as_str().trim_end_matches('/');
-        let mut request = self
-            .client
-            .get(format!("{base}/loki/api/v1/query_range"))
+        let request = self
+            .get("query_range")
             .query(&[
                 ("query", lines.selector.clone()),
                 ("start", start.as_nanosecond().to_string()),
@@ -113,16 +114,7 @@ impl Loki {
                 ("direction", "forward".to_owned()),
             ])
             .header("X-Loki-Response-Encoding-Flags", "categorize-labels");
-        if let Some(tenant) = &self.settings.tenant {
-            request = request.header("X-Scope-OrgID", tenant);
-        }
-        if let Some(token) = &self.settings.token {
-            request = request.bearer_auth(token.expose());
-        }
-        let response = request.send().await.map_err(LokiError::Request)?;
-        if !response.status().is_success() {
-            return Err(LokiError::Refused(response.status()));
-        }
+        let response = send(request).await?;
         let mut body = Vec::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.try_next().await.map_err(LokiError::Read)? {
@@ -133,6 +125,34 @@ impl Loki {
         }
         read(&body)
     }
+}
+
+impl Loki {
+    fn get(&self, what: &str) -> reqwest::RequestBuilder {
+        let base = self.settings.url.as_str().trim_end_matches('/');
+        let mut request = self.client.get(format!("{base}/loki/api/v1/{what}"));
+        if let Some(tenant) = &self.settings.tenant {
+            request = request.header("X-Scope-OrgID", tenant);
+        }
+        if let Some(token) = &self.settings.token {
+            request = request.bearer_auth(token.expose());
+        }
+        request
+    }
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, LokiError> {
+    let response = request.send().await.map_err(LokiError::Request)?;
+    if response.status().is_success() { Ok(response) } else { Err(LokiError::Refused(response.status())) }
+}
+
+/// Whether Loki answers and takes the token and the tenant; for `check`.
+///
+/// # Errors
+/// It does not, or refuses them.
+pub async fn check(settings: &LokiSettings) -> Result<(), LokiError> {
+    let loki = Loki::new(settings.clone())?;
+    send(loki.get("labels")).await.map(drop)
 }
 
 #[derive(Deserialize)]

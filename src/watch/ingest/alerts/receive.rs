@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::body::{Alert, Webhook};
-use super::loki::{LogStream, Loki, LokiSettings};
+use super::loki::{LogStream, Loki, LokiError, LokiSettings};
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::metrics;
@@ -74,8 +74,8 @@ pub struct AlertParts {
 /// Why alerts cannot be received at all.
 #[derive(Debug, thiserror::Error)]
 pub enum AlertsError {
-    #[error("failed to make a client for Loki")]
-    Client(#[source] reqwest::Error),
+    #[error("failed to use Loki")]
+    Loki(#[source] LokiError),
 }
 
 /// How a webhook may be answered.
@@ -112,7 +112,7 @@ impl Alerts {
     /// # Errors
     /// The machine's TLS cannot be used.
     pub fn new(parts: AlertParts) -> Result<Self, AlertsError> {
-        let loki = parts.settings.loki.clone().map(Loki::new).transpose().map_err(AlertsError::Client)?;
+        let loki = parts.settings.loki.clone().map(Loki::new).transpose().map_err(AlertsError::Loki)?;
         let stored =
             moka::future::Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBER).build();
         Ok(Self { parts, loki, stored, storms: Mutex::default() })
