@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::base::chain::Chain;
 use crate::base::clock::SharedClock;
 use crate::base::id::{AttemptId, IssueId, TicketId};
 use crate::base::redact::Redactor;
@@ -17,7 +18,7 @@ use crate::model::job::{Job, JobKind, JobPayload, NewJob};
 use crate::model::notice::NoticeKind;
 use crate::model::occurrence::Sample;
 use crate::model::service::{Service, Services};
-use crate::model::stage::{Setback, Stage, StageContext, StageOutcome};
+use crate::model::stage::{JobEnd, Setback, Stage, StageContext, StageOutcome};
 use crate::model::ticket::Ticket;
 use crate::store::Store;
 use crate::store::types::{JobFilter, TimelineEntry};
@@ -60,6 +61,32 @@ impl Stage for TicketStage {
 
     async fn run(&self, context: StageContext) -> StageOutcome {
         self.run_job(&context).await.unwrap_or_else(StageOutcome::from)
+    }
+
+    /// Without a ticket nobody would hear of the issue: the chat and the issue's page tell of it, and why there is no ticket.
+    async fn close(&self, context: &StageContext, end: &JobEnd) -> Vec<NewJob> {
+        let (Some(id), JobPayload::OpenTicket { .. }, JobEnd::Dead { reason }) =
+            (context.job.issue, &context.job.payload, end)
+        else {
+            return Vec::new();
+        };
+        let reason = self.parts.redactor.redact(reason);
+        let happened = Happened {
+            issue: id,
+            event: None,
+            actor: ACTOR,
+            what: "ticket not opened",
+            detail: reason.as_str(),
+            at: self.parts.clock.now(),
+        };
+        match tell_once(self.parts.store.as_ref(), happened).await {
+            Ok(issue) if is_muted(&issue) => return Vec::new(),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(job = %context.job.id, error = %Chain(&error), "a missing ticket could not be told");
+            }
+        }
+        vec![NewJob::announce(id, NoticeKind::IssueOpened, None, None, &id.to_string())]
     }
 }
 

@@ -152,7 +152,7 @@ pub(in crate::http) async fn issue(
         ticket: store.ticket(id).await?,
         samples: samples.collect(),
         story: story.collect(),
-        attempts: attempts.iter().rev().map(|it| attempt_view(it, now)).collect(),
+        attempts: attempts.iter().rev().map(|it| attempt_view(it, &jobs, now)).collect(),
         proposals: proposals.iter().rev().map(|it| proposal_view(it, &jobs, now)).collect(),
         jobs: job_views,
         is_muted: matches!(issue.state, IssueState::Muted { .. }),
@@ -164,12 +164,14 @@ pub(in crate::http) async fn issue(
     })
 }
 
-fn attempt_view(attempt: &Attempt, now: Timestamp) -> AttemptView {
+fn attempt_view(attempt: &Attempt, jobs: &[Job], now: Timestamp) -> AttemptView {
     let validation = attempt.validation.as_ref();
+    let is_at_work = jobs.iter().any(|job| job.id == attempt.job && job.is_open());
+    let unended = if is_at_work { "running" } else { "stopped" };
     AttemptView {
         number: attempt.number,
-        outcome: attempt.outcome.map_or_else(|| "running".to_owned(), |it| words(it.name())),
-        outcome_name: attempt.outcome.map_or("running", Outcome::name),
+        outcome: attempt.outcome.map_or_else(|| unended.to_owned(), |it| words(it.name())),
+        outcome_name: attempt.outcome.map_or(unended, Outcome::name),
         model: attempt.model.clone(),
         cost: attempt.cost.to_string(),
         calls: format!("{} model calls, {} tool runs", attempt.n_model_calls, attempt.n_tool_calls),

@@ -425,6 +425,18 @@ impl Progress for Saves {
 }
 
 #[tokio::test]
+async fn an_issue_whose_ticket_cannot_be_opened_is_announced_all_the_same() {
+    let given = Given::local().await;
+    let issue = given.issue(TITLE, vec![NewJob::open_ticket(true)]).await;
+    let repos = given.repos(FetchTokens::default()).await;
+    let working = given.work(given.stages(vec![], vec![], repos, vec![]), quick());
+    let jobs = given.quiet(issue).await;
+    working.stopped().await;
+    assert_eq!(kinds(&jobs), [("ticket", JobState::Dead), ("announce", JobState::Done)]);
+    assert!(story(&given, issue).await.contains(&"ticket not opened".to_owned()));
+}
+
+#[tokio::test]
 async fn a_muted_issue_is_neither_announced_nor_fixed() {
     use homeostat::model::issue::IssueEvent;
     use homeostat::store::types::TimelineEntry;
