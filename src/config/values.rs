@@ -99,8 +99,11 @@ impl Section<'_> {
     /// A list of texts; `None` if the key is not there.
     pub(super) fn texts(&self, key: &'static str) -> Option<Found<Vec<String>>> {
         self.read(key, |value| {
-            let array = value.as_array().ok_or_else(|| "write a list: [\"…\", \"…\"]".to_owned())?;
-            array.iter().map(|item| as_text(item.get_ref())).collect()
+            let hint = "write a list of texts: [\"…\", \"…\"]";
+            let array = value.as_array().ok_or_else(|| hint.to_owned())?;
+            let items = array.iter().map(|item| as_text(item.get_ref())).enumerate();
+            let wrong = |n: usize| format!("entry {} of it is no text, or an empty one; {hint}", n + 1);
+            items.map(|(n, item)| item.map_err(|_| wrong(n))).collect()
         })
     }
 
@@ -193,7 +196,7 @@ impl Section<'_> {
 fn secret_place(value: &DeValue<'_>) -> Option<SecretPlace> {
     let table = value.as_table().filter(|table| table.len() == 1)?;
     let (name, value) = table.iter().next()?;
-    let text = value.get_ref().as_str()?.to_owned();
+    let text = as_text(value.get_ref()).ok()?;
     match name.get_ref().as_ref() {
         "file" => Some(SecretPlace::File(PathBuf::from(text))),
         "credential" => Some(SecretPlace::Credential(text)),
@@ -255,7 +258,8 @@ fn read_file(path: &std::path::Path) -> Result<Secret, (String, String)> {
 
 fn as_text(value: &DeValue<'_>) -> Result<String, String> {
     let text = value.as_str().filter(|text| !text.trim().is_empty());
-    text.map(str::to_owned).ok_or_else(|| "write a text in quotes".to_owned())
+    let hint = || if value.is_str() { "write something in the quotes" } else { "write a text in quotes" };
+    text.map(str::to_owned).ok_or_else(|| hint().to_owned())
 }
 
 fn signed(duration: Duration) -> jiff::SignedDuration {

@@ -142,6 +142,23 @@ fn secrets_never_show() {
     assert!(!format!("{settings:?}").contains("hush"), "but never shown");
 }
 
+#[test]
+fn links_lead_to_where_the_dashboard_listens() {
+    for (listen, more, expected) in [
+        ("127.0.0.1:8686", "", "http://127.0.0.1:8686/"),
+        ("127.0.0.1:9000", "", "http://127.0.0.1:9000/"),
+        ("[::1]:9000", "", "http://[::1]:9000/"),
+        ("0.0.0.0:9000", "token = { env = \"PATH\" }", "http://127.0.0.1:9000/"),
+        ("192.0.2.7:80", "token = { env = \"PATH\" }", "http://192.0.2.7/"),
+        ("127.0.0.1:0", "", "http://127.0.0.1:8686/"),
+        ("127.0.0.1:9000", "public_url = \"https://homeostat.example\"", "https://homeostat.example/"),
+    ] {
+        let text = format!("[http]\nlisten = \"{listen}\"\n{more}\n");
+        let settings = config::parse(Path::new("homeostat.toml"), &text).unwrap();
+        assert_eq!(settings.http.public_url.as_str(), expected, "{listen}");
+    }
+}
+
 /// Runs `homeostat check` on a config; gives the exit code and what was printed for people, with the folder as `DIR`.
 fn check(arguments: &[&str], text: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! `[state]`, `[database]` and `[http]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::super::document::{Found, Section};
@@ -126,7 +126,20 @@ pub(in crate::config) fn http(root: &Section<'_>) -> http::Settings {
             "set `token = { file = \"…\" }`, or listen on 127.0.0.1",
         );
     }
-    let public_url = section.web_address("public_url").map_or(default.public_url, |found| found.value);
+    let listen = listen.map_or(default.listen, |found| found.value);
+    let public_url = section.web_address("public_url").map(|found| found.value);
+    let public_url = public_url.or_else(|| address_of(listen)).unwrap_or(default.public_url);
     section.finish();
-    http::Settings { listen: listen.map_or(default.listen, |found| found.value), token, public_url }
+    http::Settings { listen, token, public_url }
+}
+
+/// Where people on this machine reach what listens there; `None` if the port is not known yet.
+fn address_of(listen: SocketAddr) -> Option<url::Url> {
+    let host = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let address = SocketAddr::new(host, listen.port());
+    (listen.port() != 0).then(|| url::Url::parse(&format!("http://{address}")).ok())?
 }
