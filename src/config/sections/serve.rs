@@ -138,7 +138,7 @@ fn address_of(listen: SocketAddr) -> Option<url::Url> {
     let host = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     let address = SocketAddr::new(host, listen.port());
     (listen.port() != 0).then(|| url::Url::parse(&format!("http://{address}")).ok())?
