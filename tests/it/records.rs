@@ -237,6 +237,7 @@ fn is_clear(layout: Layout, sample: &Sample) -> bool {
         || !(sample.lines[0].is_empty()
             || sample.name.starts_with("java-message")
             || sample.name.starts_with("java.logged")
+            || sample.name == "rails-log"
             || sample.name.starts_with("python-group")
             || sample.lines[0].starts_with('=')
             || sample.lines[0].starts_with("20"))
@@ -292,6 +293,11 @@ fn shared_records_are_found_whole_in_every_wrapping() {
     let mut wrong = Vec::new();
     for (part, samples, floor) in shared() {
         for layout in LAYOUTS {
+            // Six hundred of one kind; the others try every layout.
+            let is_enough = matches!(layout.name, "plain" | "docker-json" | "docker logs -t" | "log4j");
+            if part == "java-tests" && !is_enough {
+                continue;
+            }
             // Log lines of other formats back to back are what they are: log lines.
             if !layout.is_between && matches!(part, "detect-exceptions" | "clusterfuzz") {
                 continue;

@@ -240,6 +240,7 @@ fn anyhow(state: &mut State, view: &View<'_>) -> Step {
     if view.indent() > state.base
         || matches!(text, "Caused by:" | "Stack backtrace:" | "Location:")
         || text.starts_with("note: ")
+        || text.starts_with("Backtrace omitted.")
     {
         return Step::Take;
     }

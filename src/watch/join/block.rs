@@ -97,6 +97,16 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     if text.is_empty() {
         return if state.count < 3 { Step::Hold } else { Step::End };
     }
+    // zap's stacks: a function, and its place below it, indented.
+    if state.is_error && !view.is_prefixed {
+        if is_function(text) {
+            return Step::Hold;
+        }
+        if view.indent() > 0 && text.contains(".go:") {
+            state.enter(BODY);
+            return Step::Take;
+        }
+    }
     if let Some(step) = adopt(state, view, text) {
         return step;
     }
@@ -112,10 +122,22 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     Step::Take
 }
 
+/// `main.(*Cart).total`, alone on its line.
+fn is_function(text: &str) -> bool {
+    text.contains('.') && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"._/()*[]-$".contains(&it))
+}
+
 /// A trace under a marked line is that line's trace.
 fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
     let runtime = match text {
         "stack traceback:" => Some(Runtime::Lua),
+        // A process of Erlang's says that it ends, then why, then what it was doing.
+        _ if text.starts_with("** (") && state.is_error && state.phase == HEAD => Some(Runtime::Elixir),
+        _ if state.runtime == Runtime::Elixir
+            && (text.starts_with("Last message") || text.starts_with("State: ")) =>
+        {
+            Some(Runtime::Elixir)
+        }
         // glog and absl print the stack of a failed check under the line that says so.
         "*** Check failure stack trace: ***" => Some(Runtime::Cpp),
         _ if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),

@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) count: u32,
     /// The head had a prefix, a logger's or a shipper's.
     pub(super) is_prefixed: bool,
+    /// That prefix was no more than a shipper's stamp.
+    pub(super) is_stamped: bool,
     /// The head's prefix said error or worse.
     pub(super) is_error: bool,
     /// What must stay the same from line to line, as a hash; each machine has a use of its own.
@@ -65,6 +67,7 @@ impl State {
             base: 0,
             count: 0,
             is_prefixed: false,
+            is_stamped: false,
             is_error: false,
             mark: 0,
             are_prefixed: None,
@@ -73,7 +76,7 @@ impl State {
 
     /// The state with what the head's line says of its prefix.
     pub(super) fn seen(self, view: &View<'_>) -> Self {
-        Self { is_prefixed: view.has_prefix(), is_error: view.is_error, ..self }
+        Self { is_prefixed: view.has_prefix(), is_stamped: view.is_stamped, is_error: view.is_error, ..self }
     }
 
     /// Whether what is held may be a long message.
@@ -138,7 +141,8 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     }
     let before = *state;
     // Blanks after a prefix are no indentation of the lines that have none.
-    if state.is_prefixed && !view.has_prefix() {
+    let has_less = if state.is_stamped { !view.has_prefix() } else { !view.is_prefixed };
+    if state.is_prefixed && has_less {
         state.base = 0;
     }
     let mut step = match state.kind {

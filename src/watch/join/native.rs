@@ -15,6 +15,8 @@ const RULE: u8 = 2;
 const UNDEFINED: u8 = 3;
 /// A report whose summary was printed.
 const SUMMED: u8 = 4;
+/// In [`State::mark`]: the summary was that of the thread sanitizer.
+const THREADS: u64 = 1;
 /// V8's box: lines that begin with `#`, the C stack behind them.
 const BOX: u8 = 5;
 
@@ -205,12 +207,15 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
         // Undefined behaviour is followed by the report of the signal it caused.
         return match state.phase {
             UNDEFINED => Step::Hold,
+            // Only this one draws a line below.
+            SUMMED if state.mark == THREADS => Step::Done,
             SUMMED => Step::End,
             _ => Step::Take,
         };
     }
     if text.starts_with("SUMMARY: ") {
         state.enter(SUMMED);
+        state.mark = if text.contains("ThreadSanitizer") { THREADS } else { 0 };
         return Step::Take;
     }
     // One mistake may be several kinds of undefined behaviour.

@@ -42,6 +42,7 @@ pub fn peel(line: &str) -> Peeled<'_> {
     }
     let end_of_stamp = cut.at;
     cut.klog();
+    cut.ruby();
     cut.words();
     if cut.at == 0 || !line.is_char_boundary(cut.at) {
         return Peeled::bare(line);
@@ -114,10 +115,10 @@ impl Cut<'_> {
         &self.bytes[self.at..]
     }
 
-    /// Moves past `n` bytes and one blank after them.
+    /// Moves past `n` bytes and one blank, or zap's tab, after them.
     fn eat(&mut self, n: usize) {
         self.at += n;
-        if self.bytes.get(self.at) == Some(&b' ') {
+        if matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
             self.at += 1;
         }
     }
@@ -141,6 +142,11 @@ impl Cut<'_> {
         let Some(length) = time::timestamp(&inner[lead..], is_bracketed) else { return false };
         let mut end = usize::from(is_bracketed) + lead + length;
         if is_bracketed {
+            if let Some(level) = rest[end..].strip_prefix(b": ").and_then(celery) {
+                (self.is_error, self.has_level, self.has_time) = (level.1, true, true);
+                self.eat(end + 2 + level.0);
+                return true;
+            }
             if rest.get(end) != Some(&b']') {
                 return false;
             }
@@ -198,6 +204,23 @@ impl Cut<'_> {
         self.eat(end + 1);
     }
 
+    /// `E, [2026-01-02T10:00:00.000000 #7] ERROR -- app: text` of Ruby's logger.
+    fn ruby(&mut self) {
+        let rest = self.rest();
+        let is_head = matches!(rest.first(), Some(b'D' | b'I' | b'W' | b'E' | b'F' | b'A'))
+            && rest.get(1..4) == Some(b", [")
+            && rest.get(4).is_some_and(u8::is_ascii_digit);
+        if !is_head {
+            return;
+        }
+        let rest = &rest[..rest.len().min(200)];
+        let Some(dashes) = memchr::memmem::find(rest, b" -- ") else { return };
+        let Some(end) = memchr::memmem::find(&rest[dashes + 4..], b": ") else { return };
+        self.is_error = matches!(rest[0], b'E' | b'F');
+        self.has_level = true;
+        self.at += dashes + 4 + end + 2;
+    }
+
     /// Level, process, thread, logger, in any order that loggers use.
     fn words(&mut self) {
         for _ in 0..8 {
@@ -239,6 +262,7 @@ impl Cut<'_> {
             || rest.starts_with(b"WARNING: ThreadSanitizer")
             || rest.starts_with(b"WARNING: MemorySanitizer")
             || rest.starts_with(b"fatal error: ")
+            || rest.starts_with(b"Fatal Python error: ")
             || rest.starts_with(b"fatal runtime error: ")
             || rest.starts_with(b"FATAL ERROR: ")
         {
@@ -381,6 +405,14 @@ fn logger_length(text: &[u8]) -> Option<usize> {
         && (word.contains(&b'.') || word.contains(&b':'))
         && after.starts_with(b": "))
     .then_some(name + 2)
+}
+
+/// `ERROR/ForkPoolWorker-1]` of Celery, behind the time: its length and whether it says error.
+fn celery(text: &[u8]) -> Option<(usize, bool)> {
+    let word = run(text, |it| it.is_ascii_uppercase());
+    let is_error = level(&text[..word]).filter(|_| text.get(word) == Some(&b'/'))?;
+    let end = text[..text.len().min(80)].iter().position(|&it| it == b']')?;
+    Some((end + 1, is_error))
 }
 
 /// Whether a word names a file, a line and a column.

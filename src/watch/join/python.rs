@@ -16,6 +16,11 @@ const GROUP: u8 = 4;
 /// `  File "x", line 1` without a head: a syntax error of the script itself.
 const SYNTAX: u8 = 5;
 
+/// `Fatal Python error: …`: the threads follow.
+const FATAL: u8 = 6;
+/// `Call stack:` of an error in logging itself.
+const CALL_STACK: u8 = 7;
+
 /// In [`State::mark`]: the last line of a group was seen.
 const CLOSED: u64 = 1;
 
@@ -38,6 +43,9 @@ pub(super) fn open(body: &str) -> Option<Opening> {
             Some((state(PREFACE), Sure::Perhaps))
         }
         b'E' if body.starts_with("Exception in ASGI application") => Some((state(PREFACE), Sure::Perhaps)),
+        b'F' if body.starts_with("Fatal Python error: ") => Some((state(FATAL), Sure::Yes)),
+        // Django and what answers requests like it say first which request failed.
+        b'I' if body.starts_with("Internal Server Error: /") => Some((state(PREFACE), Sure::Perhaps)),
         b'-' if body == "--- Logging error ---" => Some((state(PREFACE), Sure::Perhaps)),
         b'F' if is_frame(body) => Some((state(SYNTAX), Sure::Perhaps)),
         _ => None,
@@ -72,6 +80,16 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
             _ => Step::Hold,
         },
         FRAMES => frames(state, view, text, is_indented),
+        FATAL => fatal(view, text, is_indented),
+        CALL_STACK => {
+            if text.starts_with("Arguments: ") {
+                return Step::Done;
+            }
+            let is_part = is_indented
+                || text.starts_with("Message: ")
+                || text.starts_with("Unable to print the message");
+            if is_part { Step::Take } else { Step::End }
+        }
         MESSAGE => message(state, view, text, is_indented),
         JOINED => {
             if text.starts_with(HEAD) {
@@ -148,6 +166,10 @@ fn message(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) ->
         state.enter(JOINED);
         return Step::Take;
     }
+    if text == "Call stack:" {
+        state.enter(CALL_STACK);
+        return Step::Take;
+    }
     if view.is_prefixed {
         return if is_indented { Step::Take } else { Step::End };
     }
@@ -164,6 +186,18 @@ fn message(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) ->
         return Step::End;
     }
     Step::Hold
+}
+
+/// What `faulthandler` and the interpreter print of the threads.
+fn fatal(view: &View<'_>, text: &str, is_indented: bool) -> Step {
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    let is_head = ["Current thread 0x", "Thread 0x", "Python runtime state: ", "Extension modules: "]
+        .iter()
+        .any(|it| text.starts_with(it));
+    let is_frame = is_indented && !text.trim_start().starts_with('+');
+    if !view.is_prefixed && (is_frame || is_head) { Step::Take } else { Step::End }
 }
 
 /// `(Background on this error …)`, `[SQL: …]`, `DETAIL:  …`: what libraries add on lines of their own.
