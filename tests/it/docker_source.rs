@@ -121,6 +121,22 @@ async fn streams_are_apart_and_a_restart_goes_on_in_the_same_log() {
 }
 
 #[tokio::test]
+async fn a_stream_is_quiet_once_after_its_last_line() {
+    let script = "echo one; sleep 1; echo two; sleep 1000";
+    let container = Launch::shell(BUSYBOX, script).create(&engine()).await;
+    let source = Source::of_names(&[&container.name]);
+    container.start().await;
+    let stdout = eventually("quiet", PATIENCE, async || {
+        let stream = of(&source.streams, &container, "stdout");
+        (stream.n_quiets > 0).then_some(stream)
+    })
+    .await;
+    assert_eq!(stdout.lines, ["one", "two"]);
+    assert_eq!((stdout.n_quiets, of(&source.streams, &container, "stderr").n_quiets), (1, 0));
+    source.stop().await;
+}
+
+#[tokio::test]
 async fn a_source_that_starts_again_goes_on_after_any_line() {
     // Many lines share a nanosecond only by chance; the parts of a long line always do.
     let script = "for i in $(seq 1 300); do echo out $i; echo err $i >&2; done; \

@@ -128,6 +128,21 @@ async fn lines_come_as_they_are_written_whole_only() {
 }
 
 #[tokio::test]
+async fn a_file_is_quiet_once_after_its_last_whole_line() {
+    let log = Log::with("one\n");
+    log.check(&["one"]).await;
+    log.append("tw");
+    let n_quiets = || log.streams.get(&log.key()).n_quiets;
+    // Within a line it is not: the rest of it is given after a while, as it is.
+    log.check(&["one", "tw"]).await;
+    eventually("quiet", PATIENCE, async || (n_quiets() > 0).then_some(())).await;
+    log.append("three\n");
+    log.check(&["one", "tw", "three"]).await;
+    eventually("quiet again", PATIENCE, async || (n_quiets() > 1).then_some(())).await;
+    assert_eq!(n_quiets(), 2);
+}
+
+#[tokio::test]
 async fn a_renamed_file_is_read_to_its_end_before_the_next() {
     let log = Log::with("one\n");
     log.check(&["one"]).await;

@@ -11,7 +11,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use homeostat::base::clock::Timestamp;
 use homeostat::base::redact::Clean;
 use homeostat::model::record::Record;
 use homeostat::watch::fingerprint::Fingerprinter;
@@ -43,7 +42,7 @@ fn join<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Record> {
     let mut joiner = Joiner::new(Limits::default());
     let mut records = Vec::new();
     for line in lines {
-        joiner.push(line, SCANNER.is_candidate(line.as_bytes()), None, Timestamp::UNIX_EPOCH, &mut records);
+        joiner.push(line, SCANNER.is_candidate(line.as_bytes()), None, &mut records);
     }
     joiner.flush(&mut records);
     // What no rule hits goes no further.

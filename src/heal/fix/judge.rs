@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use super::patch::is_test_path;
-use crate::base::clock::Timestamp;
 use crate::base::redact::Clean;
 use crate::model::trace::{Frame, Trace};
 use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
@@ -58,7 +57,7 @@ impl Suspect {
         let mut joiner = Joiner::new(Limits { timeout: Duration::from_secs(3600), ..Limits::default() });
         let mut records = Vec::new();
         for line in lines {
-            joiner.push(line, true, None, Timestamp::UNIX_EPOCH, &mut records);
+            joiner.push(line, true, None, &mut records);
         }
         joiner.flush(&mut records);
         records.iter().any(|record| self.is_it(&record.text))

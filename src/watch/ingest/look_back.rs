@@ -22,7 +22,6 @@ pub(super) struct Waiting {
     pub(super) text: String,
     pub(super) number: u64,
     pub(super) at: Option<Timestamp>,
-    pub(super) now: Timestamp,
 }
 
 /// See the module's documentation.
@@ -36,15 +35,8 @@ pub(super) struct LookBack {
 
 impl LookBack {
     /// Remembers a line; forgets what is too old, too far away or parted from it by silence.
-    pub(super) fn push(
-        &mut self,
-        text: &str,
-        number: u64,
-        at: Option<Timestamp>,
-        now: Timestamp,
-        timeout: Duration,
-    ) {
-        if self.lines.back().is_some_and(|last| is_silence(last, at, now, timeout)) {
+    pub(super) fn push(&mut self, text: &str, number: u64, at: Option<Timestamp>, timeout: Duration) {
+        if self.lines.back().is_some_and(|last| is_silence(last, at, timeout)) {
             self.clear();
         }
         while self.lines.len() >= MAX_LINES
@@ -59,7 +51,7 @@ impl LookBack {
         let mut kept = self.spare.pop().unwrap_or_default();
         kept.push_str(text);
         self.n_bytes += text.len();
-        self.lines.push_back(Waiting { text: kept, number, at, now });
+        self.lines.push_back(Waiting { text: kept, number, at });
     }
 
     /// The oldest line, taken out.
@@ -86,12 +78,6 @@ impl LookBack {
         self.lines.front().map(|line| line.number)
     }
 
-    /// When silence will have parted the lines from what comes.
-    pub(super) fn deadline(&self, timeout: Duration) -> Option<Timestamp> {
-        let last = self.lines.back()?;
-        Some(last.now.saturating_add(timeout).unwrap_or(Timestamp::MAX))
-    }
-
     fn pop(&mut self) -> bool {
         let Some(line) = self.take_first() else { return false };
         self.reuse(line.text);
@@ -99,12 +85,9 @@ impl LookBack {
     }
 }
 
-/// The joiner's rule: by the lines' own times where both have one, else by the clock.
-fn is_silence(last: &Waiting, at: Option<Timestamp>, now: Timestamp, timeout: Duration) -> bool {
-    let (before, after) = match (last.at, at) {
-        (Some(before), Some(after)) => (before, after),
-        _ => (last.now, now),
-    };
+/// The joiner's rule: by the lines' own times, where both have one.
+fn is_silence(last: &Waiting, at: Option<Timestamp>, timeout: Duration) -> bool {
+    let (Some(before), Some(after)) = (last.at, at) else { return false };
     before.saturating_add(timeout).is_ok_and(|end| after > end)
 }
 
@@ -121,14 +104,13 @@ mod tests {
     #[test]
     fn keeps_the_last_lines_within_its_bounds() {
         let mut look_back = LookBack::default();
-        let now = Timestamp::UNIX_EPOCH;
         for number in 0..40 {
-            look_back.push("a line", number, None, now, TIMEOUT);
+            look_back.push("a line", number, None, TIMEOUT);
         }
         assert_eq!(numbers(&look_back), (24..40).collect::<Vec<_>>());
-        look_back.push(&"x".repeat(MAX_BYTES - 12), 40, None, now, TIMEOUT);
+        look_back.push(&"x".repeat(MAX_BYTES - 12), 40, None, TIMEOUT);
         assert_eq!(numbers(&look_back), [38, 39, 40]);
-        look_back.push(&"x".repeat(MAX_BYTES + 1), 41, None, now, TIMEOUT);
+        look_back.push(&"x".repeat(MAX_BYTES + 1), 41, None, TIMEOUT);
         assert_eq!((numbers(&look_back), look_back.n_bytes), (vec![], 0));
     }
 
@@ -136,15 +118,14 @@ mod tests {
     fn forgets_what_silence_parts() {
         let mut look_back = LookBack::default();
         let second = |it| Timestamp::from_second(it).unwrap();
-        look_back.push("a", 0, None, second(10), TIMEOUT);
-        look_back.push("b", 1, None, second(12), TIMEOUT);
-        assert_eq!(look_back.deadline(TIMEOUT), Some(second(14)));
-        look_back.push("c", 2, None, second(15), TIMEOUT);
-        assert_eq!(numbers(&look_back), [2]);
-        look_back.push("d", 3, Some(second(1)), second(15), TIMEOUT);
-        look_back.push("e", 4, Some(second(2)), second(90), TIMEOUT);
-        assert_eq!(numbers(&look_back), [2, 3, 4]);
-        look_back.push("f", 5, Some(second(9)), second(90), TIMEOUT);
+        look_back.push("a", 0, Some(second(1)), TIMEOUT);
+        look_back.push("b", 1, Some(second(3)), TIMEOUT);
+        look_back.push("c", 2, None, TIMEOUT);
+        look_back.push("d", 3, Some(second(90)), TIMEOUT);
+        assert_eq!(numbers(&look_back), [0, 1, 2, 3], "only times of their own part lines");
+        look_back.push("e", 4, Some(second(92)), TIMEOUT);
+        assert_eq!(numbers(&look_back), [0, 1, 2, 3, 4]);
+        look_back.push("f", 5, Some(second(95)), TIMEOUT);
         assert_eq!(numbers(&look_back), [5]);
     }
 }

@@ -100,11 +100,6 @@ impl StreamState {
         self.joiner.held_since().map(|number| self.callers(number)).or_else(|| self.look_back.first_number())
     }
 
-    /// When [`Pipeline::tick`] should be called next; `None` when nothing waits.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        self.joiner.deadline().or_else(|| self.look_back.deadline(self.timeout))
-    }
-
     /// What was read so far.
     pub fn counts(&self) -> LineCounts {
         self.counts
@@ -121,12 +116,12 @@ impl StreamState {
         run.map_or(number, |(joiners, callers)| callers + (number - joiners))
     }
 
-    fn join(&mut self, text: &str, number: u64, is_candidate: bool, at: Option<Timestamp>, now: Timestamp) {
+    fn join(&mut self, text: &str, number: u64, is_candidate: bool, at: Option<Timestamp>) {
         if self.callers(self.n_joined) != number || self.runs.is_empty() {
             self.runs.push((self.n_joined, number));
         }
         self.n_joined += 1;
-        self.joiner.push(text, is_candidate, at, now, &mut self.records);
+        self.joiner.push(text, is_candidate, at, &mut self.records);
     }
 }
 
@@ -158,27 +153,14 @@ impl Pipeline {
     }
 
     /// Takes the next line of a stream, as its source gave it, without its line break. `at`: when it was logged, where
-    /// the source knows; `now`: the clock. Finished records that a rule hits are appended to `out`.
-    pub fn push(
-        &self,
-        state: &mut StreamState,
-        line: &[u8],
-        at: Option<Timestamp>,
-        now: Timestamp,
-        out: &mut Vec<Found>,
-    ) {
+    /// the source knows. Finished records that a rule hits are appended to `out`.
+    pub fn push(&self, state: &mut StreamState, line: &[u8], at: Option<Timestamp>, out: &mut Vec<Found>) {
         let number = state.counts.lines;
-        self.push_line(state, RawLine { bytes: line, number, at }, now, out);
+        self.push_line(state, RawLine { bytes: line, number, at }, out);
     }
 
     /// Like [`Pipeline::push`], with the caller's own numbers.
-    pub(super) fn push_line(
-        &self,
-        state: &mut StreamState,
-        line: RawLine<'_>,
-        now: Timestamp,
-        out: &mut Vec<Found>,
-    ) {
+    pub(super) fn push_line(&self, state: &mut StreamState, line: RawLine<'_>, out: &mut Vec<Found>) {
         let RawLine { bytes, number, at } = line;
         let Readable { text, was_mended } = readable(bytes);
         state.counts.lines += 1;
@@ -186,36 +168,27 @@ impl Pipeline {
         state.counts.not_utf8 += u64::from(was_mended);
         let is_candidate = self.scanner.is_candidate(text.as_bytes());
         if !is_candidate && !state.is_open() {
-            state.look_back.push(&text, number, at, now, state.timeout);
+            state.look_back.push(&text, number, at, state.timeout);
             return;
         }
         while let Some(earlier) = state.look_back.take_first() {
-            state.join(&earlier.text, earlier.number, false, earlier.at, earlier.now);
+            state.join(&earlier.text, earlier.number, false, earlier.at);
             state.look_back.reuse(earlier.text);
         }
-        state.join(&text, number, is_candidate, at, now);
+        state.join(&text, number, is_candidate, at);
         self.judge(state, out);
     }
 
     /// Remembers a line that is known to be no candidate, while nothing is open.
-    pub(super) fn pass_by(&self, state: &mut StreamState, line: RawLine<'_>, now: Timestamp) {
+    pub(super) fn pass_by(&self, state: &mut StreamState, line: RawLine<'_>) {
         let RawLine { bytes, number, at } = line;
-        state.look_back.push(&readable(bytes).text, number, at, now, state.timeout);
+        state.look_back.push(&readable(bytes).text, number, at, state.timeout);
     }
 
-    /// Ends what is open: end of input, death of the container.
+    /// Ends what is open: end of input, death of the container, silence that the source is sure of.
     pub fn flush(&self, state: &mut StreamState, out: &mut Vec<Found>) {
         state.look_back.clear();
         state.joiner.flush(&mut state.records);
-        self.judge(state, out);
-    }
-
-    /// Ends what has been silent for too long.
-    pub fn tick(&self, state: &mut StreamState, now: Timestamp, out: &mut Vec<Found>) {
-        if state.look_back.deadline(state.timeout).is_some_and(|deadline| now >= deadline) {
-            state.look_back.clear();
-        }
-        state.joiner.tick(now, &mut state.records);
         self.judge(state, out);
     }
 

@@ -2,21 +2,17 @@
 
 use super::*;
 
-fn second(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
-
 /// (first line, lines, rule) of what is found in these lines, pushed within one second and flushed.
 fn check(lines: &[&str], expected: &[(u64, u32, &str)]) {
     let pipeline = Pipeline::builtin();
     let (mut state, mut found) = (pipeline.stream(), Vec::new());
     for line in lines {
-        pipeline.push(&mut state, line.as_bytes(), None, second(0), &mut found);
+        pipeline.push(&mut state, line.as_bytes(), None, &mut found);
     }
     pipeline.flush(&mut state, &mut found);
     let found: Vec<_> = found.iter().map(|it| (it.first_line, it.n_lines, &*it.detection.rule)).collect();
     assert_eq!(found, expected, "of: {lines:#?}");
-    assert_eq!((state.held_since(), state.deadline()), (None, None));
+    assert_eq!(state.held_since(), None);
 }
 
 #[test]
@@ -61,7 +57,7 @@ fn a_trace_is_whole_although_no_rule_hits_its_first_lines() {
 fn secrets_are_gone_before_anything_sees_the_text() {
     let pipeline = Pipeline::builtin();
     let (mut state, mut found) = (pipeline.stream(), Vec::new());
-    pipeline.push(&mut state, b"error: login failed password=hunter2", None, second(0), &mut found);
+    pipeline.push(&mut state, b"error: login failed password=hunter2", None, &mut found);
     pipeline.flush(&mut state, &mut found);
     assert_eq!(found[0].text.as_str(), "error: login failed password=[redacted:password]");
     assert!(!found[0].fingerprinted.title.as_str().contains("hunter2"));
@@ -71,14 +67,14 @@ fn secrets_are_gone_before_anything_sees_the_text() {
 fn what_may_belong_to_a_record_holds_the_cursor_until_silence() {
     let pipeline = Pipeline::builtin();
     let (mut state, mut found) = (pipeline.stream(), Vec::new());
-    pipeline.push(&mut state, b"com.acme.Boom: x", None, second(0), &mut found);
-    assert_eq!((state.held_since(), state.deadline()), (Some(0), Some(second(2))));
-    pipeline.tick(&mut state, second(2), &mut found);
-    assert_eq!((state.held_since(), state.deadline()), (None, None));
-    pipeline.push(&mut state, b"com.acme.Boom: y", None, second(3), &mut found);
-    pipeline.push(&mut state, b"\tat com.acme.A.b(A.java:3)", None, second(3), &mut found);
-    assert_eq!((state.held_since(), state.deadline()), (Some(1), Some(second(5))));
-    pipeline.tick(&mut state, second(5), &mut found);
+    pipeline.push(&mut state, b"com.acme.Boom: x", None, &mut found);
+    assert_eq!(state.held_since(), Some(0));
+    pipeline.flush(&mut state, &mut found);
+    assert_eq!(state.held_since(), None);
+    pipeline.push(&mut state, b"com.acme.Boom: y", None, &mut found);
+    pipeline.push(&mut state, b"\tat com.acme.A.b(A.java:3)", None, &mut found);
+    assert_eq!(state.held_since(), Some(1));
+    pipeline.flush(&mut state, &mut found);
     assert_eq!(found.iter().map(|it| (it.first_line, it.n_lines)).collect::<Vec<_>>(), [(1, 2)]);
     assert_eq!((state.held_since(), state.counts().lines), (None, 3));
 }
@@ -89,7 +85,7 @@ fn odd_bytes_are_counted_and_do_no_harm() {
     let (mut state, mut found) = (pipeline.stream(), Vec::new());
     let long = [b"error: ".as_slice(), &b"x".repeat(2 << 20)].concat();
     for line in [b"error: \xff\x00".as_slice(), b"\x1b[31merror: red\x1b[0m\r", &long] {
-        pipeline.push(&mut state, line, None, second(0), &mut found);
+        pipeline.push(&mut state, line, None, &mut found);
     }
     pipeline.flush(&mut state, &mut found);
     assert_eq!(

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::pipeline::{Found, Pipeline, StreamState};
-use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, StreamKey};
 use crate::model::service::Service;
@@ -48,7 +47,6 @@ pub(super) struct StreamTask {
     pub(super) pipeline: Pipeline,
     pub(super) parcels: mpsc::Receiver<Parcel>,
     pub(super) reports: mpsc::Sender<Report>,
-    pub(super) clock: SharedClock,
     pub(super) shutdown: Shutdown,
 }
 
@@ -67,17 +65,14 @@ impl StreamTask {
     pub(super) async fn run(mut self) {
         let state = self.pipeline.stream();
         let mut reading = Reading { state, blocks: VecDeque::new(), n_lines: 0, start: None, reported: None };
-        while let Some(event) = self.next(&reading.state).await {
+        while let Some(parcel) = self.next().await {
             let mut found = Vec::new();
             let mut loss = None;
-            match event {
-                Event::Silence => self.pipeline.tick(&mut reading.state, self.clock.now(), &mut found),
-                Event::Parcel(Parcel::Start(cursor)) => reading.start = Some(cursor),
-                Event::Parcel(Parcel::Block(block)) => {
-                    reading.take(&self.pipeline, block, self.clock.now(), &mut found);
-                }
-                Event::Parcel(Parcel::Loss(it)) => loss = Some(it),
-                Event::Parcel(Parcel::End) => self.pipeline.flush(&mut reading.state, &mut found),
+            match parcel {
+                Parcel::Start(cursor) => reading.start = Some(cursor),
+                Parcel::Block(block) => reading.take(&self.pipeline, block, &mut found),
+                Parcel::Loss(it) => loss = Some(it),
+                Parcel::Quiet | Parcel::End => self.pipeline.flush(&mut reading.state, &mut found),
             }
             let cursor = reading.moved();
             if found.is_empty() && loss.is_none() && cursor.is_none() {
@@ -93,37 +88,23 @@ impl StreamTask {
         let _ = self.reports.send(end).await;
     }
 
-    /// The next thing to do; `None` at the end of the lane or on a stop.
-    async fn next(&mut self, state: &StreamState) -> Option<Event> {
-        let silence = state.deadline().map(|deadline| until(deadline, self.clock.now()));
-        let silence = async {
-            match silence {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
+    /// The next parcel; `None` at the end of the lane or on a stop.
+    async fn next(&mut self) -> Option<Parcel> {
         tokio::select! {
             biased;
             () = self.shutdown.requested() => None,
-            parcel = self.parcels.recv() => parcel.map(Event::Parcel),
-            () = silence => Some(Event::Silence),
+            parcel = self.parcels.recv() => parcel,
         }
     }
 }
 
-enum Event {
-    Parcel(Parcel),
-    /// The open record has waited long enough.
-    Silence,
-}
-
 impl Reading {
-    fn take(&mut self, pipeline: &Pipeline, block: Block, now: Timestamp, found: &mut Vec<Found>) {
+    fn take(&mut self, pipeline: &Pipeline, block: Block, found: &mut Vec<Found>) {
         let first = self.n_lines;
         let text = block.text.clone();
         let lines = text.strip_suffix(b"\n").unwrap_or(&text).split(|byte| *byte == b'\n');
         for (line_idx, line) in lines.enumerate() {
-            pipeline.push(&mut self.state, line, block.at(line_idx), now, found);
+            pipeline.push(&mut self.state, line, block.at(line_idx), found);
             self.n_lines += 1;
         }
         self.blocks.push_back((first, self.n_lines - first, block));
@@ -153,6 +134,6 @@ impl Reading {
     }
 }
 
-fn until(deadline: Timestamp, now: Timestamp) -> std::time::Duration {
-    std::time::Duration::try_from(deadline.duration_since(now)).unwrap_or_default()
-}
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -150,7 +150,6 @@ impl Ingest {
             pipeline: self.parts.pipeline.clone(),
             parcels,
             reports,
-            clock: Arc::clone(&self.parts.clock),
             shutdown: self.shutdown.clone(),
         };
         self.streams.spawn(task.run());

@@ -5,7 +5,6 @@
 //! another are two records, and no line is ever in two of them.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use super::Limits;
 use super::block;
@@ -30,7 +29,6 @@ pub struct Joiner {
     /// Bytes of the held lines.
     n_held_bytes: usize,
     last_at: Option<Timestamp>,
-    last_now: Timestamp,
     /// Buffers to be used again, so that records that come to nothing cost no allocation.
     spare: Vec<String>,
 }
@@ -42,7 +40,6 @@ struct Line {
     number: u64,
     is_candidate: bool,
     at: Option<Timestamp>,
-    now: Timestamp,
 }
 
 /// The record that grows.
@@ -69,52 +66,31 @@ impl Joiner {
             held: Vec::new(),
             n_held_bytes: 0,
             last_at: None,
-            last_now: Timestamp::UNIX_EPOCH,
             spare: Vec::new(),
         }
     }
 
     /// Takes the next line, without its line break. `is_candidate`: the scanner says a rule may match it. `at`: when
-    /// it was logged, where the source knows. `now`: the clock, used for lines without times. Finished records are
-    /// appended to `out`.
-    pub fn push(
-        &mut self,
-        line: &str,
-        is_candidate: bool,
-        at: Option<Timestamp>,
-        now: Timestamp,
-        out: &mut Vec<Record>,
-    ) {
+    /// it was logged, where the source knows. Finished records are appended to `out`.
+    pub fn push(&mut self, line: &str, is_candidate: bool, at: Option<Timestamp>, out: &mut Vec<Record>) {
         let number = self.n_pushed;
         self.n_pushed += 1;
-        if self.open.is_some() && self.is_silent_until(at, now) {
+        if self.open.is_some() && self.is_past(self.last_at, at) {
             self.flush(out);
         }
         // What decides over the held lines would have been printed with them.
-        if self
-            .held
-            .first()
-            .is_some_and(|first| is_past(self.limits.timeout, (first.at, at), (first.now, now)))
-        {
+        if self.held.first().is_some_and(|first| self.is_past(first.at, at)) {
             self.end(out);
         }
         self.last_at = at;
-        self.last_now = now;
         let line = plain(line);
         self.feed(&line, number, is_candidate, at, out);
     }
 
-    /// Ends what is open: end of input, death of the container.
+    /// Ends what is open: end of input, death of the container, silence that the source is sure of.
     pub fn flush(&mut self, out: &mut Vec<Record>) {
         while self.open.is_some() {
             self.end(out);
-        }
-    }
-
-    /// Ends what has been silent for longer than the time-out.
-    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Record>) {
-        if self.deadline().is_some_and(|deadline| now >= deadline) {
-            self.flush(out);
         }
     }
 
@@ -124,14 +100,11 @@ impl Joiner {
         self.open.as_ref().map(|open| open.first_line)
     }
 
-    /// When [`Joiner::tick`] should be called next; `None` when nothing is open.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        self.open.as_ref()?;
-        Some(self.last_now.saturating_add(self.limits.timeout).unwrap_or(Timestamp::MAX))
-    }
-
-    fn is_silent_until(&self, at: Option<Timestamp>, now: Timestamp) -> bool {
-        is_past(self.limits.timeout, (self.last_at, at), (self.last_now, now))
+    /// Whether more time lies between two lines than the time-out. Lines without times of their own are never parted: that one comes
+    /// late says nothing of when it was logged.
+    fn is_past(&self, before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
+        let (Some(before), Some(after)) = (before, after) else { return false };
+        before.saturating_add(self.limits.timeout).is_ok_and(|end| after > end)
     }
 
     fn feed(
@@ -217,7 +190,7 @@ impl Joiner {
         let mut text = self.spare.pop().unwrap_or_default();
         text.push_str(cut(line, self.limits.max_bytes));
         self.n_held_bytes += text.len();
-        self.held.push(Line { text, number, is_candidate, at, now: self.last_now });
+        self.held.push(Line { text, number, is_candidate, at });
     }
 
     /// Ends the open record and reads what was held again.
@@ -272,20 +245,6 @@ impl Open {
             is_cut: self.is_cut,
         }
     }
-}
-
-/// Whether more time lies between two lines than the time-out: by their own times where both have one, else by the
-/// clock.
-fn is_past(
-    timeout: Duration,
-    own: (Option<Timestamp>, Option<Timestamp>),
-    clock: (Timestamp, Timestamp),
-) -> bool {
-    let (before, after) = match own {
-        (Some(before), Some(after)) => (before, after),
-        _ => clock,
-    };
-    before.saturating_add(timeout).is_ok_and(|end| after > end)
 }
 
 /// Keeps a few short buffers.

@@ -31,7 +31,7 @@ pub struct Limits {
     pub max_lines: u32,
     /// Bytes kept of one record, line breaks included.
     pub max_bytes: usize,
-    /// A record ends when its stream is silent for so long, by the lines' own times where they have any.
+    /// A record ends when so much time lies between two lines, by their own times. Whether a stream is silent now, its source says.
     pub timeout: Duration,
     /// Lines that may wait for the line that decides whether they belong to a trace.
     pub look_back: usize,

@@ -1,7 +1,5 @@
 //! What the joiner promises: bounds, times, places to start again, prefixes, and that no line is in two records.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -21,7 +19,7 @@ fn is_marked(line: &str) -> bool {
 fn push_all(joiner: &mut Joiner, lines: &[&str]) -> Vec<Record> {
     let mut records = Vec::new();
     for line in lines {
-        joiner.push(line, is_marked(line), None, at(0), &mut records);
+        joiner.push(line, is_marked(line), None, &mut records);
     }
     records
 }
@@ -109,20 +107,18 @@ fn silence_ends_a_record_by_the_lines_own_times() {
     for (second, line) in
         [(0, "a.B.CException: x"), (1, "\tat a.b.C.d(C.java:1)"), (9, "\tat a.b.C.e(C.java:2)")]
     {
-        joiner.push(line, false, Some(at(second)), at(0), &mut records);
+        joiner.push(line, false, Some(at(second)), &mut records);
     }
     assert_eq!(records.iter().map(|it| it.n_lines).collect::<Vec<_>>(), [2]);
 }
 
 #[test]
-fn silence_ends_a_record_by_the_clock() {
-    let mut joiner = Joiner::new(Limits { timeout: Duration::from_secs(2), ..Limits::default() });
+fn lines_without_times_are_parted_by_nobody_but_the_source() {
+    let mut joiner = Joiner::new(Limits::default());
     let mut records = push_all(&mut joiner, &["error"]);
-    assert_eq!(joiner.deadline(), Some(at(2)));
-    joiner.tick(at(1), &mut records);
     assert!(records.is_empty());
-    joiner.tick(at(2), &mut records);
-    assert_eq!((records.len(), joiner.deadline()), (1, None));
+    joiner.flush(&mut records);
+    assert_eq!(records.len(), 1);
 }
 
 #[test]

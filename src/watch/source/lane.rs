@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,10 @@ const OUTLET_CAPACITY: usize = 64;
 
 /// A block is sent when it has grown to this; one longer line makes a block of its own.
 pub const MAX_BLOCK_BYTES: usize = 256 << 10;
+
+/// How long nothing may come before a source calls its stream quiet: longer than a program pauses within one trace, shorter than
+/// people wait. The same as `join::Limits::timeout`, which parts lines by their own times.
+pub const QUIET: Duration = Duration::from_secs(2);
 
 /// Where a stream comes from, as far as the mapping to a service needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +129,9 @@ pub enum Parcel {
     Start(Cursor),
     Block(Block),
     Loss(Loss),
+    /// All that was logged so far is sent, and nothing came for [`QUIET`] although the source was listening: a record that is open is whole.
+    /// Only the source can tell this from lines that are late: it may have waited for another stream's lane, for the engine, for the disk.
+    Quiet,
     /// No line can follow soon (the container stopped, the file was replaced): a record that is still open is whole.
     End,
 }

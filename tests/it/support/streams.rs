@@ -19,6 +19,8 @@ pub(crate) struct Stream {
     pub(crate) start: Option<Cursor>,
     /// Why lines were lost, each time.
     pub(crate) losses: Vec<String>,
+    /// How often it was called quiet.
+    pub(crate) n_quiets: usize,
     pub(crate) n_ends: usize,
     /// Name of the container, or path of the file.
     pub(crate) label: String,
@@ -84,6 +86,7 @@ fn take(stream: &mut Stream, parcel: Parcel) {
     match parcel {
         Parcel::Start(cursor) => stream.start = Some(cursor),
         Parcel::Loss(loss) => stream.losses.push(loss.reason),
+        Parcel::Quiet => stream.n_quiets += 1,
         Parcel::End => stream.n_ends += 1,
         Parcel::Block(block) => {
             let text = String::from_utf8_lossy(&block.text);

@@ -250,16 +250,16 @@ impl Alerts {
         debug!(n_streams = streams.len(), "asked Loki for the lines behind an alert");
         let mut found = Vec::new();
         for stream in streams.iter().filter(|stream| is_of(alert, &stream.labels)) {
-            self.read_stream(stream, now, &mut found);
+            self.read_stream(stream, &mut found);
         }
         found
     }
 
-    fn read_stream(&self, stream: &LogStream, now: Timestamp, found: &mut Vec<Found>) {
+    fn read_stream(&self, stream: &LogStream, found: &mut Vec<Found>) {
         let mut state = self.parts.pipeline.stream();
         for (at, entry) in &stream.entries {
             for line in entry.lines() {
-                self.parts.pipeline.push(&mut state, line.as_bytes(), Some(*at), now, found);
+                self.parts.pipeline.push(&mut state, line.as_bytes(), Some(*at), found);
             }
         }
         self.parts.pipeline.flush(&mut state, found);
@@ -272,7 +272,7 @@ impl Alerts {
         let text = text.map_or("", |text| &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]);
         let entries = vec![(at, text.to_owned())];
         let mut found = Vec::new();
-        self.read_stream(&LogStream { labels: BTreeMap::new(), entries }, now, &mut found);
+        self.read_stream(&LogStream { labels: BTreeMap::new(), entries }, &mut found);
         found.retain(|found| found.detection.action == Action::Issue);
         if found.is_empty() {
             let text =

@@ -18,9 +18,6 @@ use crate::watch::ingest::decode::{FULL_LINE, Format, Unwrapped, stream_mark};
 use crate::watch::ingest::look_back::MAX_LINES;
 use crate::watch::ingest::pipeline::{Found, Pipeline, RawLine, StreamState};
 
-/// While a file is read no time passes: only the lines' own times part them.
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
 /// One record of a file.
 #[derive(Debug)]
 pub struct FileFound<'s> {
@@ -214,7 +211,7 @@ impl<'s> Reading<'s> {
             let Unwrapped { stream, text, at, is_part: _ } = format.read(line);
             let idx = self.stream(stream.as_deref());
             let line = RawLine { bytes: &text, number, at };
-            self.pipeline.pass_by(&mut self.streams[idx].state, line, NOW);
+            self.pipeline.pass_by(&mut self.streams[idx].state, line);
         }
     }
 
@@ -236,7 +233,7 @@ impl<'s> Reading<'s> {
         let stream = &mut self.streams[idx];
         if !is_part && stream.part.is_none() {
             let line = RawLine { bytes: &text, number, at };
-            self.pipeline.push_line(&mut stream.state, line, NOW, &mut self.out);
+            self.pipeline.push_line(&mut stream.state, line, &mut self.out);
             self.emit(idx);
             return;
         }
@@ -252,7 +249,7 @@ impl<'s> Reading<'s> {
     fn end_part(&mut self, idx: usize) {
         let stream = &mut self.streams[idx];
         let Some(Part { text, number, at }) = stream.part.take() else { return };
-        self.pipeline.push_line(&mut stream.state, RawLine { bytes: &text, number, at }, NOW, &mut self.out);
+        self.pipeline.push_line(&mut stream.state, RawLine { bytes: &text, number, at }, &mut self.out);
         self.emit(idx);
     }
 

@@ -62,14 +62,14 @@ fn by_line(format: Format, text: &[u8]) -> Vec<Row> {
         }
         stream.numbers.push(first);
         let mut found = Vec::new();
-        pipeline.push(&mut stream.state, &whole, at, NOW, &mut found);
+        pipeline.push(&mut stream.state, &whole, at, &mut found);
         rows.extend(stream.rows(&found));
     }
     for mut stream in streams.into_values() {
         let mut found = Vec::new();
         if let Some((whole, first)) = stream.part.take() {
             stream.numbers.push(first);
-            pipeline.push(&mut stream.state, &whole, None, NOW, &mut found);
+            pipeline.push(&mut stream.state, &whole, None, &mut found);
         }
         pipeline.flush(&mut stream.state, &mut found);
         rows.extend(stream.rows(&found));

@@ -11,13 +11,14 @@ use bollard::errors::Error as EngineError;
 use bollard::query_parameters::LogsOptionsBuilder;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
+use tokio::time::timeout;
 
 use super::lines::{Joiner, Line, TerminalSplitter};
 use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::model::cursor::Cursor;
 use crate::watch::source::lane::{
-    Block, DockerPlace, Lane, Loss, MAX_BLOCK_BYTES, Parcel, Places, ReaderGone,
+    Block, DockerPlace, Lane, Loss, MAX_BLOCK_BYTES, Parcel, Places, QUIET, ReaderGone,
 };
 
 /// How an answer ended.
@@ -101,7 +102,13 @@ impl Lanes {
                 // Nothing more at once: what there is must not wait.
                 None => {
                     self.send().await?;
-                    frames.next().await
+                    match timeout(QUIET, frames.next()).await {
+                        Ok(frame) => frame,
+                        Err(_) => {
+                            self.tell_quiet().await?;
+                            frames.next().await
+                        }
+                    }
                 }
             };
             match frame {
@@ -186,6 +193,15 @@ impl Lanes {
         Ok(())
     }
 
+    async fn tell_quiet(&mut self) -> Result<(), ReaderGone> {
+        for reading in self.readings() {
+            if std::mem::take(&mut reading.has_news) {
+                reading.lane.send(Parcel::Quiet).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The second from which all streams find what they have not read.
     fn since(&self) -> i32 {
         let nanos = [Some(&self.stdout), self.stderr.as_ref()]
@@ -224,6 +240,8 @@ struct Reading {
     places: Vec<DockerPlace>,
     /// Lines taken so far.
     n_lines: u64,
+    /// Lines were sent since the stream was last called quiet.
+    has_news: bool,
 }
 
 impl Reading {
@@ -237,6 +255,7 @@ impl Reading {
             text: Vec::new(),
             places: Vec::new(),
             n_lines: 0,
+            has_news: false,
         }
     }
 
@@ -297,6 +316,7 @@ impl Reading {
         let text = Bytes::from(std::mem::take(&mut self.text));
         let places = Places::Docker(std::mem::take(&mut self.places));
         metrics::source_bytes("docker", text.len());
+        self.has_news = true;
         self.lane.send(Parcel::Block(Block { text, places })).await
     }
 }

@@ -19,7 +19,7 @@ use super::rotation::{ReadSoFar, plan};
 use crate::base::backoff::Backoff;
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
-use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
+use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
 
 /// Between two looks at a file that is written to all the time: each look costs the writer, and lines may come together.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
@@ -74,6 +74,8 @@ struct Following {
     place: Place,
     /// When the file last grew, or changed.
     last_growth: Instant,
+    /// Lines were sent since the stream was last called quiet.
+    has_news: bool,
 }
 
 /// What became of the name since the last look.
@@ -99,6 +101,7 @@ impl Following {
             readers: VecDeque::new(),
             place: place.unwrap_or(Place::NOWHERE),
             last_growth: Instant::now(),
+            has_news: false,
         };
         let mut n_failures = 0;
         let mut is_begun = false;
@@ -170,6 +173,9 @@ impl Following {
         let is_within_line = reader.is_within_line();
         self.readers.push_back(reader);
         let silent = self.last_growth.elapsed();
+        if silent >= QUIET && !is_within_line && std::mem::take(&mut self.has_news) {
+            self.lane.send(Parcel::Quiet).await?;
+        }
         match name {
             Name::Same if is_within_line && silent >= LINE_PATIENCE => {
                 self.give_rest().await.map(|()| Ok(false))
@@ -273,7 +279,8 @@ impl Following {
         }
     }
 
-    async fn send(&self, block: Block) -> Result<(), ReaderGone> {
+    async fn send(&mut self, block: Block) -> Result<(), ReaderGone> {
+        self.has_news = true;
         metrics::source_bytes("file", block.text.len());
         self.lane.send(Parcel::Block(block)).await
     }
@@ -281,7 +288,9 @@ impl Following {
     /// Waits until something may have changed.
     async fn wait(&self) {
         // A file that is read to its end is looked at when its folder wakes us, and every now and then, as not all file systems tell.
-        let _ = timeout(self.tail.poll_every, self.tail.wake.notified()).await;
+        let until_quiet = QUIET.saturating_sub(self.last_growth.elapsed());
+        let wait = if self.has_news { self.tail.poll_every.min(until_quiet) } else { self.tail.poll_every };
+        let _ = timeout(wait, self.tail.wake.notified()).await;
         sleep(BUSY_PAUSE).await;
     }
 
