@@ -15,6 +15,7 @@ use super::error::SandboxError;
 use super::spec::SandboxSpec;
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
+use crate::base::env;
 use crate::base::id::JobId;
 
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -41,10 +42,11 @@ pub struct Reaped {
 }
 
 impl Engine {
-    /// Connects to the engine at `host` (`unix:///path`, `/path`, `tcp://host:port`; the local Docker socket if `None`) and asks
-    /// whether it is there.
+    /// Connects to the engine at `host` (`unix:///path`, `/path`, `tcp://host:port`; if `None` that of `DOCKER_HOST`, else the local
+    /// Docker socket) and asks whether it is there.
     pub async fn connect(host: Option<&str>) -> Result<Self, SandboxError> {
-        let host = host.unwrap_or(DEFAULT_HOST).to_owned();
+        let host = host.map(str::to_owned).or_else(|| env::var(env::DOCKER_HOST));
+        let host = host.unwrap_or_else(|| DEFAULT_HOST.to_owned());
         let docker = if host.starts_with("unix://") || host.starts_with('/') {
             Docker::connect_with_unix(&host, TIMEOUT_SECONDS, API_DEFAULT_VERSION)
         } else if host.starts_with("tcp://") || host.starts_with("http://") {
