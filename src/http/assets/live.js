@@ -39,8 +39,25 @@
     }
   }
 
-  const source = new EventSource(address);
-  source.addEventListener("changed", refresh);
+  // A browser has six connections for a site: a page that was left, or that nobody sees, must not hold one of them.
+  let source = null;
+  const listen = () => {
+    if (source || document.hidden) return;
+    source = new EventSource(address);
+    source.addEventListener("changed", refresh);
+  };
+  const stop = () => {
+    source?.close();
+    source = null;
+  };
+  const comeBack = () => {
+    isStale = true;
+    listen();
+  };
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", (event) => { if (event.persisted) comeBack(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); else comeBack(); });
+  listen();
   // "3 min ago" must stay true on a page that is open all day.
-  setInterval(() => { if (isStale || Date.now() - shownAt > 60000) refresh(); }, 1000);
+  setInterval(() => { if (!document.hidden && (isStale || Date.now() - shownAt > 60000)) refresh(); }, 1000);
 })();

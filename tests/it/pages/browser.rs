@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -15,6 +16,8 @@ use crate::support::wait::{PATIENCE, eventually};
 
 const DRIVER: &str = "/usr/bin/chromedriver";
 const BROWSER: &str = "/usr/bin/chromium";
+/// Longest wait for a page, which takes a tenth of a second on an idle machine.
+const PAGE_PATIENCE: Duration = Duration::from_secs(30);
 /// Pixels of a page that a picture shows.
 const MAX_HEIGHT: u64 = 1500;
 
@@ -72,7 +75,9 @@ impl Browser {
         let scheme = if is_dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
-        self.client.goto(url).await.unwrap();
+        // A browser has six connections for a site: pages that were left must not hold them.
+        let opened = tokio::time::timeout(PAGE_PATIENCE, self.client.goto(url)).await;
+        opened.unwrap_or_else(|_| panic!("{url} does not open")).unwrap();
     }
 
     /// What a person reads of the page.
