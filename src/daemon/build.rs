@@ -59,10 +59,11 @@ pub(super) fn alerts(
     store: &Arc<dyn Store>,
     clock: &SharedClock,
     services: &Arc<ServiceMap>,
+    pipeline: Pipeline,
 ) -> Result<Arc<Alerts>, DaemonError> {
     let parts = AlertParts {
         store: Arc::clone(store),
-        pipeline: pipeline(settings),
+        pipeline,
         services: Arc::clone(services),
         triage: settings.triage,
         settings: settings.alerts.clone(),

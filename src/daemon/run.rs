@@ -19,6 +19,7 @@ use crate::http::{self, App};
 use crate::model::service::Services;
 use crate::sandbox::engine::Engine;
 use crate::store::Store;
+use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::{self, IngestParts};
 use crate::watch::source::docker;
@@ -71,9 +72,10 @@ async fn run_with(
     let mut healing = Tasks::new(Shutdown::new());
     let mut serve = Tasks::new(Shutdown::new());
 
-    start_watching(&mut watch, settings, store, clock, &services).await?;
+    let pipeline = build::pipeline(settings);
+    start_watching(&mut watch, settings, store, clock, &services, pipeline.clone()).await?;
     start_healing(&mut healing, settings, store, clock, &services).await?;
-    let alerts = build::alerts(settings, store, clock, &services)?;
+    let alerts = build::alerts(settings, store, clock, &services, pipeline)?;
     let parts = http::Parts {
         settings: settings.http.clone(),
         store: Arc::clone(store),
@@ -111,12 +113,13 @@ async fn start_watching(
     store: &Arc<dyn Store>,
     clock: &SharedClock,
     services: &Arc<ServiceMap>,
+    pipeline: Pipeline,
 ) -> Result<(), DaemonError> {
     let first_run_at = store.first_run_at(clock.now()).await.map_err(DaemonError::Store)?;
     let (outlet, openings) = Outlet::new();
     let parts = IngestParts {
         store: Arc::clone(store),
-        pipeline: build::pipeline(settings),
+        pipeline,
         services: Arc::clone(services),
         triage: settings.triage,
         clock: Arc::clone(clock),

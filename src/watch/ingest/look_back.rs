@@ -6,9 +6,9 @@
 //! What is remembered depends only on the last lines themselves, never on how the stream was cut into blocks.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::watch::join::Limits;
 
 /// How many lines before the first hit may belong to its record.
 pub(super) const MAX_LINES: usize = 16;
@@ -35,8 +35,8 @@ pub(super) struct LookBack {
 
 impl LookBack {
     /// Remembers a line; forgets what is too old, too far away or parted from it by silence.
-    pub(super) fn push(&mut self, text: &str, number: u64, at: Option<Timestamp>, timeout: Duration) {
-        if self.lines.back().is_some_and(|last| is_silence(last, at, timeout)) {
+    pub(super) fn push(&mut self, text: &str, number: u64, at: Option<Timestamp>, limits: &Limits) {
+        if self.lines.back().is_some_and(|last| limits.part(last.at, at)) {
             self.clear();
         }
         while self.lines.len() >= MAX_LINES
@@ -85,17 +85,13 @@ impl LookBack {
     }
 }
 
-/// The joiner's rule: by the lines' own times, where both have one.
-fn is_silence(last: &Waiting, at: Option<Timestamp>, timeout: Duration) -> bool {
-    let (Some(before), Some(after)) = (last.at, at) else { return false };
-    before.saturating_add(timeout).is_ok_and(|end| after > end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(2);
+    fn limits() -> Limits {
+        Limits { timeout: std::time::Duration::from_secs(2), ..Limits::default() }
+    }
 
     fn numbers(look_back: &LookBack) -> Vec<u64> {
         look_back.lines.iter().map(|line| line.number).collect()
@@ -105,12 +101,12 @@ mod tests {
     fn keeps_the_last_lines_within_its_bounds() {
         let mut look_back = LookBack::default();
         for number in 0..40 {
-            look_back.push("a line", number, None, TIMEOUT);
+            look_back.push("a line", number, None, &limits());
         }
         assert_eq!(numbers(&look_back), (24..40).collect::<Vec<_>>());
-        look_back.push(&"x".repeat(MAX_BYTES - 12), 40, None, TIMEOUT);
+        look_back.push(&"x".repeat(MAX_BYTES - 12), 40, None, &limits());
         assert_eq!(numbers(&look_back), [38, 39, 40]);
-        look_back.push(&"x".repeat(MAX_BYTES + 1), 41, None, TIMEOUT);
+        look_back.push(&"x".repeat(MAX_BYTES + 1), 41, None, &limits());
         assert_eq!((numbers(&look_back), look_back.n_bytes), (vec![], 0));
     }
 
@@ -118,14 +114,14 @@ mod tests {
     fn forgets_what_silence_parts() {
         let mut look_back = LookBack::default();
         let second = |it| Timestamp::from_second(it).unwrap();
-        look_back.push("a", 0, Some(second(1)), TIMEOUT);
-        look_back.push("b", 1, Some(second(3)), TIMEOUT);
-        look_back.push("c", 2, None, TIMEOUT);
-        look_back.push("d", 3, Some(second(90)), TIMEOUT);
+        look_back.push("a", 0, Some(second(1)), &limits());
+        look_back.push("b", 1, Some(second(3)), &limits());
+        look_back.push("c", 2, None, &limits());
+        look_back.push("d", 3, Some(second(90)), &limits());
         assert_eq!(numbers(&look_back), [0, 1, 2, 3], "only times of their own part lines");
-        look_back.push("e", 4, Some(second(92)), TIMEOUT);
+        look_back.push("e", 4, Some(second(92)), &limits());
         assert_eq!(numbers(&look_back), [0, 1, 2, 3, 4]);
-        look_back.push("f", 5, Some(second(95)), TIMEOUT);
+        look_back.push("f", 5, Some(second(95)), &limits());
         assert_eq!(numbers(&look_back), [5]);
     }
 }

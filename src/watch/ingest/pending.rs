@@ -12,8 +12,10 @@ use crate::model::decision::Decision;
 use crate::model::detection::{Action, Severity};
 use crate::model::fingerprint::{Fingerprint, Levels};
 use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use crate::model::service::Service;
 use crate::model::trace::Runtime;
-use crate::watch::triage::{STORM_TITLE, Triaged};
+use crate::store::types::IssueBrief;
+use crate::watch::triage::{self, Facts, Known, STORM_TITLE, StormWindow, Triaged};
 
 /// Key of an issue.
 pub(super) type IssueKey = (String, Fingerprint);
@@ -66,7 +68,8 @@ impl Pending {
         }
     }
 
-    /// Adds an occurrence to the group of its issue, which is made with `triaged` if it is not there.
+    /// Adds an occurrence to the group of its issue, or of its service's storm issue where triage says so; the group is made with
+    /// `triaged` if it is not there.
     pub(super) fn add(
         &mut self,
         key: IssueKey,
@@ -76,6 +79,8 @@ impl Pending {
         now: Timestamp,
     ) {
         let at = found.at.unwrap_or(now);
+        let is_storm = triaged.as_ref().is_some_and(|it| matches!(it.decision, Decision::Storm { .. }));
+        let key = if is_storm { storm_key(&source.service.name) } else { key };
         if let Some(group) = self.groups.get_mut(&key) {
             group.count += 1;
             group.first_seen = group.first_seen.min(at);
@@ -95,7 +100,6 @@ impl Pending {
             metrics::dropped(reason, 1);
             return;
         }
-        let is_storm = matches!(decision, Decision::Storm { .. });
         let mut group = OccurrenceGroup {
             service: source.service.name.clone(),
             levels: found.fingerprinted.levels,
@@ -134,6 +138,24 @@ impl Pending {
     }
 }
 
+/// Triage's answer for a finding of a service; `brief` is what the store knows of its issue.
+pub(super) fn decide(
+    settings: &triage::Settings,
+    brief: Option<IssueBrief>,
+    service: &Service,
+    found: &Found,
+    now: Timestamp,
+    storm: &mut StormWindow,
+) -> Triaged {
+    let known = brief.map(|brief| Known {
+        state: brief.state,
+        state_since: brief.state_since,
+        is_acted_on: brief.last_acted_at.is_some(),
+    });
+    let facts = Facts { action: found.detection.action, service, known, now };
+    triage::decide(settings, facts, storm)
+}
+
 /// Counts what has been stored; a commit that is made again counts once.
 pub(super) fn count_stored<'g>(groups: impl IntoIterator<Item = &'g OccurrenceGroup>) {
     for group in groups {
@@ -147,7 +169,7 @@ fn sample(source: &Source, text: Clean, at: Timestamp) -> Sample {
 }
 
 /// Key of the storm issue of a service.
-pub(super) fn storm_key(service: &str) -> IssueKey {
+fn storm_key(service: &str) -> IssueKey {
     (service.to_owned(), storm_identity())
 }
 

@@ -6,7 +6,6 @@
 //! While nothing is open, lines that no rule hits go no further than a short look-back.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
@@ -34,7 +33,7 @@ pub struct Pipeline {
 pub struct StreamState {
     joiner: Joiner,
     look_back: LookBack,
-    timeout: Duration,
+    limits: Limits,
     /// Lines that the joiner was given.
     n_joined: u64,
     /// Where the caller's numbers leave the joiner's: (first of the joiner's, first of the caller's), while open.
@@ -86,7 +85,7 @@ impl StreamState {
         Self {
             joiner: Joiner::new(limits),
             look_back: LookBack::default(),
-            timeout: limits.timeout,
+            limits,
             n_joined: 0,
             runs: Vec::new(),
             counts: LineCounts::default(),
@@ -168,7 +167,7 @@ impl Pipeline {
         state.counts.not_utf8 += u64::from(was_mended);
         let is_candidate = self.scanner.is_candidate(text.as_bytes());
         if !is_candidate && !state.is_open() {
-            state.look_back.push(&text, number, at, state.timeout);
+            state.look_back.push(&text, number, at, &state.limits);
             return;
         }
         while let Some(earlier) = state.look_back.take_first() {
@@ -182,7 +181,7 @@ impl Pipeline {
     /// Remembers a line that is known to be no candidate, while nothing is open.
     pub(super) fn pass_by(&self, state: &mut StreamState, line: RawLine<'_>) {
         let RawLine { bytes, number, at } = line;
-        state.look_back.push(&readable(bytes).text, number, at, state.timeout);
+        state.look_back.push(&readable(bytes).text, number, at, &state.limits);
     }
 
     /// Ends what is open: end of input, death of the container, silence that the source is sure of.

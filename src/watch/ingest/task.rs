@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::pending::{IssueKey, Pending, count_stored, storm_key};
+use super::pending::{IssueKey, Pending, count_stored, decide};
 use super::pipeline::{Found, Pipeline};
 use super::services::ServiceMap;
 use super::stream::{Report, Source, StreamTask};
@@ -24,11 +24,10 @@ use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, StreamKey};
-use crate::model::decision::Decision;
 use crate::store::types::IssueBrief;
 use crate::store::{Store, StoreError};
 use crate::watch::source::lane::Opening;
-use crate::watch::triage::{self, Facts, Known, StormWindow, Triaged};
+use crate::watch::triage::{self, StormWindow, Triaged};
 
 /// Reports that may wait for the committer.
 const REPORTS: usize = 64;
@@ -201,8 +200,6 @@ impl Ingest {
             return Ok(());
         }
         let triaged = self.decide(&key, source, &found).await?;
-        let is_storm = matches!(triaged.decision, Decision::Storm { .. });
-        let key = if is_storm { storm_key(&source.service.name) } else { key };
         self.pending.add(key, source, found, Some(triaged), now);
         Ok(())
     }
@@ -221,19 +218,8 @@ impl Ingest {
                 brief
             }
         };
-        let known = brief.map(|brief| Known {
-            state: brief.state,
-            state_since: brief.state_since,
-            is_acted_on: brief.last_acted_at.is_some(),
-        });
-        let facts = Facts {
-            action: found.detection.action,
-            service: &source.service,
-            known,
-            now: self.parts.clock.now(),
-        };
         let storm = self.storms.entry(source.service.name.clone()).or_default();
-        Ok(triage::decide(&self.parts.triage, facts, storm))
+        Ok(decide(&self.parts.triage, brief, &source.service, found, self.parts.clock.now(), storm))
     }
 
     async fn brief(&self, key: &IssueKey) -> Result<Option<IssueBrief>, IngestError> {

@@ -75,11 +75,11 @@ impl Joiner {
     pub fn push(&mut self, line: &str, is_candidate: bool, at: Option<Timestamp>, out: &mut Vec<Record>) {
         let number = self.n_pushed;
         self.n_pushed += 1;
-        if self.open.is_some() && self.is_past(self.last_at, at) {
+        if self.open.is_some() && self.limits.part(self.last_at, at) {
             self.flush(out);
         }
         // What decides over the held lines would have been printed with them.
-        if self.held.first().is_some_and(|first| self.is_past(first.at, at)) {
+        if self.held.first().is_some_and(|first| self.limits.part(first.at, at)) {
             self.end(out);
         }
         self.last_at = at;
@@ -98,13 +98,6 @@ impl Joiner {
     /// because it belongs to an open or possibly opening record; `None` when nothing is open.
     pub fn held_since(&self) -> Option<u64> {
         self.open.as_ref().map(|open| open.first_line)
-    }
-
-    /// Whether more time lies between two lines than the time-out. Lines without times of their own are never parted: that one comes
-    /// late says nothing of when it was logged.
-    fn is_past(&self, before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
-        let (Some(before), Some(after)) = (before, after) else { return false };
-        before.saturating_add(self.limits.timeout).is_ok_and(|end| after > end)
     }
 
     fn feed(

@@ -24,6 +24,8 @@ pub use joiner::Joiner;
 
 use std::time::Duration;
 
+use crate::base::clock::Timestamp;
+
 /// Bounds of a [`Joiner`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -38,6 +40,15 @@ pub struct Limits {
     /// The same for the message of an exception named with its package: those of tests' assertions are hundreds of
     /// lines long.
     pub long_message: usize,
+}
+
+impl Limits {
+    /// Whether more time lies between two lines than the time-out. Lines without times of their own are never parted: that one comes
+    /// late says nothing of when it was logged.
+    pub fn part(&self, before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
+        let (Some(before), Some(after)) = (before, after) else { return false };
+        before.saturating_add(self.timeout).is_ok_and(|end| after > end)
+    }
 }
 
 impl Default for Limits {

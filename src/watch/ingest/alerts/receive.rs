@@ -13,17 +13,16 @@ use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
-use crate::model::decision::Decision;
 use crate::model::detection::{Action, Detection, Severity};
 use crate::model::occurrence::{CommitBatch, Delivery, OccurrenceGroup};
 use crate::model::service::Service;
 use crate::store::types::CommitReceipt;
 use crate::store::{Store, StoreError};
-use crate::watch::ingest::pending::{Pending, count_stored, storm_key};
+use crate::watch::ingest::pending::{Pending, count_stored, decide};
 use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::stream::Source;
-use crate::watch::triage::{self, Facts, Known, StormWindow, Triaged};
+use crate::watch::triage::{self, StormWindow, Triaged};
 
 /// Loki is asked no longer than this for all alerts of a webhook: Alertmanager waits for the answer.
 const LOKI_BUDGET: Duration = Duration::from_secs(5);
@@ -208,8 +207,6 @@ impl Alerts {
             let key = (source.service.name.clone(), found.fingerprinted.levels.identity);
             let triaged =
                 if pending.has(&key) { None } else { Some(self.triage(&source.service, &found).await?) };
-            let is_storm = triaged.as_ref().is_some_and(|it| matches!(it.decision, Decision::Storm { .. }));
-            let key = if is_storm { storm_key(&source.service.name) } else { key };
             pending.add(key, &source, found, triaged, now);
         }
         Ok(Delivery { key: alert.key(), groups: pending.take().groups })
@@ -218,15 +215,9 @@ impl Alerts {
     async fn triage(&self, service: &Service, found: &Found) -> Result<Triaged, StoreError> {
         let identity = &found.fingerprinted.levels.identity;
         let brief = self.parts.store.issue_brief(&service.name, identity).await?;
-        let known = brief.map(|brief| Known {
-            state: brief.state,
-            state_since: brief.state_since,
-            is_acted_on: brief.last_acted_at.is_some(),
-        });
-        let facts = Facts { action: found.detection.action, service, known, now: self.parts.clock.now() };
         let mut storms = self.storms.lock().unwrap_or_else(PoisonError::into_inner);
         let storm = storms.entry(service.name.clone()).or_default();
-        Ok(triage::decide(&self.parts.triage, facts, storm))
+        Ok(decide(&self.parts.triage, brief, service, found, self.parts.clock.now(), storm))
     }
 
     /// What the lines behind an alert tell; nothing if they cannot be had.

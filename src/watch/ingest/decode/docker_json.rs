@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::Unwrapped;
+use super::{Unwrapped, bytes};
 
 /// What follows the text of a whole line, as the engine writes it.
 pub(crate) const FULL_LINE: &[u8] = br#"\n","stream":"std"#;
@@ -123,16 +123,11 @@ struct Line<'l> {
 
 /// The same keys, in any order and with blanks.
 fn as_json(line: &[u8]) -> Option<Unwrapped<'_>> {
-    let Line { log, stream, time } = serde_json::from_slice(line).ok()?;
+    let Line { mut log, stream, time } = serde_json::from_slice(line).ok()?;
     let is_part = !log.ends_with('\n');
-    let text = match log {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(mut text) => {
-            if !is_part {
-                text.pop();
-            }
-            Cow::Owned(text.into_bytes())
-        }
-    };
+    if !is_part {
+        log.to_mut().pop();
+    }
+    let text = bytes(log);
     Some(Unwrapped { stream: Some(stream), text, at: time.and_then(|it| it.parse().ok()), is_part })
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::Unwrapped;
+use super::{Unwrapped, bytes};
 
 #[derive(Deserialize)]
 struct Line<'l> {
@@ -17,9 +17,6 @@ struct Line<'l> {
 
 pub(super) fn unwrap(line: &[u8]) -> Option<Unwrapped<'_>> {
     let Line { stream, line, time } = serde_json::from_slice(line).ok()?;
-    let text = match line {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    };
+    let text = bytes(line);
     Some(Unwrapped { stream: Some(stream), text, at: time.and_then(|it| it.parse().ok()), is_part: false })
 }

@@ -26,6 +26,14 @@ pub enum Format {
     Jsonl,
 }
 
+/// A text of JSON as the bytes of a line, copied only where it had escapes.
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 impl Format {
     pub const ALL: [Self; 4] = [Self::Plain, Self::DockerJson, Self::Cri, Self::Jsonl];
 
