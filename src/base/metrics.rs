@@ -4,10 +4,24 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Text read from sources, by source.
 pub const SOURCE_BYTES: &str = "homeostat_source_bytes_total";
+/// Lines read from sources, by source.
+pub const SOURCE_LINES: &str = "homeostat_source_lines_total";
+/// Lines that the prefilter would not let pass, by source.
+pub const SOURCE_CANDIDATES: &str = "homeostat_source_candidates_total";
+/// Records that a rule hit, by source.
+pub const SOURCE_RECORDS: &str = "homeostat_source_records_total";
+/// What a source has and homeostat has not read yet, in bytes, by source.
+pub const LAG_BYTES: &str = "homeostat_source_lag_bytes";
+/// Age of the oldest text that a source has and homeostat has not read yet, in seconds, by source.
+pub const LAG_SECONDS: &str = "homeostat_source_lag_seconds";
+/// How often a source had to be connected to or opened again, by source.
+pub const RECONNECTS: &str = "homeostat_source_reconnects_total";
+/// Lines or messages of a source that were left out, by source and reason.
+pub const SOURCE_DROPS: &str = "homeostat_source_drops_total";
 /// Messages of a source that did not have its form, by source and reason. They were read all the same.
 pub const ODD_MESSAGES: &str = "homeostat_odd_messages_total";
 /// Bytes left out of over-long lines, by source.
@@ -28,6 +42,13 @@ pub const ALERTS: &str = "homeostat_alerts_total";
 /// Tells the installed recorder what the names mean.
 pub fn describe() {
     describe_counter!(SOURCE_BYTES, "text read from sources, in bytes");
+    describe_counter!(SOURCE_LINES, "lines read from sources");
+    describe_counter!(SOURCE_CANDIDATES, "lines that were worth a closer look");
+    describe_counter!(SOURCE_RECORDS, "records that a rule hit");
+    describe_gauge!(LAG_BYTES, "what a source has and is not read yet, in bytes");
+    describe_gauge!(LAG_SECONDS, "age of the oldest text that is not read yet, in seconds");
+    describe_counter!(RECONNECTS, "connections to sources made again");
+    describe_counter!(SOURCE_DROPS, "lines or messages left out, by reason");
     describe_counter!(ODD_MESSAGES, "messages of a source that did not have its form");
     describe_counter!(CUT_BYTES, "bytes left out of over-long lines");
     describe_counter!(GAPS, "known losses of lines");
@@ -41,6 +62,34 @@ pub fn describe() {
 /// `n_bytes` of text were read.
 pub fn source_bytes(source: &'static str, n_bytes: usize) {
     counter!(SOURCE_BYTES, "source" => source).increment(n_bytes as u64);
+}
+
+/// `lines` were read, of which the prefilter let `candidates` not pass and a rule hit `records`.
+pub fn source_read(source: &'static str, lines: u64, candidates: u64, records: u64) {
+    for (name, n) in [(SOURCE_LINES, lines), (SOURCE_CANDIDATES, candidates), (SOURCE_RECORDS, records)] {
+        if n > 0 {
+            counter!(name, "source" => source).increment(n);
+        }
+    }
+}
+
+/// A source is this far behind, over all that it reads: bytes not read yet, and the age of the oldest of them.
+pub fn source_lag(source: &'static str, bytes: u64, age: Duration) {
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows no integers")]
+    gauge!(LAG_BYTES, "source" => source).set(bytes as f64);
+    gauge!(LAG_SECONDS, "source" => source).set(age.as_secs_f64());
+}
+
+/// A source was connected to or opened again.
+pub fn reconnect(source: &'static str) {
+    counter!(RECONNECTS, "source" => source).increment(1);
+}
+
+/// `n` lines or messages of a source were left out.
+pub fn source_drop(source: &'static str, reason: &'static str, n: u64) {
+    if n > 0 {
+        counter!(SOURCE_DROPS, "source" => source, "reason" => reason).increment(n);
+    }
 }
 
 /// A message did not have the form of its source.

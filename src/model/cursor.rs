@@ -8,6 +8,15 @@ use crate::base::clock::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey(pub String);
 
+impl StreamKey {
+    /// The kind of source, as metrics name it.
+    pub fn source(&self) -> &'static str {
+        const SOURCES: [&str; 6] = ["docker", "file", "journal", "loki", "otlp", "syslog"];
+        let kind = self.0.split_once(':').map_or("", |(kind, _)| kind);
+        SOURCES.into_iter().find(|it| *it == kind).unwrap_or("other")
+    }
+}
+
 /// A place in a stream: everything before it has been read and is committed with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cursor {

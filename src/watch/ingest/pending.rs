@@ -57,6 +57,7 @@ impl Pending {
             self.cursors.insert(report.source.stream.clone(), cursor);
         }
         if let Some(loss) = report.loss.take() {
+            metrics::gap(report.source.stream.source());
             self.gaps.push(Gap {
                 stream: report.source.stream.clone(),
                 service: report.source.service.name.clone(),
