@@ -24,6 +24,27 @@ pub enum Cursor {
     Docker { nanos: i64, n_at_nanos: u32 },
     /// A file: which one it is, and how far it was read.
     File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+    /// A source in which many write: where reading goes on, and which writers are further than that.
+    Mixed { place: MixedPlace, ahead: Vec<Ahead> },
+}
+
+/// A place in a source in which many write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MixedPlace {
+    /// Loki: all entries before `nanos`, and those at `nanos` with these hashes of labels and text.
+    Loki { nanos: i64, seen: Vec<u64> },
+    /// The spool of what was sent to homeostat: everything before this byte, counted from the first byte ever written.
+    Spool { offset: u64 },
+    /// The journal: everything up to the entry with this cursor of its own; empty for its beginning.
+    Journal { cursor: String },
+}
+
+/// One of the writers of a source: how many of its entries after the place were read and must not be counted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ahead {
+    /// Hash of what names the writer in its source.
+    pub writer: u64,
+    pub n_entries: u32,
 }
 
 /// Lines known to be lost, with the reason. Stored, counted and shown.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::base::id::{AttemptId, ProposalId};
-use crate::model::cursor::Cursor;
+use crate::model::cursor::{Ahead, Cursor, MixedPlace};
 use crate::model::job::JobPayload;
 use crate::model::notice::NoticeKind;
 use crate::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
@@ -119,13 +119,24 @@ pub(super) fn read_payload(text: &str) -> Result<JobPayload, Fault> {
 enum CursorV1 {
     Docker { nanos: i64, n_at_nanos: u32 },
     File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+    Loki { nanos: i64, seen: Vec<u64>, ahead: Vec<(u64, u32)> },
+    Spool { offset: u64, ahead: Vec<(u64, u32)> },
+    Journal { cursor: String, ahead: Vec<(u64, u32)> },
 }
 
 pub(super) fn write_cursor(cursor: &Cursor) -> Result<String, Fault> {
-    write(match *cursor {
+    write(match cursor.clone() {
         Cursor::Docker { nanos, n_at_nanos } => CursorV1::Docker { nanos, n_at_nanos },
         Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
             CursorV1::File { device, inode, prefix_hash, prefix_len, offset }
+        }
+        Cursor::Mixed { place, ahead } => {
+            let ahead = ahead.into_iter().map(|it| (it.writer, it.n_entries)).collect();
+            match place {
+                MixedPlace::Loki { nanos, seen } => CursorV1::Loki { nanos, seen, ahead },
+                MixedPlace::Spool { offset } => CursorV1::Spool { offset, ahead },
+                MixedPlace::Journal { cursor } => CursorV1::Journal { cursor, ahead },
+            }
         }
     })
 }
@@ -136,7 +147,15 @@ pub(super) fn read_cursor(text: &str) -> Result<Cursor, Fault> {
         CursorV1::File { device, inode, prefix_hash, prefix_len, offset } => {
             Cursor::File { device, inode, prefix_hash, prefix_len, offset }
         }
+        CursorV1::Loki { nanos, seen, ahead } => mixed(MixedPlace::Loki { nanos, seen }, ahead),
+        CursorV1::Spool { offset, ahead } => mixed(MixedPlace::Spool { offset }, ahead),
+        CursorV1::Journal { cursor, ahead } => mixed(MixedPlace::Journal { cursor }, ahead),
     })
+}
+
+fn mixed(place: MixedPlace, ahead: Vec<(u64, u32)>) -> Cursor {
+    let ahead = ahead.into_iter().map(|(writer, n_entries)| Ahead { writer, n_entries }).collect();
+    Cursor::Mixed { place, ahead }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -145,7 +145,7 @@ async fn wait_for_the_end(store: &Arc<dyn Store>, container: &Container) {
         eventually(&format!("the last line of {stream}"), LONG, async || {
             match store.cursor(&key).await.ok()?? {
                 Cursor::Docker { nanos, .. } => (nanos == last).then_some(()),
-                Cursor::File { .. } => None,
+                Cursor::File { .. } | Cursor::Mixed { .. } => None,
             }
         })
         .await;

@@ -64,6 +64,21 @@ fn cursors_of_version_1_are_read_and_written() {
                 offset: 9_000_000_000,
             },
         ),
+        (
+            r#"{"version":1,"value":{"kind":"loki","nanos":1767225600123456789,"seen":[18446744073709551615,1],"ahead":[[7,2]]}}"#,
+            Cursor::Mixed {
+                place: MixedPlace::Loki { nanos: 1_767_225_600_123_456_789, seen: vec![u64::MAX, 1] },
+                ahead: vec![Ahead { writer: 7, n_entries: 2 }],
+            },
+        ),
+        (
+            r#"{"version":1,"value":{"kind":"spool","offset":9000000000,"ahead":[]}}"#,
+            Cursor::Mixed { place: MixedPlace::Spool { offset: 9_000_000_000 }, ahead: vec![] },
+        ),
+        (
+            r#"{"version":1,"value":{"kind":"journal","cursor":"s=1;i=2","ahead":[]}}"#,
+            Cursor::Mixed { place: MixedPlace::Journal { cursor: "s=1;i=2".to_owned() }, ahead: vec![] },
+        ),
     ];
     for (text, cursor) in cases {
         assert_eq!(read_cursor(text).unwrap(), cursor);

@@ -83,6 +83,9 @@ impl ServiceMap {
         let service = match &origin.thing {
             Thing::Container { name, image, labels } => self.of_container(name, image, labels),
             Thing::File { path } => self.of_file(path),
+            Thing::Named { name } => self.called(name),
+            // Its writers have services; its own gaps belong to none of them.
+            Thing::Mixed => return Service::unknown(&origin.label),
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() < MAX_SEEN || seen.contains_key(&service.name) {

@@ -72,6 +72,8 @@ impl StreamTask {
                 Parcel::Start(cursor) => reading.start = Some(cursor),
                 Parcel::Block(block) => reading.take(&self.pipeline, block, &mut found),
                 Parcel::Loss(it) => loss = Some(it),
+                // They come on lanes of many writers, which have a task of their own.
+                Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
                 Parcel::Quiet | Parcel::End => self.pipeline.flush(&mut reading.state, &mut found),
             }
             let cursor = reading.moved();

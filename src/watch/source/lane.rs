@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::clock::Timestamp;
-use crate::model::cursor::{Cursor, StreamKey};
+use crate::model::cursor::{Cursor, MixedPlace, StreamKey};
 
 /// Blocks that may wait in one lane. With [`MAX_BLOCK_BYTES`] this bounds what a stream holds in memory.
 const LANE_CAPACITY: usize = 2;
@@ -48,6 +49,51 @@ pub enum Thing {
     },
     File {
         path: PathBuf,
+    },
+    /// What says itself which service it is: a label in Loki, a resource's `service.name`, a syslog's tag, a unit.
+    Named {
+        name: String,
+    },
+    /// Many writers, told apart by the [`Entry`]s on the lane. Such a lane carries no [`Block`]s.
+    Mixed,
+}
+
+/// One of the writers of a [`Thing::Mixed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// Hash of what names it in its source; the same for ever.
+    pub key: u64,
+    /// What people know it by.
+    pub label: String,
+    pub thing: Thing,
+}
+
+/// One text of one writer, in the order of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub writer: Arc<Writer>,
+    /// When it was logged, where that is known.
+    pub at: Option<Timestamp>,
+    /// Time by which silence is measured, in nanoseconds: grows within a lane, and is the same when it is read again.
+    pub tick: i64,
+    /// Without a line break at its end. One with several lines is whole: no other entry adds to its records.
+    pub text: Bytes,
+    pub mark: Mark,
+}
+
+/// What moves the place of a mixed lane past an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    Loki {
+        nanos: i64,
+        hash: u64,
+    },
+    /// Where the next entry begins.
+    Spool {
+        offset: u64,
+    },
+    Journal {
+        cursor: String,
     },
 }
 
@@ -123,7 +169,7 @@ pub struct Loss {
 }
 
 /// What travels on a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Parcel {
     /// Reading begins here; sent first when there was no cursor, so that a restart before the first line begins here again.
     Start(Cursor),
@@ -132,9 +178,22 @@ pub enum Parcel {
     /// All that was logged so far is sent, and nothing came for [`QUIET`] although the source was listening: a record that is open is whole.
     /// Only the source can tell this from lines that are late: it may have waited for another stream's lane, for the engine, for the disk.
     Quiet,
+    /// Of mixed lanes only, as the two below: what many wrote, in the order of their source.
+    Entries(Vec<Entry>),
+    /// Everything before the place is sent, and nothing can come any more with a tick before `until`.
+    Read {
+        place: MixedPlace,
+        until: i64,
+    },
+    /// Answered when everything sent before it is committed and the cursor is past it.
+    Settle(Settled),
     /// No line can follow soon (the container stopped, the file was replaced): a record that is still open is whole.
     End,
 }
+
+/// The way to tell a source that what it sent is committed.
+#[derive(Debug)]
+pub struct Settled(pub oneshot::Sender<()>);
 
 /// A request for a lane, answered by the reader.
 #[derive(Debug)]
@@ -224,7 +283,7 @@ mod tests {
         let offsets: Vec<u64> = (0..6)
             .map(|line_idx| match block.cursor_before(line_idx) {
                 Cursor::File { offset, .. } => offset,
-                Cursor::Docker { .. } => 0,
+                Cursor::Docker { .. } | Cursor::Mixed { .. } => 0,
             })
             .collect();
         assert_eq!(offsets, [100, 102, 106, 107, 109, 109]);
@@ -247,7 +306,7 @@ mod tests {
         let lane = outlet.open(origin).await.unwrap();
         assert_eq!(lane.cursor, Some(Cursor::Docker { nanos: 1, n_at_nanos: 1 }));
         lane.send(Parcel::End).await.unwrap();
-        assert_eq!(reader.await.unwrap(), Some(Parcel::End));
+        assert!(matches!(reader.await.unwrap(), Some(Parcel::End)));
         assert_eq!(lane.send(Parcel::End).await, Err(ReaderGone));
     }
 }

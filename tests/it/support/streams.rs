@@ -86,6 +86,8 @@ fn take(stream: &mut Stream, parcel: Parcel) {
     match parcel {
         Parcel::Start(cursor) => stream.start = Some(cursor),
         Parcel::Loss(loss) => stream.losses.push(loss.reason),
+        // A file or a container has one writer.
+        Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
         Parcel::Quiet => stream.n_quiets += 1,
         Parcel::End => stream.n_ends += 1,
         Parcel::Block(block) => {

@@ -325,6 +325,6 @@ impl Reading {
 pub(super) fn place_of(cursor: &Cursor) -> Option<DockerPlace> {
     match *cursor {
         Cursor::Docker { nanos, n_at_nanos } => Some(DockerPlace { nanos, n_at_nanos }),
-        Cursor::File { .. } => None,
+        Cursor::File { .. } | Cursor::Mixed { .. } => None,
     }
 }

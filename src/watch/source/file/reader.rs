@@ -38,7 +38,7 @@ impl Place {
             Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
                 Some(Self { device, inode, prefix_hash, prefix_len, offset })
             }
-            Cursor::Docker { .. } => None,
+            Cursor::Docker { .. } | Cursor::Mixed { .. } => None,
         }
     }
 
