@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod decode;
 pub mod files;
 mod look_back;
+mod mixed;
 mod pending;
 pub mod pipeline;
 pub mod services;

@@ -15,6 +15,7 @@ use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
 use crate::model::service::Service;
 use crate::model::trace::Runtime;
 use crate::store::types::IssueBrief;
+use crate::watch::source::lane::Settled;
 use crate::watch::triage::{self, Facts, Known, STORM_TITLE, StormWindow, Triaged};
 
 /// Key of an issue.
@@ -31,11 +32,32 @@ pub(super) struct Pending {
     order: Vec<IssueKey>,
     cursors: HashMap<StreamKey, Cursor>,
     gaps: Vec<Gap>,
+    /// Sources to be told when all this is committed.
+    settled: Vec<Settled>,
 }
 
 impl Pending {
+    /// Whether there is nothing to commit and nobody to tell.
     pub(super) fn is_empty(&self) -> bool {
+        self.has_no_rows() && self.settled.is_empty()
+    }
+
+    /// Whether there is nothing to commit.
+    pub(super) fn has_no_rows(&self) -> bool {
         self.groups.is_empty() && self.cursors.is_empty() && self.gaps.is_empty()
+    }
+
+    /// Tells the sources that wait. To be called when the batch, and all before it, is committed.
+    pub(super) fn settle(settled: Vec<Settled>) {
+        for Settled(told) in settled {
+            // A source that has gone has nothing to wait for.
+            let _ = told.send(());
+        }
+    }
+
+    /// The sources that wait for the batch.
+    pub(super) fn take_settled(&mut self) -> Vec<Settled> {
+        std::mem::take(&mut self.settled)
     }
 
     pub(super) fn n_groups(&self) -> usize {
@@ -53,6 +75,7 @@ impl Pending {
 
     /// Takes cursor and loss of a report; its findings come one by one through [`Pending::add`].
     pub(super) fn note(&mut self, report: &mut Report, now: Timestamp) {
+        self.settled.append(&mut report.settled);
         if let Some(cursor) = report.cursor.take() {
             self.cursors.insert(report.source.stream.clone(), cursor);
         }

@@ -12,7 +12,7 @@ use super::pipeline::{Found, Pipeline, StreamState};
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, StreamKey};
 use crate::model::service::Service;
-use crate::watch::source::lane::{Block, Loss, Origin, Parcel};
+use crate::watch::source::lane::{Block, Loss, Origin, Parcel, Settled};
 
 /// What a stream tells the committer.
 #[derive(Debug)]
@@ -22,8 +22,27 @@ pub(super) struct Report {
     /// Everything before it is in this and earlier reports; `None` when it has not moved.
     pub(super) cursor: Option<Cursor>,
     pub(super) loss: Option<Loss>,
+    /// What was found of the writers of a mixed lane.
+    pub(super) of_writers: Vec<(Arc<Source>, Found)>,
+    /// Sources that wait until all this is committed.
+    pub(super) settled: Vec<Settled>,
     /// The lane is gone; nothing follows.
     pub(super) is_end: bool,
+}
+
+impl Report {
+    /// Nothing of this source.
+    pub(super) const fn of(source: Arc<Source>) -> Self {
+        Self {
+            source,
+            found: Vec::new(),
+            cursor: None,
+            loss: None,
+            of_writers: Vec::new(),
+            settled: Vec::new(),
+            is_end: false,
+        }
+    }
 }
 
 /// Who a stream belongs to.
@@ -81,11 +100,11 @@ impl StreamTask {
                 continue;
             }
             let source = Arc::clone(&self.source);
-            if self.reports.send(Report { source, found, cursor, loss, is_end: false }).await.is_err() {
+            if self.reports.send(Report { found, cursor, loss, ..Report::of(source) }).await.is_err() {
                 return;
             }
         }
-        let end = Report { source: self.source, found: Vec::new(), cursor: None, loss: None, is_end: true };
+        let end = Report { is_end: true, ..Report::of(self.source) };
         // The committer is gone: it is on its way out and needs no farewell.
         let _ = self.reports.send(end).await;
     }

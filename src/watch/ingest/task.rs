@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::mixed::MixedTask;
 use super::pending::{IssueKey, Pending, count_stored, decide};
 use super::pipeline::{Found, Pipeline};
 use super::services::ServiceMap;
@@ -26,7 +27,7 @@ use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, StreamKey};
 use crate::store::types::IssueBrief;
 use crate::store::{Store, StoreError};
-use crate::watch::source::lane::Opening;
+use crate::watch::source::lane::{Opening, Thing};
 use crate::watch::triage::{self, StormWindow, Triaged};
 
 /// Reports that may wait for the committer.
@@ -140,18 +141,20 @@ impl Ingest {
         let Some(cursor) = self.committed(&opening.origin.stream).await? else { return Ok(()) };
         let service = self.parts.services.of(&opening.origin);
         let source = Arc::new(Source::new(opening.origin.clone(), service));
-        let (Some(parcels), Some(reports)) = (opening.grant(cursor), self.reports_tx.clone()) else {
+        let is_mixed = opening.origin.thing == Thing::Mixed;
+        let (Some(parcels), Some(reports)) = (opening.grant(cursor.clone()), self.reports_tx.clone()) else {
             return Ok(());
         };
         self.live.insert(source.stream.clone(), VecDeque::new());
-        let task = StreamTask {
-            source,
-            pipeline: self.parts.pipeline.clone(),
-            parcels,
-            reports,
-            shutdown: self.shutdown.clone(),
-        };
-        self.streams.spawn(task.run());
+        let (pipeline, shutdown) = (self.parts.pipeline.clone(), self.shutdown.clone());
+        if is_mixed {
+            let services = Arc::clone(&self.parts.services);
+            let task = MixedTask { source, pipeline, services, cursor, parcels, reports, shutdown };
+            self.streams.spawn(task.run());
+        } else {
+            let task = StreamTask { source, pipeline, parcels, reports, shutdown };
+            self.streams.spawn(task.run());
+        }
         // Ended tasks have said so in their last report; here only their memory is given back.
         while self.streams.try_join_next().is_some() {}
         Ok(())
@@ -178,6 +181,9 @@ impl Ingest {
         let now = self.parts.clock.now();
         for found in std::mem::take(&mut report.found) {
             self.add(&report.source, found).await?;
+        }
+        for (source, found) in std::mem::take(&mut report.of_writers) {
+            self.add(&source, found).await?;
         }
         self.pending.note(&mut report, now);
         if !self.pending.is_empty() {
@@ -243,6 +249,11 @@ impl Ingest {
         if self.pending.is_empty() || self.has_given_up {
             return Ok(());
         }
+        let settled = self.pending.take_settled();
+        if self.pending.has_no_rows() {
+            Pending::settle(settled);
+            return Ok(());
+        }
         let batch = self.pending.take();
         let mut n_failures = 0;
         loop {
@@ -251,6 +262,7 @@ impl Ingest {
                 Ok(receipt) => {
                     metrics::commit("ok", started.elapsed());
                     count_stored(&batch.groups);
+                    Pending::settle(settled);
                     // What was new or acted upon is asked for again; the rest is as it was.
                     for group in receipt.groups {
                         if group.is_new || group.n_jobs_queued > 0 {
