@@ -5,7 +5,7 @@
 //!
 //! While nothing is open, lines that no rule hits go no further than a short look-back.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
@@ -138,7 +138,11 @@ impl Pipeline {
 
     /// The shipped rules, patterns and bounds.
     pub fn builtin() -> Self {
-        Self::new(RuleSet::builtin(), Redactor::builtin(), Fingerprinter::builtin(), Limits::default())
+        static BUILT: LazyLock<Pipeline> = LazyLock::new(|| {
+            let (rules, redactor) = (RuleSet::builtin(), Redactor::builtin());
+            Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default())
+        });
+        BUILT.clone()
     }
 
     /// A state for a new stream, with the pipeline's bounds.
