@@ -57,3 +57,20 @@ fn no_shipped_rule_slows_the_scan() {
         .collect();
     assert_eq!(slow, BTreeSet::new());
 }
+
+#[test]
+fn there_are_rules_for_every_kind_of_program() {
+    let rules = RuleSet::builtin();
+    assert!(rules.rules().len() >= 250, "{}", rules.rules().len());
+    let silent: Vec<_> = (0..rules.rules().len()).filter(|idx| rules.hits(*idx, "")).collect();
+    assert_eq!(silent, Vec::<usize>::new(), "rules that hit the empty line");
+}
+
+/// A rule of which every example is another rule's is dead: a better one took its place, or it stands too late.
+#[test]
+fn every_shipped_rule_is_the_best_for_one_of_its_examples() {
+    let rules = RuleSet::builtin();
+    let is_own = |id: &str, text: &String| detected(text) == id;
+    let dead = rules.rules().iter().filter(|it| !it.examples.iter().any(|text| is_own(&it.id, text)));
+    assert_eq!(dead.map(|it| it.id.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
+}

@@ -8,8 +8,27 @@ use super::parse::parse;
 use super::rule::{Rule, RuleProblem};
 use super::set::RuleSet;
 
-/// The shipped files, most telling first: among rules of one severity the earlier wins.
+/// The shipped files, most telling first (programs, runtimes, levels, words): among rules of one severity the earlier
+/// wins.
 const BUILTIN: &[(&str, &str)] = &[
+    ("builtin:postgres.toml", include_str!("../../../rules/postgres.toml")),
+    ("builtin:mysql.toml", include_str!("../../../rules/mysql.toml")),
+    ("builtin:sql.toml", include_str!("../../../rules/sql.toml")),
+    ("builtin:mongo.toml", include_str!("../../../rules/mongo.toml")),
+    ("builtin:redis.toml", include_str!("../../../rules/redis.toml")),
+    ("builtin:stores.toml", include_str!("../../../rules/stores.toml")),
+    ("builtin:nginx.toml", include_str!("../../../rules/nginx.toml")),
+    ("builtin:apache.toml", include_str!("../../../rules/apache.toml")),
+    ("builtin:gateways.toml", include_str!("../../../rules/gateways.toml")),
+    ("builtin:appservers.toml", include_str!("../../../rules/appservers.toml")),
+    ("builtin:queues.toml", include_str!("../../../rules/queues.toml")),
+    ("builtin:kubernetes.toml", include_str!("../../../rules/kubernetes.toml")),
+    ("builtin:clusters.toml", include_str!("../../../rules/clusters.toml")),
+    ("builtin:clouds.toml", include_str!("../../../rules/clouds.toml")),
+    ("builtin:tls.toml", include_str!("../../../rules/tls.toml")),
+    ("builtin:hardware.toml", include_str!("../../../rules/hardware.toml")),
+    ("builtin:systemd.toml", include_str!("../../../rules/systemd.toml")),
+    ("builtin:startup.toml", include_str!("../../../rules/startup.toml")),
     ("builtin:python.toml", include_str!("../../../rules/python.toml")),
     ("builtin:jvm.toml", include_str!("../../../rules/jvm.toml")),
     ("builtin:node.toml", include_str!("../../../rules/node.toml")),

@@ -59,3 +59,29 @@ pub(super) fn named(name: &str) -> Option<&'static [&'static str]> {
         _ => None,
     }
 }
+
+/// The entries of a list, each part with the place of its first entry: the sets that stand in it, and what is its own.
+pub(super) fn split(texts: &[String]) -> (Vec<(usize, &[String])>, Vec<(usize, &[String])>) {
+    let (mut named, mut own) = (Vec::new(), Vec::new());
+    let (mut at, mut own_from) = (0, 0);
+    while at < texts.len() {
+        let begins = |set: &&&[&str]| {
+            texts[at..].len() >= set.len() && texts[at..].iter().zip(**set).all(|(a, b)| a == b)
+        };
+        match [QUIET, WARNING].iter().find(begins) {
+            Some(set) => {
+                if own_from < at {
+                    own.push((own_from, &texts[own_from..at]));
+                }
+                named.push((at, &texts[at..at + set.len()]));
+                at += set.len();
+                own_from = at;
+            }
+            None => at += 1,
+        }
+    }
+    if own_from < texts.len() {
+        own.push((own_from, &texts[own_from..]));
+    }
+    (named, own)
+}

@@ -10,6 +10,7 @@
 mod builtin;
 mod escape;
 mod examples;
+mod lazy;
 mod levels;
 mod literal;
 mod parse;

@@ -42,6 +42,13 @@ pub struct Origin {
     pub entries: Vec<Entry>,
 }
 
+impl Origin {
+    /// Whether it stands in a file of the binary, whose rules are tested.
+    pub(super) fn is_shipped(&self) -> bool {
+        self.file.starts_with("builtin:")
+    }
+}
+
 /// An entry of a list, for those who have to find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use regex_automata::meta::Regex;
 use regex_automata::util::syntax::{Config, parse_with};
 use regex_syntax::hir::Hir;
 
 use super::escape::unescaped;
+use super::lazy::{Lazy, Shared};
+use super::levels;
 use super::literal::{Cost, RequiredLiterals};
 use super::rule::{Rule, RuleProblem};
 use super::stamp;
@@ -34,9 +35,10 @@ struct Ranked {
     detection: Detection,
     /// Place in `rules`.
     rule: usize,
-    patterns: Regex,
-    conditions: Option<Regex>,
-    excludes: Option<Regex>,
+    patterns: Lazy,
+    conditions: Option<Arc<Lazy>>,
+    /// Each list apart, so that what several rules share is built once.
+    excludes: Vec<Arc<Lazy>>,
     counts_alone: bool,
     literals: RequiredLiterals,
 }
@@ -53,8 +55,9 @@ impl RuleSet {
     pub fn compile(rules: Vec<Rule>) -> Result<Self, Vec<RuleProblem>> {
         let mut problems = doubles(&rules);
         let mut ranked: Vec<Ranked> = Vec::new();
+        let mut shared = Shared::default();
         for (idx, rule) in rules.iter().enumerate() {
-            match compile_rule(idx, rule) {
+            match compile_rule(idx, rule, &mut shared) {
                 Ok(compiled) => ranked.push(compiled),
                 Err(mut found) => problems.append(&mut found),
             }
@@ -177,10 +180,10 @@ impl Ranked {
     /// Whether the rule hits `line`, which is `whole` or is escaped within it. Conditions and excludes look at both: the level of
     /// a JSON line counts for the texts in its fields.
     fn hits(&self, line: &[u8], whole: &[u8]) -> bool {
-        let holds = |it: &Regex| it.is_match(line) || (line.len() != whole.len() && it.is_match(whole));
+        let holds = |it: &Arc<Lazy>| it.is_match(line) || (line.len() != whole.len() && it.is_match(whole));
         self.patterns.is_match(line)
             && self.conditions.as_ref().is_none_or(holds)
-            && !self.excludes.as_ref().is_some_and(holds)
+            && !self.excludes.iter().any(holds)
     }
 }
 
@@ -189,42 +192,59 @@ pub(super) fn syntax() -> Config {
     Config::new().unicode(false).utf8(false).multi_line(true)
 }
 
-fn compile_rule(idx: usize, rule: &Rule) -> Result<Ranked, Vec<RuleProblem>> {
+/// Rules of users are built at once, so that what cannot be built is told; ours are tested, and built when they are needed.
+fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, Vec<RuleProblem>> {
     let mut problems = Vec::new();
     let patterns = parse_all(rule, "any", &rule.patterns, &mut problems);
-    let conditions = parse_all(rule, "only", &rule.conditions, &mut problems);
-    let excludes = parse_all(rule, "except", &rule.excludes, &mut problems);
+    let mut list = |key: &str, texts: &[String], first: usize| {
+        shared.get(texts, |texts| parse_from(rule, key, texts, first, &mut problems))
+    };
+    let conditions = (!rule.conditions.is_empty()).then(|| list("only", &rule.conditions, 0));
+    let (named, own) = levels::split(&rule.excludes);
+    let excludes =
+        named.into_iter().chain(own).map(|(first, texts)| list("except", texts, first)).collect::<Vec<_>>();
     if !problems.is_empty() {
         return Err(problems);
     }
-    let too_big = |error: regex_automata::meta::BuildError| {
-        vec![problem(rule, "any", format!("too large to compile: {error}"), "use smaller repetitions")]
-    };
-    let build = |hirs: &[Hir]| {
-        Regex::builder()
-            .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(1 << 20)))
-            .build_many_from_hir(hirs)
-            .map_err(too_big)
-    };
-    let regex = build(&patterns)?;
-    if regex.is_match("") {
-        return Err(vec![problem(rule, "any", "it hits the empty line", "make it require something")]);
+    let literals = RequiredLiterals::union(patterns.iter().map(RequiredLiterals::of));
+    let patterns = Lazy::new(patterns);
+    if !rule.origin.is_shipped() {
+        let too_big = |error: regex_automata::meta::BuildError| {
+            vec![problem(rule, "any", format!("too large to compile: {error}"), "use smaller repetitions")]
+        };
+        if patterns.build().map_err(too_big)?.is_match("") {
+            return Err(vec![problem(rule, "any", "it hits the empty line", "make it require something")]);
+        }
+        for it in conditions.iter().chain(&excludes) {
+            it.build().map_err(too_big)?;
+        }
     }
     Ok(Ranked {
         detection: Detection { rule: Arc::clone(&rule.id), severity: rule.severity, action: rule.action },
         rule: idx,
         counts_alone: rule.counts_alone,
-        literals: RequiredLiterals::union(patterns.iter().map(RequiredLiterals::of)),
-        patterns: regex,
-        conditions: (!conditions.is_empty()).then(|| build(&conditions)).transpose()?,
-        excludes: (!excludes.is_empty()).then(|| build(&excludes)).transpose()?,
+        literals,
+        patterns,
+        conditions,
+        excludes,
     })
 }
 
 fn parse_all(rule: &Rule, key: &str, patterns: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Hir> {
+    parse_from(rule, key, patterns, 0, problems)
+}
+
+/// Parses the entries of a list from the `first` on.
+fn parse_from(
+    rule: &Rule,
+    key: &str,
+    patterns: &[String],
+    first: usize,
+    problems: &mut Vec<RuleProblem>,
+) -> Vec<Hir> {
     let mut parsed = Vec::new();
     for (idx, pattern) in patterns.iter().enumerate() {
-        let key = format!("{key}[{}]", idx + 1);
+        let key = format!("{key}[{}]", first + idx + 1);
         match parse_with(pattern, &syntax()) {
             Ok(hir) => parsed.push(hir),
             Err(error) => problems.push(problem(
