@@ -12,6 +12,7 @@ use crate::sandbox::engine::Engine;
 use crate::watch::ingest::alerts::check_loki;
 use crate::watch::rules::Cost;
 use crate::watch::source::docker;
+use crate::watch::source::loki;
 
 /// Prints every problem, one a line; 78 if the config is wrong, 69 if only a service is away.
 pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
@@ -92,6 +93,11 @@ async fn ask_services(settings: &Settings, known: &[Problem]) -> Vec<Problem> {
         && let Err(error) = check_loki(loki).await
     {
         problems.push(problems::of_loki(settings, &error));
+    }
+    for query in settings.loki.queries.iter().filter(|_| is_right("loki")) {
+        if let Err(error) = loki::check(query).await {
+            problems.push(problems::of_query(settings, query, &error));
+        }
     }
     if is_right("database") && is_right("state") {
         match crate::store::open(&settings.store).await {

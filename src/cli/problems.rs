@@ -8,8 +8,8 @@ use crate::base::chain::Chain;
 use crate::config::{Problem, ProblemKind, Settings};
 use crate::daemon::DaemonError;
 use crate::store::StoreError;
-use crate::watch::ingest::alerts::LokiError;
 use crate::watch::source::docker::DockerError;
+use crate::watch::source::loki::{LokiError, Query, Remedy};
 
 /// Prints a problem and says how the process ends.
 pub(super) fn told(problem: &Problem) -> Failure {
@@ -61,7 +61,7 @@ pub(super) fn of_docker(settings: &Settings, error: &DockerError) -> Problem {
 /// The Loki that is asked for the lines behind alerts does not answer, or refuses.
 pub(super) fn of_loki(settings: &Settings, error: &LokiError) -> Problem {
     let hint = match error {
-        LokiError::Refused(_) => "mend `token`, `tenant` or `url`",
+        LokiError::Refused { .. } => "mend `token`, `tenant` or `url`",
         LokiError::Client(_)
         | LokiError::Request(_)
         | LokiError::Read(_)
@@ -71,6 +71,18 @@ pub(super) fn of_loki(settings: &Settings, error: &LokiError) -> Problem {
         }
     };
     problem(settings, "alerts.loki.url", ProblemKind::Away, Chain(error).to_string(), hint)
+}
+
+/// A Loki whose query is followed does not answer, or refuses.
+pub(super) fn of_query(settings: &Settings, query: &Query, error: &LokiError) -> Problem {
+    let hint = match error.remedy() {
+        Remedy::Mend => "mend `query`, `token`, `user`, `tenant` or `url`",
+        Remedy::Wait | Remedy::FewerLines | Remedy::AtMost(_) | Remedy::ShorterRange => {
+            "start Loki, or set `url`; what is logged meanwhile is read when it answers"
+        }
+    };
+    let message = format!("the query `{}`: {}", query.query, Chain(error));
+    problem(settings, "loki", ProblemKind::Away, message, hint)
 }
 
 pub(super) const START_ENGINE: &str = "start the engine, or name another with `host`";

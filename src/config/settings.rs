@@ -25,6 +25,7 @@ use crate::watch::ingest::services;
 use crate::watch::rules::RuleSet;
 use crate::watch::source::docker;
 use crate::watch::source::file;
+use crate::watch::source::loki;
 use crate::watch::triage;
 
 /// Checked settings of every part.
@@ -54,6 +55,7 @@ pub struct Settings {
     pub sandbox: SandboxSettings,
     pub messengers: Vec<messenger::Settings>,
     pub alerts: AlertSettings,
+    pub loki: loki::Settings,
 }
 
 impl Settings {
@@ -83,6 +85,7 @@ impl Settings {
             sandbox: agent::sandbox(root),
             messengers: heal::messengers(root),
             alerts: alerts::alerts(root),
+            loki: sections::loki::loki(root),
             state_folder,
         }
     }

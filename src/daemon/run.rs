@@ -25,6 +25,7 @@ use crate::watch::ingest::{self, IngestParts};
 use crate::watch::source::docker;
 use crate::watch::source::file;
 use crate::watch::source::lane::Outlet;
+use crate::watch::source::loki;
 
 /// How long sources and the pipeline may take to hand over what they have read.
 const WATCH_GRACE: Duration = Duration::from_secs(10);
@@ -132,6 +133,10 @@ async fn start_watching(
             docker::run(docker, outlet.clone(), first_run_at, Arc::clone(clock), stop.clone()),
         );
     }
+    if !settings.loki.queries.is_empty() {
+        let queries = loki::run(settings.loki.clone(), outlet.clone(), Arc::clone(clock), stop.clone());
+        tasks.spawn("loki", endless(queries));
+    }
     let files = file::run(settings.files.clone(), outlet, first_run_at, stop.clone());
     tasks.spawn("files", async move {
         files.await;
@@ -142,6 +147,12 @@ async fn start_watching(
         watchdog.await;
         Ok::<_, Infallible>(())
     });
+    Ok(())
+}
+
+/// A task that cannot fail.
+async fn endless(task: impl Future<Output = ()>) -> Result<(), Infallible> {
+    task.await;
     Ok(())
 }
 

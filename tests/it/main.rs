@@ -26,6 +26,8 @@ mod heal;
 mod http;
 /// Occurrences and cursors across kills.
 mod ingest;
+/// Queries of a strict Loki, and recorded answers of real ones.
+mod loki_source;
 /// Pages in a real Chromium.
 mod pages;
 /// Traces as they stand in real logs: one record each.

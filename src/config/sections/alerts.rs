@@ -21,7 +21,24 @@ pub(in crate::config) fn alerts(root: &Section<'_>) -> AlertSettings {
     settings
 }
 
-fn names(section: &Section<'_>, key: &'static str, example: &str, default: Vec<String>) -> Vec<String> {
+/// Reads a tenant of Loki.
+pub(super) fn tenant(section: &Section<'_>) -> Option<String> {
+    let tenant = section.read("tenant", |value| {
+        // It is sent as a header.
+        let text =
+            value.as_str().filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()));
+        text.map(str::to_owned).ok_or_else(|| "write Loki's tenant, for example \"team-a\"".to_owned())
+    });
+    tenant.map(|found| found.value)
+}
+
+/// Reads a list of names that may not be empty.
+pub(super) fn names(
+    section: &Section<'_>,
+    key: &'static str,
+    example: &str,
+    default: Vec<String>,
+) -> Vec<String> {
     let Some(found) = section.texts(key) else { return default };
     if found.value.is_empty() {
         let hint = format!("name at least one, for example {example}, or leave the key out");
@@ -34,12 +51,7 @@ fn names(section: &Section<'_>, key: &'static str, example: &str, default: Vec<S
 fn loki(alerts: &Section<'_>) -> Option<LokiSettings> {
     let section = alerts.section("loki");
     let url = section.web_address("url");
-    let tenant = section.read("tenant", |value| {
-        // It is sent as a header.
-        let text =
-            value.as_str().filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()));
-        text.map(str::to_owned).ok_or_else(|| "write Loki's tenant, for example \"team-a\"".to_owned())
-    });
+    let tenant = tenant(&section);
     let token = section.secret("token");
     let selector = section.read("selector", |value| {
         let is_selector = |it: &&str| it.starts_with('{') && it.ends_with('}') && it.contains('=');
@@ -50,10 +62,5 @@ fn loki(alerts: &Section<'_>) -> Option<LokiSettings> {
         section.wrong::<()>("url", None, "is missing", "write url = \"http://loki:3100\"");
     }
     section.finish();
-    Some(LokiSettings {
-        url: url?.value,
-        tenant: tenant.map(|found| found.value),
-        token,
-        selector: selector.map(|found| found.value),
-    })
+    Some(LokiSettings { url: url?.value, tenant, token, selector: selector.map(|found| found.value) })
 }

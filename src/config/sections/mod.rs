@@ -4,6 +4,7 @@ pub(super) mod agent;
 pub(super) mod alerts;
 pub(super) mod github;
 pub(super) mod heal;
+pub(super) mod loki;
 pub(super) mod serve;
 pub(super) mod services;
 pub(super) mod watch;

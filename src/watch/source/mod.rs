@@ -1,4 +1,4 @@
-//! Where lines come from: Docker containers and files, each with its cursor.
+//! Where lines come from: Docker containers, files and Loki, each with its cursor.
 //!
 //! Sources find what there is to read, read it to its end, and wait when nobody takes the lines. They know no store and no rule: a
 //! [`lane`] gives them a stream's committed cursor and takes whole lines.
@@ -9,3 +9,5 @@
 pub mod docker;
 pub mod file;
 pub mod lane;
+pub mod loki;
+mod own;

@@ -8,6 +8,8 @@ pub(crate) mod docker;
 pub(crate) mod git;
 /// A strict scripted GitHub: its REST API over real repositories.
 pub(crate) mod github;
+/// A strict Loki.
+pub(crate) mod loki;
 pub(crate) mod name;
 pub(crate) mod postgres;
 pub(crate) mod private_engine;

@@ -8,5 +8,5 @@ mod expression;
 mod loki;
 mod receive;
 
-pub use loki::{LokiError, LokiSettings, check as check_loki};
+pub use loki::{LokiSettings, check as check_loki};
 pub use receive::{AlertAnswer, AlertParts, AlertSettings, Alerts, AlertsError};

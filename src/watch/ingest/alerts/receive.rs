@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::body::{Alert, Webhook};
-use super::loki::{LogStream, Loki, LokiError, LokiSettings};
+use super::loki::{Loki, LokiSettings};
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::metrics;
@@ -22,6 +22,7 @@ use crate::watch::ingest::pending::{Pending, count_stored, decide};
 use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::stream::Source;
+use crate::watch::source::loki::{LogStream, LokiError};
 use crate::watch::triage::{self, StormWindow, Triaged};
 
 /// Loki is asked no longer than this for all alerts of a webhook: Alertmanager waits for the answer.
@@ -248,9 +249,10 @@ impl Alerts {
 
     fn read_stream(&self, stream: &LogStream, found: &mut Vec<Found>) {
         let mut state = self.parts.pipeline.stream();
-        for (at, entry) in &stream.entries {
+        for (nanos, entry) in &stream.entries {
+            let at = Timestamp::from_nanosecond((*nanos).into()).ok();
             for line in entry.lines() {
-                self.parts.pipeline.push(&mut state, line.as_bytes(), Some(*at), found);
+                self.parts.pipeline.push(&mut state, line.as_bytes(), at, found);
             }
         }
         self.parts.pipeline.flush(&mut state, found);
@@ -261,9 +263,10 @@ impl Alerts {
         let at = alert.starts_at.filter(|it| *it <= now).unwrap_or(now);
         let text = Alert::first(&alert.annotations, &self.parts.settings.text_annotations);
         let text = text.map_or("", |text| &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]);
-        let entries = vec![(at, text.to_owned())];
+        let nanos = i64::try_from(at.as_nanosecond()).unwrap_or_default();
+        let entries = vec![(nanos, text.to_owned())];
         let mut found = Vec::new();
-        self.read_stream(&LogStream { labels: BTreeMap::new(), entries }, &mut found);
+        self.read_stream(&LogStream { labels: Arc::default(), entries }, &mut found);
         found.retain(|found| found.detection.action == Action::Issue);
         if found.is_empty() {
             let text =
