@@ -121,8 +121,9 @@ fn class_of_code(code: &str) -> Class {
     match code.parse::<i32>().map(|code| code & 0xff) {
         // BUSY and LOCKED.
         Ok(5 | 6) => Class::Conflict,
-        // NOMEM, IOERR, FULL and CANTOPEN.
-        Ok(7 | 10 | 13 | 14) => Class::Away,
+        // PERM, NOMEM, READONLY, IOERR, FULL, CANTOPEN and PROTOCOL (locks of a file system that is ill): a disk that is full or was
+        // mounted read-only after an error is mended without a new start of the daemon.
+        Ok(3 | 7 | 8 | 10 | 13 | 14 | 15) => Class::Away,
         Ok(_) | Err(_) => Class::Broken,
     }
 }
@@ -144,6 +145,8 @@ mod tests {
             ("5", Class::Conflict),
             ("517", Class::Conflict),
             ("13", Class::Away),
+            ("8", Class::Away),
+            ("776", Class::Away),
             ("2067", Class::Broken),
             ("1", Class::Broken),
             ("", Class::Broken),

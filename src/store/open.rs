@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection};
 
 use super::contract::Store;
 use super::database::{Database, Pools};
@@ -124,13 +124,21 @@ async fn open_sqlite(settings: &Settings) -> Result<Database, Fault> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_with(writer_options)
         .await?;
     let reader = SqlitePoolOptions::new()
         .max_connections(settings.max_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_lazy_with(options.read_only(true).busy_timeout(BUSY_TIMEOUT));
     Ok(Database::new(Pools::Sqlite { writer, reader }, Arc::new(Nudge::new()), None))
+}
+
+/// Whether a connection may be used again. A full or broken disk makes SQLite take a transaction back by itself; sqlx's own rollback then
+/// fails, and it holds the transaction for open ever after: such a connection is closed, and the pool makes a new one.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the folder and the file where they are missing, readable for their owner alone: logs are private.

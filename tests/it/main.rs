@@ -20,6 +20,8 @@ mod file_source;
 mod fingerprint;
 /// The fix stage with real containers and real git.
 mod fix;
+/// What must hold for any bytes, over texts changed at random.
+mod fuzz;
 /// Worker and stages: tickets, proposals, notices.
 mod heal;
 /// Pages and API.
@@ -50,3 +52,5 @@ mod store;
 mod support;
 /// The unit file.
 mod systemd;
+/// Full disks, endless lines: what the daemon must outlive.
+mod trouble;

@@ -105,7 +105,12 @@ impl Lane {
                 }
                 Err(error) => {
                     n_failures += 1;
-                    tracing::warn!(error = %Chain(&error), n_failures, "leasing a job failed, will try again");
+                    // Told once: the database may be away for hours.
+                    if n_failures == 1 {
+                        tracing::warn!(error = %Chain(&error), "leasing a job failed, will try again");
+                    } else {
+                        tracing::debug!(error = %Chain(&error), n_failures, "leasing a job failed again");
+                    }
                     shutdown.sleep(STORE_BACKOFF.delay(n_failures)).await;
                 }
             }

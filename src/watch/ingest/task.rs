@@ -104,6 +104,8 @@ struct Ingest {
     known: moka::future::Cache<IssueKey, Option<IssueBrief>>,
     storms: HashMap<String, StormWindow>,
     backoff: Backoff,
+    /// Since when the database is away, as far as it was told.
+    away_since: Option<Instant>,
     /// A batch was given up on a stop: a later cursor must not be committed without it.
     has_given_up: bool,
 }
@@ -121,6 +123,7 @@ impl Ingest {
             known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),
             storms: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            away_since: None,
             has_given_up: false,
         }
     }
@@ -167,7 +170,10 @@ impl Ingest {
         let mut n_failures = 0;
         loop {
             match self.parts.store.cursor(stream).await {
-                Ok(cursor) => return Ok(Some(cursor)),
+                Ok(cursor) => {
+                    self.is_back();
+                    return Ok(Some(cursor));
+                }
                 Err(error) => {
                     if !self.wait_out("read a cursor", error, &mut n_failures).await? {
                         return Ok(None);
@@ -228,11 +234,14 @@ impl Ingest {
         Ok(decide(&self.parts.triage, brief, &source.service, found, self.parts.clock.now(), storm))
     }
 
-    async fn brief(&self, key: &IssueKey) -> Result<Option<IssueBrief>, IngestError> {
+    async fn brief(&mut self, key: &IssueKey) -> Result<Option<IssueBrief>, IngestError> {
         let mut n_failures = 0;
         loop {
             match self.parts.store.issue_brief(&key.0, &key.1).await {
-                Ok(brief) => return Ok(brief),
+                Ok(brief) => {
+                    self.is_back();
+                    return Ok(brief);
+                }
                 Err(error) => {
                     // On a stop the issue is taken for unknown: unique keys keep a second ticket away.
                     if !self.wait_out("look up an issue", error, &mut n_failures).await? {
@@ -260,6 +269,7 @@ impl Ingest {
             let started = Instant::now();
             match self.parts.store.commit(batch.clone(), self.parts.clock.now()).await {
                 Ok(receipt) => {
+                    self.is_back();
                     metrics::commit("ok", started.elapsed());
                     count_stored(&batch.groups);
                     Pending::settle(settled);
@@ -297,9 +307,16 @@ impl Ingest {
         Ok(())
     }
 
+    /// The database has answered.
+    fn is_back(&mut self) {
+        if let Some(since) = self.away_since.take() {
+            tracing::info!(seconds = since.elapsed().as_secs(), "the database is back, sources go on");
+        }
+    }
+
     /// Waits before the next try; `false` when a stop was asked for.
     async fn wait_out(
-        &self,
+        &mut self,
         action: &'static str,
         error: StoreError,
         n_failures: &mut u32,
@@ -308,7 +325,8 @@ impl Ingest {
             return Err(IngestError::Store { action, source: error });
         }
         *n_failures += 1;
-        if *n_failures == 1 {
+        if self.away_since.is_none() {
+            self.away_since = Some(Instant::now());
             tracing::error!(error = %Chain(&error), "the database is away, sources wait until it is back");
         }
         Ok(self.shutdown.sleep(self.backoff.delay(*n_failures)).await)

@@ -2,7 +2,7 @@
 //!
 //! It gets no key and no config from the environment of the tests, and it is killed together with the value.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,7 +36,26 @@ struct Reader {
 impl Program {
     /// Starts it; `tmp` is where it makes its temporary folders.
     pub(crate) fn start(arguments: &[&str], tmp: &Path) -> Self {
-        let mut child = command(arguments)
+        Self::spawn(command(arguments), tmp)
+    }
+
+    /// Starts it on a machine of its own as far as file systems go: `folder` is a file system of so many bytes, seen by it alone and by
+    /// those who look through [`Program::inside`]. Takes user namespaces, or root.
+    pub(crate) fn start_on_small_disk(arguments: &[&str], tmp: &Path, folder: &Path, n_bytes: u64) -> Self {
+        let script = format!("mount -t tmpfs -o size={n_bytes} none \"$0\" && exec \"$@\"");
+        let mut command = bare("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c", &script]).arg(folder).arg(BINARY).args(arguments);
+        Self::spawn(command, tmp)
+    }
+
+    /// A path as the process sees it.
+    pub(crate) fn inside(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix("/").expect("the path is a whole one");
+        Path::new("/proc").join(self.pid.to_string()).join("root").join(path)
+    }
+
+    fn spawn(mut command: Command, tmp: &Path) -> Self {
+        let mut child = command
             .env("TMPDIR", tmp)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -52,6 +71,11 @@ impl Program {
     /// The process id.
     pub(crate) const fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// How many lines with `text` it has printed so far, on either stream.
+    pub(crate) fn n_lines_with(&self, text: &str) -> usize {
+        [self.stdout.lines(), self.stderr.lines()].iter().flatten().filter(|line| line.contains(text)).count()
     }
 
     /// The lines on standard output so far.
@@ -143,9 +167,14 @@ pub(crate) async fn json_of(arguments: &[&str]) -> Vec<Value> {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = bare(BINARY);
+    command.args(arguments);
     command
-        .args(arguments)
+}
+
+fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
         .env_remove("ANTHROPIC_API_KEY")
         .env_remove("HOMEOSTAT_CONFIG")
         .env_remove("NOTIFY_SOCKET")

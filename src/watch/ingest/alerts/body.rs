@@ -13,17 +13,17 @@ const MAX_ALERTS: usize = 1000;
 
 /// A webhook, as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Webhook {
-    pub(super) alerts: Vec<Alert>,
+pub struct Webhook {
+    pub alerts: Vec<Alert>,
     /// Alerts that Alertmanager itself has left out, and those beyond what is taken.
-    pub(super) n_left_out: u64,
+    pub n_left_out: u64,
     /// Entries that are no alerts.
-    pub(super) n_odd: u64,
+    pub n_odd: u64,
 }
 
 /// One alert of a webhook.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Alert {
+pub struct Alert {
     pub(super) is_firing: bool,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
@@ -37,7 +37,7 @@ pub(super) struct Alert {
 
 /// Why a body can never be right.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InvalidBody {
+pub enum InvalidBody {
     #[error("the body is not JSON: {0}")]
     Json(serde_json::Error),
     #[error("the body has no list `alerts`: is it a webhook of Alertmanager, version 4?")]
@@ -49,7 +49,11 @@ pub(super) enum InvalidBody {
 }
 
 impl Webhook {
-    pub(super) fn read(body: &[u8]) -> Result<Self, InvalidBody> {
+    /// Reads the body of a webhook.
+    ///
+    /// # Errors
+    /// It can never be right: no JSON, no alerts, another version.
+    pub fn read(body: &[u8]) -> Result<Self, InvalidBody> {
         let body: Value = serde_json::from_slice(body).map_err(InvalidBody::Json)?;
         if let Some(version) = body.get("version").and_then(Value::as_str).filter(|it| *it != "4") {
             return Err(InvalidBody::Version(version.chars().take(20).collect()));

@@ -8,5 +8,6 @@ mod expression;
 mod loki;
 mod receive;
 
+pub use body::{Alert, InvalidBody, Webhook};
 pub use loki::{LokiSettings, check as check_loki};
 pub use receive::{AlertAnswer, AlertParts, AlertSettings, Alerts, AlertsError};

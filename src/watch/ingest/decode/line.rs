@@ -16,9 +16,10 @@ pub(crate) struct Readable<'l> {
     pub(crate) was_mended: bool,
 }
 
-/// The line as text: cut to [`MAX_LINE_BYTES`], without its carriage return and without escape sequences of terminals,
-/// invalid UTF-8 replaced. Borrows where nothing had to be changed.
+/// The line as text: cut to [`MAX_LINE_BYTES`], without its carriage return, without escape sequences of terminals and without the
+/// zeroes that a writer leaves before its next line when its file is cut to nothing, invalid UTF-8 replaced. Borrows where nothing had to be changed.
 pub(crate) fn readable(line: &[u8]) -> Readable<'_> {
+    let line = &line[line.iter().take_while(|byte| **byte == 0).count()..];
     let is_cut = line.len() > MAX_LINE_BYTES;
     let line = if is_cut { cut(line) } else { line };
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -94,6 +95,7 @@ mod tests {
         check(b"\x1b[1;31merror\x1b[0m: x\x1b[K", "error: x", false);
         check(b"\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x1b(Bc\x1b7d\x1b", "abcd", false);
         check("\x1b[31é".as_bytes(), "é", false);
+        check(b"\0\0error: x\0", "error: x\0", false);
         check(b"a\xffb", "a\u{fffd}b", true);
     }
 
