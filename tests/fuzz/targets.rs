@@ -72,7 +72,8 @@ fn in_blocks(format: Format, text: &[u8], block_bytes: usize) -> Vec<Row> {
         rows.push((it.stream.map(str::to_owned), it.found.first_line, it.found.n_lines, text, identity));
     })
     .expect("bytes in memory can be read");
-    let n_lines = memchr::memchr_iter(b'\n', text).count() + usize::from(!text.is_empty() && !text.ends_with(b"\n"));
+    let n_lines =
+        memchr::memchr_iter(b'\n', text).count() + usize::from(!text.is_empty() && !text.ends_with(b"\n"));
     let summary = scan.summary();
     assert_eq!((summary.bytes, summary.lines), (text.len() as u64, n_lines as u64));
     rows
@@ -80,7 +81,8 @@ fn in_blocks(format: Format, text: &[u8], block_bytes: usize) -> Vec<Row> {
 
 /// Records stand in the order of their lines, hold each line at most once, stay within bounds, and leave out no candidate.
 fn join(data: &[u8]) {
-    let limits = Limits { max_lines: 20, max_bytes: 2000, look_back: 8, long_message: 30, ..Limits::default() };
+    let limits =
+        Limits { max_lines: 20, max_bytes: 2000, look_back: 8, long_message: 30, ..Limits::default() };
     let mut joiner = Joiner::new(limits);
     let mut records: Vec<Record> = Vec::new();
     let mut candidates = Vec::new();

@@ -44,7 +44,11 @@ impl Program {
     pub(crate) fn start_on_small_disk(arguments: &[&str], tmp: &Path, folder: &Path, n_bytes: u64) -> Self {
         let script = format!("mount -t tmpfs -o size={n_bytes} none \"$0\" && exec \"$@\"");
         let mut command = bare("unshare");
-        command.args(["--mount", "--map-root-user", "sh", "-c", &script]).arg(folder).arg(BINARY).args(arguments);
+        command
+            .args(["--mount", "--map-root-user", "sh", "-c", &script])
+            .arg(folder)
+            .arg(BINARY)
+            .args(arguments);
         Self::spawn(command, tmp)
     }
 
