@@ -20,8 +20,9 @@ impl StreamKey {
 /// A place in a stream: everything before it has been read and is committed with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cursor {
-    /// Engine API: all lines before `nanos`, and `n_at_nanos` lines that carry exactly this time.
-    Docker { nanos: i64, n_at_nanos: u32 },
+    /// A container's stream: all lines before `nanos`, and `n_at_nanos` lines that carry exactly this time. `log`: the same place in
+    /// the engine's own file, where that was read; a hint, since the file may be gone or not be readable any more.
+    Docker { nanos: i64, n_at_nanos: u32, log: Option<FilePlace> },
     /// A file: which one it is, and how far it was read.
     File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
     /// A source in which many write: where reading goes on, and which writers are further than that.
@@ -45,6 +46,43 @@ pub struct Ahead {
     /// Hash of what names the writer in its source.
     pub writer: u64,
     pub n_entries: u32,
+}
+
+/// A place in a file that may have another name by now, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePlace {
+    pub device: u64,
+    pub inode: u64,
+    /// Of the first `prefix_len` bytes: numbers of inodes are given again.
+    pub prefix_hash: u64,
+    pub prefix_len: u32,
+    pub offset: u64,
+}
+
+impl FilePlace {
+    /// Committed for a file that was read to its end and removed: whatever has its name next is read from the beginning.
+    pub const NOWHERE: Self = Self { device: 0, inode: 0, prefix_hash: 0, prefix_len: 0, offset: 0 };
+
+    /// The place of a file's cursor.
+    pub fn of(cursor: &Cursor) -> Option<Self> {
+        match *cursor {
+            Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
+                Some(Self { device, inode, prefix_hash, prefix_len, offset })
+            }
+            Cursor::Docker { .. } | Cursor::Mixed { .. } => None,
+        }
+    }
+
+    /// The cursor of a file that was read up to here.
+    pub fn cursor(self) -> Cursor {
+        let Self { device, inode, prefix_hash, prefix_len, offset } = self;
+        Cursor::File { device, inode, prefix_hash, prefix_len, offset }
+    }
+
+    /// Whether both are in the same file, as far as its inode tells.
+    pub fn is_in_file_of(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 /// Lines known to be lost, with the reason. Stored, counted and shown.

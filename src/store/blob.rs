@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::base::id::{AttemptId, ProposalId};
-use crate::model::cursor::{Ahead, Cursor, MixedPlace};
+use crate::model::cursor::{Ahead, Cursor, FilePlace, MixedPlace};
 use crate::model::job::JobPayload;
 use crate::model::notice::NoticeKind;
 use crate::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
@@ -117,16 +117,62 @@ pub(super) fn read_payload(text: &str) -> Result<JobPayload, Fault> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 enum CursorV1 {
-    Docker { nanos: i64, n_at_nanos: u32 },
-    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
-    Loki { nanos: i64, seen: Vec<u64>, ahead: Vec<(u64, u32)> },
-    Spool { offset: u64, ahead: Vec<(u64, u32)> },
-    Journal { cursor: String, ahead: Vec<(u64, u32)> },
+    Docker {
+        nanos: i64,
+        n_at_nanos: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<FilePlaceV1>,
+    },
+    File {
+        device: u64,
+        inode: u64,
+        prefix_hash: u64,
+        prefix_len: u32,
+        offset: u64,
+    },
+    Loki {
+        nanos: i64,
+        seen: Vec<u64>,
+        ahead: Vec<(u64, u32)>,
+    },
+    Spool {
+        offset: u64,
+        ahead: Vec<(u64, u32)>,
+    },
+    Journal {
+        cursor: String,
+        ahead: Vec<(u64, u32)>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct FilePlaceV1 {
+    device: u64,
+    inode: u64,
+    prefix_hash: u64,
+    prefix_len: u32,
+    offset: u64,
+}
+
+impl From<FilePlace> for FilePlaceV1 {
+    fn from(place: FilePlace) -> Self {
+        let FilePlace { device, inode, prefix_hash, prefix_len, offset } = place;
+        Self { device, inode, prefix_hash, prefix_len, offset }
+    }
+}
+
+impl From<FilePlaceV1> for FilePlace {
+    fn from(place: FilePlaceV1) -> Self {
+        let FilePlaceV1 { device, inode, prefix_hash, prefix_len, offset } = place;
+        Self { device, inode, prefix_hash, prefix_len, offset }
+    }
 }
 
 pub(super) fn write_cursor(cursor: &Cursor) -> Result<String, Fault> {
     write(match cursor.clone() {
-        Cursor::Docker { nanos, n_at_nanos } => CursorV1::Docker { nanos, n_at_nanos },
+        Cursor::Docker { nanos, n_at_nanos, log } => {
+            CursorV1::Docker { nanos, n_at_nanos, log: log.map(Into::into) }
+        }
         Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
             CursorV1::File { device, inode, prefix_hash, prefix_len, offset }
         }
@@ -143,7 +189,9 @@ pub(super) fn write_cursor(cursor: &Cursor) -> Result<String, Fault> {
 
 pub(super) fn read_cursor(text: &str) -> Result<Cursor, Fault> {
     Ok(match read("cursor", text)? {
-        CursorV1::Docker { nanos, n_at_nanos } => Cursor::Docker { nanos, n_at_nanos },
+        CursorV1::Docker { nanos, n_at_nanos, log } => {
+            Cursor::Docker { nanos, n_at_nanos, log: log.map(Into::into) }
+        }
         CursorV1::File { device, inode, prefix_hash, prefix_len, offset } => {
             Cursor::File { device, inode, prefix_hash, prefix_len, offset }
         }

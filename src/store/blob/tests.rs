@@ -52,7 +52,21 @@ fn cursors_of_version_1_are_read_and_written() {
     let cases = [
         (
             r#"{"version":1,"value":{"kind":"docker","nanos":1767225600123456789,"n_at_nanos":2}}"#,
-            Cursor::Docker { nanos: 1_767_225_600_123_456_789, n_at_nanos: 2 },
+            Cursor::Docker { nanos: 1_767_225_600_123_456_789, n_at_nanos: 2, log: None },
+        ),
+        (
+            r#"{"version":1,"value":{"kind":"docker","nanos":1767225600123456789,"n_at_nanos":0,"log":{"device":2049,"inode":7,"prefix_hash":3,"prefix_len":256,"offset":9000000000}}}"#,
+            Cursor::Docker {
+                nanos: 1_767_225_600_123_456_789,
+                n_at_nanos: 0,
+                log: Some(FilePlace {
+                    device: 2049,
+                    inode: 7,
+                    prefix_hash: 3,
+                    prefix_len: 256,
+                    offset: 9_000_000_000,
+                }),
+            },
         ),
         (
             r#"{"version":1,"value":{"kind":"file","device":2049,"inode":7,"prefix_hash":18446744073709551615,"prefix_len":256,"offset":9000000000}}"#,

@@ -160,7 +160,10 @@ impl Mixing {
             }
             Parcel::Quiet | Parcel::End => self.expire(i64::MAX),
             // They come on lanes of one writer.
-            Parcel::Start(Cursor::Docker { .. } | Cursor::File { .. }) | Parcel::Block(_) => {}
+            Parcel::Start(Cursor::Docker { .. } | Cursor::File { .. })
+            | Parcel::StartPair(_)
+            | Parcel::Block(_)
+            | Parcel::Pause => {}
         }
         self.pass();
         let cursor = self.moved();
@@ -169,7 +172,13 @@ impl Mixing {
         let n_lines = std::mem::take(&mut self.n_lines);
         metrics::source_read(self.source.stream.source(), n_lines, 0, of_writers.len() as u64);
         let is_nothing = of_writers.is_empty() && loss.is_none() && cursor.is_none() && settled.is_empty();
-        let report = Report { cursor, loss, of_writers, settled, ..Report::of(Arc::clone(&self.source)) };
+        let report = Report {
+            cursors: [cursor, None],
+            loss,
+            of_writers,
+            settled,
+            ..Report::of(Arc::clone(&self.source))
+        };
         (!is_nothing).then_some(report)
     }
 

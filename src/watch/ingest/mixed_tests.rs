@@ -32,7 +32,7 @@ static PIPELINE: LazyLock<Pipeline> = LazyLock::new(Pipeline::builtin);
 
 fn mixing(cursor: Option<Cursor>) -> Mixing {
     let stream = StreamKey("otlp:".to_owned());
-    let source = Source { stream, label: "otlp".to_owned(), service: Service::unknown("otlp") };
+    let source = Source { stream, second: None, label: "otlp".to_owned(), service: Service::unknown("otlp") };
     let services = Arc::new(ServiceMap::new(services::Settings::default()));
     Mixing::new(Arc::new(source), PIPELINE.clone(), services, cursor)
 }
@@ -109,11 +109,11 @@ fn run(
         }
         let Some(report) = mixing.take(Parcel::Entries(now.to_vec())) else { continue };
         add(counts, &report);
-        committed = report.cursor.unwrap_or(committed);
+        committed = report.cursors[0].clone().unwrap_or(committed);
     }
     if is_last && let Some(report) = mixing.take(Parcel::End) {
         add(counts, &report);
-        committed = report.cursor.unwrap_or(committed);
+        committed = report.cursors[0].clone().unwrap_or(committed);
     }
     committed
 }
@@ -147,7 +147,7 @@ fn an_open_record_holds_back_neither_others_nor_itself_when_silent() {
     let report = report.unwrap();
     assert_eq!(report.of_writers.len(), 1);
     assert_eq!(
-        report.cursor,
+        report.cursors[0].clone(),
         Some(Cursor::Mixed {
             place: MixedPlace::Spool { offset: 0 },
             ahead: vec![Ahead { writer: 2, n_entries: 1 }]
@@ -162,7 +162,7 @@ fn an_open_record_holds_back_neither_others_nor_itself_when_silent() {
     is_told.try_recv().expect_err("dropped, not told");
     let place = MixedPlace::Spool { offset: 9 };
     let report = mixing.take(Parcel::Read { place: place.clone(), until: 7 * SECOND }).unwrap();
-    assert_eq!(report.cursor, Some(Cursor::Mixed { place, ahead: Vec::new() }));
+    assert_eq!(report.cursors[0], Some(Cursor::Mixed { place, ahead: Vec::new() }));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod decode;
+mod engine;
 pub mod files;
 mod look_back;
 mod mixed;

@@ -76,8 +76,10 @@ impl Pending {
     /// Takes cursor and loss of a report; its findings come one by one through [`Pending::add`].
     pub(super) fn note(&mut self, report: &mut Report, now: Timestamp) {
         self.settled.append(&mut report.settled);
-        if let Some(cursor) = report.cursor.take() {
-            self.cursors.insert(report.source.stream.clone(), cursor);
+        for (stream, cursor) in report.source.streams().zip(&mut report.cursors) {
+            if let Some(cursor) = cursor.take() {
+                self.cursors.insert(stream.clone(), cursor);
+            }
         }
         if let Some(loss) = report.loss.take() {
             metrics::gap(report.source.stream.source());

@@ -61,6 +61,8 @@ pub(super) struct RawLine<'l> {
     pub(super) number: u64,
     /// When it was logged, where the source knows.
     pub(super) at: Option<Timestamp>,
+    /// Whether a rule hits it, where the caller knows.
+    pub(super) is_candidate: Option<bool>,
 }
 
 /// One detected record.
@@ -106,7 +108,7 @@ impl StreamState {
 
     /// Whether a record is open, so that the next line must be pushed whatever it says.
     pub(super) fn is_open(&self) -> bool {
-        self.joiner.held_since().is_some()
+        self.joiner.is_open()
     }
 
     /// The caller's number of a line that the joiner counted.
@@ -159,17 +161,17 @@ impl Pipeline {
     /// the source knows. Finished records that a rule hits are appended to `out`.
     pub fn push(&self, state: &mut StreamState, line: &[u8], at: Option<Timestamp>, out: &mut Vec<Found>) {
         let number = state.counts.lines;
-        self.push_line(state, RawLine { bytes: line, number, at }, out);
+        self.push_line(state, RawLine { bytes: line, number, at, is_candidate: None }, out);
     }
 
     /// Like [`Pipeline::push`], with the caller's own numbers.
     pub(super) fn push_line(&self, state: &mut StreamState, line: RawLine<'_>, out: &mut Vec<Found>) {
-        let RawLine { bytes, number, at } = line;
+        let RawLine { bytes, number, at, is_candidate } = line;
         let Readable { text, was_mended } = readable(bytes);
         state.counts.lines += 1;
         state.counts.cut += u64::from(bytes.len() > MAX_LINE_BYTES);
         state.counts.not_utf8 += u64::from(was_mended);
-        let is_candidate = self.scanner.is_candidate(text.as_bytes());
+        let is_candidate = is_candidate.unwrap_or_else(|| self.scanner.is_candidate(text.as_bytes()));
         if !is_candidate && !state.is_open() {
             state.look_back.push(&text, number, at, &state.limits);
             return;
@@ -184,8 +186,14 @@ impl Pipeline {
 
     /// Remembers a line that is known to be no candidate, while nothing is open.
     pub(super) fn pass_by(&self, state: &mut StreamState, line: RawLine<'_>) {
-        let RawLine { bytes, number, at } = line;
+        let RawLine { bytes, number, at, is_candidate: _ } = line;
         state.look_back.push(&readable(bytes).text, number, at, &state.limits);
+    }
+
+    /// Gives an open record that is likely whole, because its writer paused; see [`Joiner::tell_early`].
+    pub(super) fn tell_early(&self, state: &mut StreamState, out: &mut Vec<Found>) {
+        state.joiner.tell_early(&mut state.records);
+        self.judge(state, out);
     }
 
     /// Ends what is open: end of input, death of the container, silence that the source is sure of.

@@ -8,19 +8,22 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::pipeline::{Found, Pipeline, StreamState};
+use super::decode::Format;
+use super::engine::{BlockEngine, Input, OddLines};
+use super::pipeline::{Found, Pipeline};
+use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
-use crate::model::cursor::{Cursor, StreamKey};
+use crate::model::cursor::{Cursor, FilePlace, StreamKey};
 use crate::model::service::Service;
-use crate::watch::source::lane::{Block, Loss, Origin, Parcel, Settled};
+use crate::watch::source::lane::{Block, DockerPlace, Loss, Origin, Parcel, Places, Settled};
 
-/// What a stream tells the committer.
+/// What a stream, or a pair of them, tells the committer.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) source: Arc<Source>,
     pub(super) found: Vec<Found>,
-    /// Everything before it is in this and earlier reports; `None` when it has not moved.
-    pub(super) cursor: Option<Cursor>,
+    /// Of each stream: everything before it is in this and earlier reports; `None` when it has not moved.
+    pub(super) cursors: [Option<Cursor>; 2],
     pub(super) loss: Option<Loss>,
     /// What was found of the writers of a mixed lane.
     pub(super) of_writers: Vec<(Arc<Source>, Found)>,
@@ -36,7 +39,7 @@ impl Report {
         Self {
             source,
             found: Vec::new(),
-            cursor: None,
+            cursors: [None, None],
             loss: None,
             of_writers: Vec::new(),
             settled: Vec::new(),
@@ -49,6 +52,8 @@ impl Report {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) stream: StreamKey,
+    /// The other stream of a pair.
+    pub(super) second: Option<StreamKey>,
     /// What people know it by.
     pub(super) label: String,
     pub(super) service: Service,
@@ -56,7 +61,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(origin: Origin, service: Service) -> Self {
-        Self { stream: origin.stream, label: origin.label, service }
+        Self { stream: origin.stream, second: None, label: origin.label, service }
+    }
+
+    pub(super) fn streams(&self) -> impl Iterator<Item = &StreamKey> {
+        std::iter::once(&self.stream).chain(&self.second)
     }
 }
 
@@ -64,43 +73,51 @@ impl Source {
 pub(super) struct StreamTask {
     pub(super) source: Arc<Source>,
     pub(super) pipeline: Pipeline,
+    /// The committed cursors that the lane was granted with.
+    pub(super) committed: [Option<Cursor>; 2],
     pub(super) parcels: mpsc::Receiver<Parcel>,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) shutdown: Shutdown,
 }
 
-/// Lines that went into the pipeline, as far back as one of them is held.
+/// Lines that went into the engine, as far back as one of them is held.
 struct Reading {
-    state: StreamState,
-    /// Blocks with the number of their first line and how many they have.
-    blocks: VecDeque<(u64, u64, Block)>,
-    n_lines: u64,
+    engine: BlockEngine,
+    is_pair: bool,
+    /// Number, places and length of the blocks that are still needed, and of the last one.
+    blocks: VecDeque<(u64, Places, usize)>,
     /// Where reading began.
-    start: Option<Cursor>,
-    reported: Option<Cursor>,
+    start: [Option<Cursor>; 2],
+    reported: [Option<Cursor>; 2],
 }
 
 impl StreamTask {
     pub(super) async fn run(mut self) {
-        let state = self.pipeline.stream();
-        let mut reading = Reading { state, blocks: VecDeque::new(), n_lines: 0, start: None, reported: None };
+        let mut reading = Reading::new(&self);
+        let mut n_lines_told = 0;
         while let Some(parcel) = self.next().await {
             let mut found = Vec::new();
             let mut loss = None;
             match parcel {
-                Parcel::Start(cursor) => reading.start = Some(cursor),
-                Parcel::Block(block) => reading.take(&self.pipeline, block, &mut found),
+                Parcel::Start(cursor) => reading.start = [Some(cursor), None],
+                Parcel::StartPair(cursors) => reading.start_pair(&self.pipeline, cursors),
+                Parcel::Block(block) => reading.take(block, &mut found),
                 Parcel::Loss(it) => loss = Some(it),
                 // They come on lanes of many writers, which have a task of their own.
                 Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
-                Parcel::Quiet | Parcel::End => self.pipeline.flush(&mut reading.state, &mut found),
+                Parcel::Pause => reading.engine.tell_early(&mut |_, it| found.push(it)),
+                Parcel::Quiet => reading.engine.flush(&mut |_, it| found.push(it)),
+                Parcel::End => reading.engine.finish(&mut |_, it| found.push(it)),
             }
-            let cursor = reading.moved();
-            if found.is_empty() && loss.is_none() && cursor.is_none() {
+            let cursors = reading.moved();
+            let n_lines_now = reading.engine.n_lines();
+            let n_lines = n_lines_now.saturating_sub(std::mem::replace(&mut n_lines_told, n_lines_now));
+            metrics::source_read(self.source.stream.source(), n_lines, 0, found.len() as u64);
+            if found.is_empty() && loss.is_none() && cursors == [None, None] {
                 continue;
             }
             let source = Arc::clone(&self.source);
-            if self.reports.send(Report { found, cursor, loss, ..Report::of(source) }).await.is_err() {
+            if self.reports.send(Report { found, cursors, loss, ..Report::of(source) }).await.is_err() {
                 return;
             }
         }
@@ -120,38 +137,91 @@ impl StreamTask {
 }
 
 impl Reading {
-    fn take(&mut self, pipeline: &Pipeline, block: Block, found: &mut Vec<Found>) {
-        let first = self.n_lines;
-        let text = block.text.clone();
-        let lines = text.strip_suffix(b"\n").unwrap_or(&text).split(|byte| *byte == b'\n');
-        for (line_idx, line) in lines.enumerate() {
-            pipeline.push(&mut self.state, line, block.at(line_idx), found);
-            self.n_lines += 1;
+    fn new(task: &StreamTask) -> Self {
+        let is_pair = task.source.second.is_some();
+        let pipeline = task.pipeline.clone();
+        let engine = if is_pair {
+            BlockEngine::of_pair(pipeline, task.committed.each_ref().map(|it| docker_place(it.as_ref())))
+        } else {
+            BlockEngine::new(pipeline, OddLines::AsText)
+        };
+        Self {
+            engine,
+            is_pair,
+            blocks: VecDeque::new(),
+            start: task.committed.clone(),
+            reported: task.committed.clone(),
         }
-        self.blocks.push_back((first, self.n_lines - first, block));
     }
 
-    /// The place before which everything is reported, if it is another than the last time.
-    fn moved(&mut self) -> Option<Cursor> {
-        let held = self.state.held_since();
-        // Blocks that lie wholly before the held line are done with; the last one stays, for the place after it.
-        while self.blocks.len() > 1
-            && self.blocks.front().is_some_and(|(first, n, _)| held.is_none_or(|held| first + n <= held))
-        {
-            self.blocks.pop_front();
-        }
-        let cursor = match (held, self.blocks.front()) {
-            (Some(held), Some((first, _, block))) => {
-                Some(block.cursor_before(usize::try_from(held.saturating_sub(*first)).unwrap_or(usize::MAX)))
-            }
-            (None, Some((_, _, block))) => Some(block.cursor_after()),
-            (_, None) => self.start.clone(),
+    fn start_pair(&mut self, pipeline: &Pipeline, cursors: [Cursor; 2]) {
+        let last = cursors.each_ref().map(|it| docker_place(Some(it)));
+        self.engine = BlockEngine::of_pair(pipeline.clone(), last);
+        self.start = cursors.map(Some);
+    }
+
+    fn take(&mut self, block: Block, found: &mut Vec<Found>) {
+        let Block { text, places } = block;
+        let format = match places {
+            Places::DockerFile { .. } => Format::DockerJson,
+            Places::Docker(_) | Places::File { .. } => Format::Plain,
         };
-        if cursor == self.reported {
-            return None;
+        let number = self.engine.n_blocks();
+        let input = Input { format, text: &text, places: Some(&places) };
+        self.engine.block(&input, &mut |_, it| found.push(it));
+        for _ in 0..self.engine.take_n_odd() {
+            metrics::odd_message("docker", "torn");
         }
-        self.reported.clone_from(&cursor);
-        cursor
+        self.blocks.push_back((number, places, text.len()));
+    }
+
+    /// The places before which everything is reported, where they are others than the last time.
+    fn moved(&mut self) -> [Option<Cursor>; 2] {
+        let engine = &self.engine;
+        let last = engine.n_blocks().saturating_sub(1);
+        self.blocks.retain(|(number, ..)| *number == last || engine.needs_block(*number));
+        let mut cursors = if self.is_pair {
+            [self.of_pair(0), self.of_pair(1)]
+        } else {
+            let end = self.blocks.back().map(|(_, places, len)| places.cursor_at(usize::MAX, *len));
+            let held = engine
+                .first_held()
+                .and_then(|it| self.places(it.block).map(|places| places.cursor_at(it.line_idx, it.offset)));
+            [held.or(end).or_else(|| self.start[0].clone()), None]
+        };
+        for (cursor, reported) in cursors.iter_mut().zip(&mut self.reported) {
+            if cursor == reported {
+                *cursor = None;
+            } else {
+                reported.clone_from(cursor);
+            }
+        }
+        cursors
+    }
+
+    /// The cursor of a stream of a pair.
+    fn of_pair(&self, stream: usize) -> Option<Cursor> {
+        let log_place = |places: &Places, offset: usize| FilePlace::of(&places.cursor_at(usize::MAX, offset));
+        if let Some(held) = self.engine.held(stream) {
+            let log = self.places(held.block).and_then(|places| log_place(places, held.offset));
+            let DockerPlace { nanos, n_at_nanos } = held.place;
+            return Some(Cursor::Docker { nanos, n_at_nanos: n_at_nanos.saturating_sub(1), log });
+        }
+        let Some((_, places, len)) = self.blocks.back() else { return self.start[stream].clone() };
+        let DockerPlace { nanos, n_at_nanos } = self.engine.last(stream);
+        Some(Cursor::Docker { nanos, n_at_nanos, log: log_place(places, *len) })
+    }
+
+    fn places(&self, block: u64) -> Option<&Places> {
+        self.blocks.iter().find(|(number, ..)| *number == block).map(|(_, places, _)| places)
+    }
+}
+
+/// The place of the last line before a cursor.
+fn docker_place(cursor: Option<&Cursor>) -> DockerPlace {
+    match cursor {
+        Some(&Cursor::Docker { nanos, n_at_nanos, log: _ }) => DockerPlace { nanos, n_at_nanos },
+        Some(Cursor::File { .. } | Cursor::Mixed { .. }) | None => DockerPlace { nanos: 0, n_at_nanos: 0 },
     }
 }
 

@@ -32,10 +32,15 @@ use crate::watch::triage::{self, StormWindow, Triaged};
 
 /// Reports that may wait for the committer.
 const REPORTS: usize = 64;
-/// A batch is committed at this age …
-const COMMIT_EVERY: Duration = Duration::from_millis(250);
-/// … or when it has so many groups.
+/// Occurrences are committed at this age, so that those of one moment share a commit …
+const COALESCE: Duration = Duration::from_millis(10);
+/// … but not so often that committing takes more than its share: the pause after a commit is this many times as long as it took …
+const REST: u32 = 8;
+/// … and no longer than this …
+const MAX_REST: Duration = Duration::from_millis(250);
+/// … or when the batch has so many groups. Cursors alone can wait: without them a little is read again after a crash.
 const MAX_GROUPS: usize = 500;
+const CURSORS_EVERY: Duration = Duration::from_secs(1);
 /// How long triage believes what it knows of an issue. The store checks again when it queues jobs.
 const BELIEVE: Duration = Duration::from_secs(10);
 /// Issues that are remembered.
@@ -101,6 +106,8 @@ struct Ingest {
     live: HashMap<StreamKey, VecDeque<Opening>>,
     pending: Pending,
     oldest: Option<Instant>,
+    /// No sooner than this the next batch is committed, but for what people wait for.
+    rest_until: Option<Instant>,
     known: moka::future::Cache<IssueKey, Option<IssueBrief>>,
     storms: HashMap<String, StormWindow>,
     backoff: Backoff,
@@ -120,6 +127,7 @@ impl Ingest {
             live: HashMap::new(),
             pending: Pending::default(),
             oldest: None,
+            rest_until: None,
             known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),
             storms: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
@@ -132,30 +140,47 @@ impl Ingest {
     fn commit_due(&self) -> Option<Instant> {
         let oldest = self.oldest?;
         let is_full = self.pending.n_groups() >= MAX_GROUPS;
-        Some(if is_full || self.pending.is_urgent() { Instant::now() } else { oldest + COMMIT_EVERY })
+        if is_full || self.pending.is_urgent() {
+            return Some(Instant::now());
+        }
+        let due = if self.pending.n_groups() == 0 { oldest + CURSORS_EVERY } else { oldest + COALESCE };
+        Some(self.rest_until.map_or(due, |rest_until| due.max(rest_until)))
     }
 
     /// Grants a lane, now or when the stream's last one is done with.
     async fn open(&mut self, opening: Opening) -> Result<(), IngestError> {
-        if let Some(waiting) = self.live.get_mut(&opening.origin.stream) {
+        let live = opening.streams().find(|stream| self.live.contains_key(*stream)).cloned();
+        if let Some(waiting) = live.and_then(|stream| self.live.get_mut(&stream)) {
             waiting.push_back(opening);
             return Ok(());
         }
-        let Some(cursor) = self.committed(&opening.origin.stream).await? else { return Ok(()) };
+        let Some(first) = self.committed(&opening.origin.stream).await? else { return Ok(()) };
+        let second = match &opening.second {
+            Some(second) => self.committed(second).await?,
+            None => Some(None),
+        };
+        let Some(second) = second else { return Ok(()) };
+        let committed = [first.clone(), second.clone()];
         let service = self.parts.services.of(&opening.origin);
-        let source = Arc::new(Source::new(opening.origin.clone(), service));
+        let second_stream = opening.second.clone();
+        let source =
+            Arc::new(Source { second: second_stream, ..Source::new(opening.origin.clone(), service) });
         let is_mixed = opening.origin.thing == Thing::Mixed;
-        let (Some(parcels), Some(reports)) = (opening.grant(cursor.clone()), self.reports_tx.clone()) else {
+        let cursor = first.clone();
+        let (Some(parcels), Some(reports)) = (opening.grant_pair(first, second), self.reports_tx.clone())
+        else {
             return Ok(());
         };
-        self.live.insert(source.stream.clone(), VecDeque::new());
+        for stream in source.streams() {
+            self.live.insert(stream.clone(), VecDeque::new());
+        }
         let (pipeline, shutdown) = (self.parts.pipeline.clone(), self.shutdown.clone());
         if is_mixed {
             let services = Arc::clone(&self.parts.services);
             let task = MixedTask { source, pipeline, services, cursor, parcels, reports, shutdown };
             self.streams.spawn(task.run());
         } else {
-            let task = StreamTask { source, pipeline, parcels, reports, shutdown };
+            let task = StreamTask { source, pipeline, committed, parcels, reports, shutdown };
             self.streams.spawn(task.run());
         }
         // Ended tasks have said so in their last report; here only their memory is given back.
@@ -196,7 +221,9 @@ impl Ingest {
             self.oldest.get_or_insert_with(Instant::now);
         }
         if report.is_end {
-            for opening in self.live.remove(&report.source.stream).unwrap_or_default() {
+            let waiting: Vec<_> =
+                report.source.streams().filter_map(|stream| self.live.remove(stream)).flatten().collect();
+            for opening in waiting {
                 self.open(opening).await?;
             }
         }
@@ -270,7 +297,9 @@ impl Ingest {
             match self.parts.store.commit(batch.clone(), self.parts.clock.now()).await {
                 Ok(receipt) => {
                     self.is_back();
-                    metrics::commit("ok", started.elapsed());
+                    let took = started.elapsed();
+                    metrics::commit("ok", took);
+                    self.rest_until = Some(Instant::now() + (took * REST).min(MAX_REST));
                     count_stored(&batch.groups);
                     Pending::settle(settled);
                     // What was new or acted upon is asked for again; the rest is as it was.

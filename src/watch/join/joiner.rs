@@ -54,6 +54,8 @@ struct Open {
     is_confirmed: bool,
     is_candidate: bool,
     is_cut: bool,
+    /// It was given already; what still comes belongs to it and is not given again.
+    is_told: bool,
 }
 
 impl Joiner {
@@ -94,10 +96,27 @@ impl Joiner {
         }
     }
 
+    /// Gives what is open already now, if it is a marked line by itself: its writer paused, and nothing is likely to follow. It stays open:
+    /// what follows all the same belongs to it and is not given again, so that nothing is counted twice. A trace waits for [`Joiner::flush`].
+    pub fn tell_early(&mut self, out: &mut Vec<Record>) {
+        let Some(open) = &mut self.open else { return };
+        let is_lone = open.is_candidate && !open.is_confirmed && self.held.is_empty();
+        if is_lone && !open.is_told && !block::is_quiet(&open.state) {
+            open.is_told = true;
+            out.push(Record { text: open.text.clone(), ..open.record() });
+        }
+    }
+
+    /// Whether a record is open, so that the next line may belong to it.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Number (counted from 0 by pushes on this joiner) of the first line that must be read again after a crash,
-    /// because it belongs to an open or possibly opening record; `None` when nothing is open.
+    /// because it belongs to an open or possibly opening record; `None` when nothing is open that was not given.
     pub fn held_since(&self) -> Option<u64> {
-        self.open.as_ref().map(|open| open.first_line)
+        let open = self.open.as_ref()?;
+        if open.is_told { self.held.first().map(|line| line.number) } else { Some(open.first_line) }
     }
 
     fn feed(
@@ -160,6 +179,7 @@ impl Joiner {
             is_confirmed: is_sure,
             is_candidate: view.is_candidate,
             is_cut: kept.len() < line.len(),
+            is_told: false,
         });
         // Nothing can follow a line of JSON.
         if peel::stands_alone(view.body) {
@@ -202,8 +222,9 @@ impl Joiner {
                 open.add(&line.text, &self.limits);
             }
         }
-        if (open.is_confirmed || open.is_candidate) && !block::is_quiet(&open.state) {
-            out.push(open.into_record());
+        if (open.is_confirmed || open.is_candidate) && !open.is_told && !block::is_quiet(&open.state) {
+            let text = std::mem::take(&mut open.text);
+            out.push(Record { text, ..open.record() });
         } else {
             reuse(&mut self.spare, open.text);
         }
@@ -228,9 +249,10 @@ impl Open {
         self.text.push_str(kept);
     }
 
-    fn into_record(self) -> Record {
+    /// The record, but for its text.
+    fn record(&self) -> Record {
         Record {
-            text: self.text,
+            text: String::new(),
             first_line: self.first_line,
             n_lines: self.n_lines,
             at: self.at,

@@ -216,3 +216,28 @@ proptest! {
         join(&lines.join("\n"));
     }
 }
+
+#[test]
+fn a_line_that_is_given_early_is_given_once_with_what_follows() {
+    let mut joiner = Joiner::new(Limits::default());
+    let mut records = Vec::new();
+    joiner.push("error: no stock", true, None, &mut records);
+    assert_eq!(joiner.held_since(), Some(0));
+    joiner.tell_early(&mut records);
+    joiner.tell_early(&mut records);
+    let texts = |records: &[Record]| records.iter().map(|it| it.text.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (texts(&records), joiner.held_since(), joiner.is_open()),
+        (vec!["error: no stock".to_owned()], None, true)
+    );
+    joiner.push("  in shop 7", false, None, &mut records);
+    assert_eq!(joiner.held_since(), None, "it belongs to what was given");
+    joiner.push("error: no bread", true, None, &mut records);
+    assert_eq!((texts(&records).len(), joiner.held_since()), (1, Some(2)));
+    joiner.flush(&mut records);
+    assert_eq!(texts(&records), ["error: no stock", "error: no bread"]);
+    // A trace that is open waits.
+    joiner.push("Traceback (most recent call last):", true, None, &mut records);
+    joiner.tell_early(&mut records);
+    assert_eq!((records.len(), joiner.held_since()), (2, Some(3)));
+}

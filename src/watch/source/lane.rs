@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::clock::Timestamp;
-use crate::model::cursor::{Cursor, MixedPlace, StreamKey};
+use crate::model::cursor::{Cursor, FilePlace, MixedPlace, StreamKey};
 
 /// Blocks that may wait in one lane. With [`MAX_BLOCK_BYTES`] this bounds what a stream holds in memory.
 const LANE_CAPACITY: usize = 2;
@@ -97,7 +97,7 @@ pub enum Mark {
     },
 }
 
-/// Whole lines in the order of their stream.
+/// Whole lines in the order of their stream, or of the two streams of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// Each line ends in `\n`, but for the last one, which lacks it where the source holds it to be whole all the same.
@@ -112,6 +112,9 @@ pub enum Places {
     Docker(Vec<DockerPlace>),
     /// Of the first byte; the rest follows without a hole.
     File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+    /// Lines of the engine's own file, as they stand there: JSON, with both streams of a pair mixed. Of the first byte; the rest follows
+    /// without a hole. What of stdout and of stderr begins before `taken_to` was taken earlier.
+    DockerFile { place: FilePlace, taken_to: [u64; 2] },
 }
 
 /// Time of a line as the engine gave it, and its number (from 1) among the lines of the stream with that very time.
@@ -124,37 +127,60 @@ pub struct DockerPlace {
 impl Block {
     /// The place before line number `line_idx` (from 0) of the block; for its number of lines or more, the place after the block.
     pub fn cursor_before(&self, line_idx: usize) -> Cursor {
-        match &self.places {
-            Places::Docker(places) => match (places.get(line_idx), places.last()) {
-                (Some(place), _) => Cursor::Docker { nanos: place.nanos, n_at_nanos: place.n_at_nanos - 1 },
-                (None, Some(last)) => Cursor::Docker { nanos: last.nanos, n_at_nanos: last.n_at_nanos },
-                (None, None) => Cursor::Docker { nanos: 0, n_at_nanos: 0 },
-            },
-            &Places::File { device, inode, prefix_hash, prefix_len, offset } => {
-                let len = match line_idx {
-                    0 => 0,
-                    n => memchr::memchr_iter(b'\n', &self.text)
-                        .nth(n - 1)
-                        .map_or(self.text.len(), |newline| newline + 1),
-                };
-                Cursor::File { device, inode, prefix_hash, prefix_len, offset: offset + len as u64 }
-            }
-        }
+        let offset = match line_idx {
+            0 => 0,
+            n => memchr::memchr_iter(b'\n', &self.text)
+                .nth(n - 1)
+                .map_or(self.text.len(), |newline| newline + 1),
+        };
+        self.places.cursor_at(line_idx, offset)
     }
 
     /// The place after the last line.
     pub fn cursor_after(&self) -> Cursor {
         self.cursor_before(usize::MAX)
     }
+}
 
-    /// When the engine took line number `line_idx` (from 0), where the source knows it.
+impl Places {
+    /// The place before line number `line_idx` (from 0) of the block, which begins at its byte `offset`; for the number of lines or more,
+    /// the place after the block. Of a pair's lines only the engine of blocks knows the places: this gives that in the file.
+    pub fn cursor_at(&self, line_idx: usize, offset: usize) -> Cursor {
+        match self {
+            Self::Docker(places) => match (places.get(line_idx), places.last()) {
+                (Some(place), _) => place.cursor_before(),
+                (None, Some(last)) => last.cursor_after(),
+                (None, None) => DockerPlace { nanos: 0, n_at_nanos: 0 }.cursor_after(),
+            },
+            &Self::File { device, inode, prefix_hash, prefix_len, offset: start } => {
+                Cursor::File { device, inode, prefix_hash, prefix_len, offset: start + offset as u64 }
+            }
+            Self::DockerFile { place, .. } => {
+                FilePlace { offset: place.offset + offset as u64, ..*place }.cursor()
+            }
+        }
+    }
+
+    /// When line number `line_idx` (from 0) was logged, where the source says so beside the line.
     pub fn at(&self, line_idx: usize) -> Option<Timestamp> {
-        match &self.places {
-            Places::Docker(places) => {
+        match self {
+            Self::Docker(places) => {
                 places.get(line_idx).and_then(|place| Timestamp::from_nanosecond(place.nanos.into()).ok())
             }
-            Places::File { .. } => None,
+            Self::File { .. } | Self::DockerFile { .. } => None,
         }
+    }
+}
+
+impl DockerPlace {
+    /// The cursor with the line still to come.
+    pub fn cursor_before(self) -> Cursor {
+        Cursor::Docker { nanos: self.nanos, n_at_nanos: self.n_at_nanos - 1, log: None }
+    }
+
+    /// The cursor with the line taken.
+    pub fn cursor_after(self) -> Cursor {
+        Cursor::Docker { nanos: self.nanos, n_at_nanos: self.n_at_nanos, log: None }
     }
 }
 
@@ -173,11 +199,15 @@ pub struct Loss {
 pub enum Parcel {
     /// Reading begins here; sent first when there was no cursor, so that a restart before the first line begins here again.
     Start(Cursor),
+    /// The same for the two streams of a pair.
+    StartPair([Cursor; 2]),
     Block(Block),
     Loss(Loss),
     /// All that was logged so far is sent, and nothing came for [`QUIET`] although the source was listening: a record that is open is whole.
     /// Only the source can tell this from lines that are late: it may have waited for another stream's lane, for the engine, for the disk.
     Quiet,
+    /// All that was written so far is sent, and the writer paused: a record that nothing is likely to follow need not wait for [`QUIET`].
+    Pause,
     /// Of mixed lanes only, as the two below: what many wrote, in the order of their source.
     Entries(Vec<Entry>),
     /// Everything before the place is sent, and nothing can come any more with a tick before `until`.
@@ -199,6 +229,8 @@ pub struct Settled(pub oneshot::Sender<()>);
 #[derive(Debug)]
 pub struct Opening {
     pub origin: Origin,
+    /// The other stream of a pair: both come on one lane, each with a cursor of its own.
+    pub second: Option<StreamKey>,
     pub reply: oneshot::Sender<Opened>,
 }
 
@@ -207,14 +239,30 @@ pub struct Opening {
 pub struct Opened {
     /// Everything before it is committed; `None` for a stream never seen.
     pub cursor: Option<Cursor>,
+    /// The same for the other stream of a pair.
+    pub second: Option<Cursor>,
     pub parcels: mpsc::Sender<Parcel>,
 }
 
 impl Opening {
     /// Grants the lane; the reader's end, or `None` if the source has gone meanwhile.
     pub fn grant(self, cursor: Option<Cursor>) -> Option<mpsc::Receiver<Parcel>> {
+        self.grant_pair(cursor, None)
+    }
+
+    /// The same for a pair.
+    pub fn grant_pair(
+        self,
+        cursor: Option<Cursor>,
+        second: Option<Cursor>,
+    ) -> Option<mpsc::Receiver<Parcel>> {
         let (tx, rx) = mpsc::channel(LANE_CAPACITY);
-        self.reply.send(Opened { cursor, parcels: tx }).ok().map(|()| rx)
+        self.reply.send(Opened { cursor, second, parcels: tx }).ok().map(|()| rx)
+    }
+
+    /// The streams it asks for.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamKey> {
+        std::iter::once(&self.origin.stream).chain(&self.second)
     }
 }
 
@@ -236,10 +284,19 @@ impl Outlet {
 
     /// Opens the lane of a stream. A stream whose last lane is not committed yet waits for that.
     pub async fn open(&self, origin: Origin) -> Result<Lane, ReaderGone> {
+        self.ask(origin, None).await
+    }
+
+    /// Opens one lane for two streams whose lines stand mixed in one place; `origin` names the first.
+    pub async fn open_pair(&self, origin: Origin, second: StreamKey) -> Result<Lane, ReaderGone> {
+        self.ask(origin, Some(second)).await
+    }
+
+    async fn ask(&self, origin: Origin, second: Option<StreamKey>) -> Result<Lane, ReaderGone> {
         let (reply, opened) = oneshot::channel();
-        self.0.send(Opening { origin, reply }).await.map_err(|_| ReaderGone)?;
-        let Opened { cursor, parcels } = opened.await.map_err(|_| ReaderGone)?;
-        Ok(Lane { cursor, parcels })
+        self.0.send(Opening { origin, second, reply }).await.map_err(|_| ReaderGone)?;
+        let Opened { cursor, second, parcels } = opened.await.map_err(|_| ReaderGone)?;
+        Ok(Lane { cursor, second, parcels })
     }
 }
 
@@ -248,6 +305,8 @@ impl Outlet {
 pub struct Lane {
     /// Everything before it is committed; `None` for a stream never seen.
     pub cursor: Option<Cursor>,
+    /// The same for the other stream of a pair.
+    pub second: Option<Cursor>,
     parcels: mpsc::Sender<Parcel>,
 }
 
@@ -269,11 +328,11 @@ mod tests {
             text: Bytes::from_static(b"a\nb\nc\n"),
             places: Places::Docker(vec![place(5, 2), place(5, 3), place(9, 1)]),
         };
-        let cursor = |nanos, n_at_nanos| Cursor::Docker { nanos, n_at_nanos };
+        let cursor = |nanos, n_at_nanos| Cursor::Docker { nanos, n_at_nanos, log: None };
         let befores: Vec<Cursor> = (0..4).map(|line_idx| block.cursor_before(line_idx)).collect();
         assert_eq!(befores, [cursor(5, 1), cursor(5, 2), cursor(9, 0), cursor(9, 1)]);
         assert_eq!(block.cursor_after(), cursor(9, 1));
-        assert_eq!(block.at(2).unwrap().as_nanosecond(), 9);
+        assert_eq!(block.places.at(2).unwrap().as_nanosecond(), 9);
     }
 
     #[test]
@@ -299,12 +358,12 @@ mod tests {
         };
         let reader = tokio::spawn(async move {
             let opening = openings.recv().await.unwrap();
-            let cursor = Some(Cursor::Docker { nanos: 1, n_at_nanos: 1 });
+            let cursor = Some(Cursor::Docker { nanos: 1, n_at_nanos: 1, log: None });
             let mut parcels = opening.grant(cursor).unwrap();
             parcels.recv().await
         });
         let lane = outlet.open(origin).await.unwrap();
-        assert_eq!(lane.cursor, Some(Cursor::Docker { nanos: 1, n_at_nanos: 1 }));
+        assert_eq!(lane.cursor, Some(Cursor::Docker { nanos: 1, n_at_nanos: 1, log: None }));
         lane.send(Parcel::End).await.unwrap();
         assert!(matches!(reader.await.unwrap(), Some(Parcel::End)));
         assert_eq!(lane.send(Parcel::End).await, Err(ReaderGone));

@@ -235,7 +235,7 @@ async fn a_dropped_group_leaves_nothing(db: Db) {
 
 async fn cursors_and_gaps_come_with_the_counts(db: Db) {
     let stream = |name: &str| StreamKey(name.to_owned());
-    let docker = Cursor::Docker { nanos: 1_767_225_600_123_456_789, n_at_nanos: 3 };
+    let docker = Cursor::Docker { nanos: 1_767_225_600_123_456_789, n_at_nanos: 3, log: None };
     let file = |offset| Cursor::File { device: 1, inode: 2, prefix_hash: u64::MAX, prefix_len: 64, offset };
     let gap = |second| Gap {
         stream: stream("file:/var/log/a"),
@@ -276,7 +276,7 @@ async fn a_commit_that_fails_leaves_nothing(db: Db) {
     let key = StreamKey("docker:abc:stdout".to_owned());
     let batch = CommitBatch {
         groups: vec![broken],
-        cursors: vec![(key.clone(), Cursor::Docker { nanos: 1, n_at_nanos: 1 })],
+        cursors: vec![(key.clone(), Cursor::Docker { nanos: 1, n_at_nanos: 1, log: None })],
         deliveries: vec![Delivery { key: "am:1".to_owned(), groups: vec![group(2, 1)] }],
         ..CommitBatch::default()
     };

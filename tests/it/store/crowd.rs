@@ -132,7 +132,7 @@ async fn a_commit_that_is_cut_off_is_whole_or_nothing(db: Db) {
     let mut n_cut_off = 0;
     for step in 0..60_u64 {
         let count = db.store.issue(issue).await.unwrap().count;
-        let cursor = Cursor::Docker { nanos: i64::try_from(count + 1).unwrap(), n_at_nanos: 1 };
+        let cursor = Cursor::Docker { nanos: i64::try_from(count + 1).unwrap(), n_at_nanos: 1, log: None };
         let batch =
             CommitBatch { cursors: vec![(stream.clone(), cursor)], ..batch(vec![group(1, 0), group(2, 0)]) };
         let store = Arc::clone(&db.store);
@@ -152,8 +152,11 @@ async fn a_commit_that_is_cut_off_is_whole_or_nothing(db: Db) {
 
         let after = db.store.issue(issue).await.unwrap().count;
         assert!(after == count || after == count + 1);
-        let expected =
-            (after > 1).then(|| Cursor::Docker { nanos: i64::try_from(after).unwrap(), n_at_nanos: 1 });
+        let expected = (after > 1).then(|| Cursor::Docker {
+            nanos: i64::try_from(after).unwrap(),
+            n_at_nanos: 1,
+            log: None,
+        });
         assert_eq!(db.store.cursor(&stream).await.unwrap(), expected, "after step {step}");
         let minutes = db.store.issue_detail(issue).await.unwrap().per_minute;
         assert_eq!(minutes, [(at(0), after)]);

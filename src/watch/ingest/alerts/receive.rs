@@ -195,6 +195,7 @@ impl Alerts {
         let name = Alert::first(&alert.labels, &self.parts.settings.service_labels).unwrap_or("alertmanager");
         let source = Source {
             stream: StreamKey(alert.key()),
+            second: None,
             label: format!("alert {}", alert.name()),
             service: self.parts.services.called(name),
         };

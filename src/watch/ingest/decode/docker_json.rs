@@ -8,13 +8,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::{Unwrapped, bytes};
+use crate::watch::source::docker::stamp;
+use crate::watch::source::docker::written::{BEGINNING, ends_with_break};
 
-/// What follows the text of a whole line, as the engine writes it.
-pub(crate) const FULL_LINE: &[u8] = br#"\n","stream":"std"#;
-
-/// What every line of a stream holds, as the engine writes it.
-pub(crate) fn stream_mark(stream: &str) -> Vec<u8> {
-    format!(r#","stream":"{stream}""#).into_bytes()
+/// What can be read of a line that was torn: the last whole message in it. A machine that went down leaves NUL bytes or half a message,
+/// and the engine writes on behind them.
+pub(crate) fn salvage(line: &[u8]) -> Option<Unwrapped<'_>> {
+    let start = memchr::memmem::rfind(line, BEGINNING).filter(|start| *start > 0)?;
+    unwrap(&line[start..])
 }
 
 pub(super) fn unwrap(line: &[u8]) -> Option<Unwrapped<'_>> {
@@ -23,7 +24,7 @@ pub(super) fn unwrap(line: &[u8]) -> Option<Unwrapped<'_>> {
 
 /// The engine's own form.
 fn as_written(line: &[u8]) -> Option<Unwrapped<'_>> {
-    let rest = line.strip_prefix(br#"{"log":""#)?;
+    let rest = line.strip_prefix(BEGINNING)?;
     let text = &rest[..end_of_string(rest)?];
     let rest = rest[text.len()..].strip_prefix(br#"","stream":""#)?;
     let stream = &rest[..memchr::memchr(b'"', rest)?];
@@ -32,23 +33,16 @@ fn as_written(line: &[u8]) -> Option<Unwrapped<'_>> {
     }
     let mark = br#""time":""#;
     let time = memchr::memmem::rfind(rest, mark).map(|at| &rest[at + mark.len()..]);
-    let time = time.and_then(|it| std::str::from_utf8(it.strip_suffix(b"\"}")?).ok());
+    let time = time.and_then(|it| it.strip_suffix(b"\"}"));
     let is_part = !ends_with_break(text);
     let text = if is_part { text } else { &text[..text.len() - 2] };
     let stream = std::str::from_utf8(stream).ok()?;
     Some(Unwrapped {
         stream: Some(Cow::Borrowed(stream)),
         text: unescape(text)?,
-        at: time.and_then(|it| it.parse().ok()),
+        at: time.and_then(stamp::timestamp),
         is_part,
     })
-}
-
-/// Whether JSON text ends with an escaped line break, and not with an escaped backslash and an `n`.
-fn ends_with_break(text: &[u8]) -> bool {
-    let Some(before) = text.strip_suffix(b"n") else { return false };
-    let n_backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
-    n_backslashes % 2 == 1
 }
 
 /// Where the string ends whose opening quote was eaten.

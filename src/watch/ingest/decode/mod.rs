@@ -5,13 +5,14 @@
 use std::borrow::Cow;
 
 use crate::base::clock::Timestamp;
+use crate::watch::source::docker::written::{self, Glance};
 
 mod cri;
 mod docker_json;
 mod jsonl;
 pub mod line;
 
-pub(super) use docker_json::{FULL_LINE, stream_mark};
+pub(super) use docker_json::salvage;
 
 /// How lines are wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Format {
     }
 
     /// The parts of a line of this format; `None` if it is not of this format.
-    fn unwrap(self, line: &[u8]) -> Option<Unwrapped<'_>> {
+    pub(super) fn unwrap(self, line: &[u8]) -> Option<Unwrapped<'_>> {
         match self {
             Self::Plain => Some(Unwrapped::plain(line)),
             Self::DockerJson => docker_json::unwrap(line),
@@ -74,7 +75,18 @@ impl Format {
         }
     }
 
+    /// What can be told of a line of a container without reading its text; `None` for a line that is not written as the engines of
+    /// containers write it, and of formats that are not theirs.
+    pub(super) fn glance(self, line: &[u8]) -> Option<Glance<'_>> {
+        match self {
+            Self::Plain | Self::Jsonl => None,
+            Self::DockerJson => written::glance(line),
+            Self::Cri => cri::glance(line),
+        }
+    }
+
     /// The parts of a line, taken as a plain text where it is not of this format.
+    #[cfg(test)]
     pub(super) fn read(self, line: &[u8]) -> Unwrapped<'_> {
         self.unwrap(line).unwrap_or_else(|| Unwrapped::plain(line))
     }
@@ -92,7 +104,7 @@ pub(super) struct Unwrapped<'l> {
 }
 
 impl<'l> Unwrapped<'l> {
-    fn plain(line: &'l [u8]) -> Self {
+    pub(super) fn plain(line: &'l [u8]) -> Self {
         Self { stream: None, text: Cow::Borrowed(line), at: None, is_part: false }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::watch::ingest::decode::Unwrapped;
+use crate::watch::ingest::pipeline::StreamState;
 
 /// Stream, first line, lines, rule, text.
 type Row = (Option<String>, u64, u32, String, String);

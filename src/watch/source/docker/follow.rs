@@ -1,9 +1,10 @@
 //! Follows one container from its first line to its removal, through its own restarts and the engine's.
 //!
-//! While it runs its log is followed; once it has stopped the log is read once more without following, since only that answer surely ends
+//! Where the engine's own file can be read the log is read there: [`super::follow_file`]. Else, over the API: while it runs its log is followed; once it has stopped the log is read once more without following, since only that answer surely ends
 //! where the log ends. Between runs the follower waits for a nudge of the watcher. It never gives up on an engine that is away.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::Settings;
+use super::follow_file::FileEnd;
 use super::lines::engine_time;
 use super::reading::{AnswerEnd, Lanes, meaning, place_of};
 use super::select::{Container, is_watched};
@@ -23,6 +25,7 @@ use crate::base::backoff::Backoff;
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::model::cursor::{Cursor, StreamKey};
+use crate::watch::source::bell::Bells;
 use crate::watch::source::lane::{DockerPlace, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
@@ -40,6 +43,8 @@ pub(super) struct Shared {
     pub(super) clock: SharedClock,
     /// Stopped containers that are read at the same time.
     pub(super) catch_up: Semaphore,
+    /// Where changes of files are told; `None` where the system does not.
+    pub(super) bells: Option<Bells>,
 }
 
 /// What the watcher tells a follower.
@@ -85,18 +90,27 @@ pub(super) async fn follow(
     description: Description,
 ) -> (String, FollowEnd) {
     let id = description.id.clone();
-    let follower = Follower { shared, handle, description, n_failures: 0, is_damage_told: false };
+    let follower = Follower {
+        shared,
+        handle,
+        description,
+        n_failures: 0,
+        is_damage_told: false,
+        is_file_readable: true,
+    };
     let end = follower.run().await.unwrap_or(FollowEnd::ReaderGone);
     (id, end)
 }
 
 #[derive(Debug)]
-struct Follower {
-    shared: Arc<Shared>,
-    handle: Arc<Handle>,
-    description: Description,
+pub(super) struct Follower {
+    pub(super) shared: Arc<Shared>,
+    pub(super) handle: Arc<Handle>,
+    pub(super) description: Description,
     n_failures: u32,
     is_damage_told: bool,
+    /// The engine's own file was not found unreadable yet.
+    pub(super) is_file_readable: bool,
 }
 
 impl Follower {
@@ -105,6 +119,7 @@ impl Follower {
         // End of the run whose log was read completely.
         let mut finished: Option<Option<Timestamp>> = None;
         let mut is_whole = false;
+        // Whichever way it is read stays: the lanes of one way are closed before those of the other are opened.
         loop {
             let inspection = match self.inspect().await {
                 Ok(inspection) => inspection,
@@ -124,6 +139,15 @@ impl Follower {
                 }
                 self.handle.nudge.notified().await;
                 continue;
+            }
+            if lanes.is_none()
+                && let Some(path) = self.readable_file(&inspection).await
+            {
+                match self.follow_file(&path, inspection).await? {
+                    FileEnd::Followed(end) => return Ok(end),
+                    // The API has it too.
+                    FileEnd::Unreadable => continue,
+                }
             }
             let mut open = match lanes.take() {
                 Some(open) => open,
@@ -213,24 +237,34 @@ impl Follower {
         if let Some(place) = lane.cursor.as_ref().and_then(place_of) {
             return Ok((lane, place));
         }
-        let now = self.shared.clock.now();
-        let begin = inspection.first_reading(self.shared.first_run_at, now, self.shared.settings.lookback);
-        let nanos = begin.and_then(|it| i64::try_from(it.as_nanosecond()).ok()).unwrap_or(0);
-        lane.send(Parcel::Start(Cursor::Docker { nanos, n_at_nanos: 0 })).await?;
-        Ok((lane, DockerPlace { nanos, n_at_nanos: 0 }))
+        let cursor = self.first_place(inspection);
+        let place = place_of(&cursor).unwrap_or(DockerPlace { nanos: 0, n_at_nanos: 0 });
+        lane.send(Parcel::Start(cursor)).await?;
+        Ok((lane, place))
     }
 
     async fn lane(&self, stream: &str) -> Result<Lane, ReaderGone> {
+        self.shared.outlet.open(self.origin(stream)).await
+    }
+
+    pub(super) fn origin(&self, stream: &str) -> Origin {
         let Description { id, name, image, labels } = self.description.clone();
-        let origin = Origin {
+        Origin {
             stream: StreamKey(format!("docker:{id}:{stream}")),
             label: name.clone(),
             thing: Thing::Container { name, image, labels },
-        };
-        self.shared.outlet.open(origin).await
+        }
     }
 
-    async fn inspect(&mut self) -> Result<Inspection, AnswerEnd> {
+    /// Where a stream never read begins.
+    pub(super) fn first_place(&self, inspection: &Inspection) -> Cursor {
+        let now = self.shared.clock.now();
+        let begin = inspection.first_reading(self.shared.first_run_at, now, self.shared.settings.lookback);
+        let nanos = begin.and_then(|it| i64::try_from(it.as_nanosecond()).ok()).unwrap_or(0);
+        Cursor::Docker { nanos, n_at_nanos: 0, log: None }
+    }
+
+    pub(super) async fn inspect(&mut self) -> Result<Inspection, AnswerEnd> {
         let response =
             self.shared.docker.inspect_container(&self.description.id, None).await.map_err(meaning)?;
         let inspection = Inspection::new(&response);
@@ -247,7 +281,7 @@ impl Follower {
     }
 
     /// Waits before the next try, or until the watcher says that something has changed.
-    async fn pause(&mut self, end: &AnswerEnd) {
+    pub(super) async fn pause(&mut self, end: &AnswerEnd) {
         self.n_failures = self.n_failures.saturating_add(1);
         if let AnswerEnd::Failed(error) = end {
             debug!(container = %self.description.name, error = %Chain(error), "the log of a container broke off, will ask again");
@@ -259,14 +293,16 @@ impl Follower {
 }
 
 /// What an inspection says of a container's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Inspection {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Inspection {
     created_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
+    pub(super) finished_at: Option<Timestamp>,
     /// Not while the engine waits to start it again: its log then ends like that of a stopped one.
-    is_running: bool,
+    pub(super) is_running: bool,
     is_terminal: bool,
+    /// Where the engine writes the log in the json-file format, if it does.
+    pub(super) log_path: Option<PathBuf>,
 }
 
 impl Inspection {
@@ -274,13 +310,19 @@ impl Inspection {
         let time = |text: Option<&String>| text.and_then(|text| engine_time(text));
         let state = response.state.as_ref();
         let is = |flag: Option<bool>| flag.unwrap_or(false);
+        let config = response.host_config.as_ref().and_then(|it| it.log_config.as_ref());
+        let is_json_file = config.and_then(|it| it.typ.as_deref()) == Some("json-file");
+        let log_path = response.log_path.as_ref().filter(|path| is_json_file && !path.is_empty());
+        let is_terminal = is(response.config.as_ref().and_then(|config| config.tty));
         Self {
             created_at: time(response.created.as_ref()),
             started_at: time(state.and_then(|state| state.started_at.as_ref())),
             finished_at: time(state.and_then(|state| state.finished_at.as_ref())),
             is_running: is(state.and_then(|state| state.running))
                 && !is(state.and_then(|state| state.restarting)),
-            is_terminal: is(response.config.as_ref().and_then(|config| config.tty)),
+            is_terminal,
+            // With a terminal a line has two characters at its end and no stream of its own: the API knows better.
+            log_path: log_path.filter(|_| !is_terminal).map(PathBuf::from),
         }
     }
 
@@ -316,6 +358,7 @@ mod tests {
             finished_at: None,
             is_running: true,
             is_terminal: false,
+            log_path: None,
         };
         let (first_run, now) = (at(1000), at(5000));
         let cases = [

@@ -1,13 +1,19 @@
-//! Containers of a Docker engine, read over its API.
+//! Containers of a Docker engine.
 //!
 //! [`run`] finds containers by the engine's events and by its list, and gives each a follower that reads its log from the committed
-//! cursor on. It outlives restarts of containers and of the engine.
+//! cursor on: straight from the engine's own file where that can be read, else over the API. It outlives restarts of containers and of
+//! the engine.
 
 mod follow;
+mod follow_file;
 mod lines;
+mod log_file;
+mod log_plan;
 mod reading;
 mod select;
+pub(in crate::watch) mod stamp;
 mod watcher;
+pub(in crate::watch) mod written;
 
 pub use select::Patterns;
 pub use watcher::{DockerError, Settings, check, run};

@@ -324,7 +324,7 @@ impl Reading {
 /// The place that a committed cursor stands for.
 pub(super) fn place_of(cursor: &Cursor) -> Option<DockerPlace> {
     match *cursor {
-        Cursor::Docker { nanos, n_at_nanos } => Some(DockerPlace { nanos, n_at_nanos }),
+        Cursor::Docker { nanos, n_at_nanos, log: _ } => Some(DockerPlace { nanos, n_at_nanos }),
         Cursor::File { .. } | Cursor::Mixed { .. } => None,
     }
 }

@@ -16,7 +16,7 @@ use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerSummary, EventMessage};
 use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
 use futures_util::StreamExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
@@ -29,6 +29,7 @@ use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::env;
 use crate::base::shutdown::Shutdown;
+use crate::watch::source::bell::Bells;
 use crate::watch::source::lane::Outlet;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
@@ -52,6 +53,8 @@ pub struct Settings {
     pub lookback: Duration,
     /// How often all containers are listed, besides the engine's events.
     pub list_every: Duration,
+    /// Whether the engine's own files are read where they can be.
+    pub reads_files: bool,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             exclude: Patterns::default(),
             lookback: Duration::ZERO,
             list_every: Duration::from_secs(10),
+            reads_files: true,
         }
     }
 }
@@ -129,7 +133,10 @@ pub async fn run(
         }
     };
     let catch_up = Semaphore::new(N_CATCH_UP);
-    let shared = Arc::new(Shared { docker, settings, outlet, first_run_at, clock, catch_up });
+    let bells = Bells::new(mpsc::channel(1).0)
+        .inspect_err(|error| warn!(error = %Chain(error), "the system does not tell of files, polling them"));
+    let bells = bells.ok();
+    let shared = Arc::new(Shared { docker, settings, outlet, first_run_at, clock, catch_up, bells });
     let mut watcher = Watcher {
         shared,
         followed: HashMap::new(),

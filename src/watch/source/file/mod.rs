@@ -3,9 +3,10 @@
 //! [`run`] finds the files that patterns name and follows each by its path, through rotation by renaming, by copying, and
 //! in the time while homeostat was away.
 
+mod buffer;
 mod paths;
-mod reader;
-mod rotation;
+pub(super) mod reader;
+pub(super) mod rotation;
 mod tail;
 mod watcher;
 

@@ -1,17 +1,21 @@
 //! One file, open: which one it is, and its lines in blocks from a place on.
 //!
 //! A file is known by device and inode, which may be given again to another file, and by a hash of its first bytes, which copies
-//! share. It is read by position, so that a name that changes its file does not matter while this one is read.
+//! share. It is read by position, so that a name that changes its file does not matter while this one is read. A file that a rotation
+//! compressed is read like the one it was made of; it is unpacked when something of it is needed.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 
-use crate::model::cursor::Cursor;
-use crate::watch::source::lane::{Block, MAX_BLOCK_BYTES, Places};
+use super::buffer::Buffer;
+use crate::base::metrics;
+use crate::watch::source::lane::{Block, Places};
 
 /// First bytes that tell files apart.
 const PREFIX_BYTES: usize = 256;
@@ -19,56 +23,91 @@ const PREFIX_BYTES: usize = 256;
 /// A line longer than this is given in pieces.
 const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// A place in a file that may have another name by now, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) device: u64,
-    pub(super) inode: u64,
-    pub(super) prefix_hash: u64,
-    pub(super) prefix_len: u32,
-    pub(super) offset: u64,
-}
+/// Room that is kept for unfinished lines.
+const KEPT_BYTES: usize = 4 << 10;
 
-impl Place {
-    /// Committed for a file that was read to its end and removed: whatever has its name next is read from the beginning.
-    pub(super) const NOWHERE: Self = Self { device: 0, inode: 0, prefix_hash: 0, prefix_len: 0, offset: 0 };
+/// Ending of the names of compressed files that can be read.
+pub(super) const PACKED: &str = "gz";
 
-    pub(super) fn of(cursor: &Cursor) -> Option<Self> {
-        match *cursor {
-            Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
-                Some(Self { device, inode, prefix_hash, prefix_len, offset })
-            }
-            Cursor::Docker { .. } | Cursor::Mixed { .. } => None,
-        }
-    }
-
-    pub(super) fn cursor(self) -> Cursor {
-        let Self { device, inode, prefix_hash, prefix_len, offset } = self;
-        Cursor::File { device, inode, prefix_hash, prefix_len, offset }
-    }
-}
+pub(in crate::watch::source) use crate::model::cursor::FilePlace as Place;
 
 /// Reads one file.
 #[derive(Debug)]
-pub(super) struct Reader {
-    file: File,
+pub(in crate::watch::source) struct Reader {
+    body: Body,
     /// Where `unread` begins.
     place: Place,
     /// Read from the file and not given yet: no whole line.
     unread: Vec<u8>,
 }
 
+#[derive(Debug)]
+enum Body {
+    Plain(File),
+    /// Compressed; its text in a file without a name, once it was needed.
+    Packed {
+        file: File,
+        text: OnceLock<File>,
+    },
+}
+
+impl Body {
+    fn text(&self) -> io::Result<&File> {
+        let (file, text) = match self {
+            Self::Plain(file) => return Ok(file),
+            Self::Packed { file, text } => (file, text),
+        };
+        if let Some(text) = text.get() {
+            return Ok(text);
+        }
+        let mut unpacked = tempfile::tempfile()?;
+        io::copy(&mut MultiGzDecoder::new(BufReader::new(FromStart { file, offset: 0 })), &mut unpacked)?;
+        Ok(text.get_or_init(|| unpacked))
+    }
+
+    /// The first bytes, as many as there are.
+    fn beginning(&self, len: usize) -> io::Result<Vec<u8>> {
+        let mut beginning = Vec::new();
+        match self {
+            Self::Plain(file) => {
+                FromStart { file, offset: 0 }.take(len as u64).read_to_end(&mut beginning)?
+            }
+            Self::Packed { file, .. } => {
+                let packed = BufReader::new(FromStart { file, offset: 0 });
+                MultiGzDecoder::new(packed).take(len as u64).read_to_end(&mut beginning)?
+            }
+        };
+        Ok(beginning)
+    }
+}
+
+/// Reads a file by position, whatever its own position is.
+struct FromStart<'f> {
+    file: &'f File,
+    offset: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = self.file.read_at(buffer, self.offset)?;
+        self.offset += n_read as u64;
+        Ok(n_read)
+    }
+}
+
 impl Reader {
     /// Opens a file at its beginning. Anything but a regular file is refused: reading a pipe could block for ever.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(in crate::watch::source) fn open(path: &Path) -> io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
+        let is_packed = path.extension().is_some_and(|it| it == PACKED);
+        let body = if is_packed { Body::Packed { file, text: OnceLock::new() } } else { Body::Plain(file) };
         let mut reader = Self {
-            file,
+            body,
             place: Place { device: metadata.dev(), inode: metadata.ino(), ..Place::NOWHERE },
             unread: Vec::new(),
         };
@@ -77,89 +116,126 @@ impl Reader {
     }
 
     /// Goes to a place; what was read beyond it is read again.
-    pub(super) fn go_to(&mut self, offset: u64) {
+    pub(in crate::watch::source) fn go_to(&mut self, offset: u64) {
         self.place.offset = offset;
         self.unread.clear();
     }
 
     /// Everything before it was given.
-    pub(super) fn place(&self) -> Place {
+    pub(in crate::watch::source) fn place(&self) -> Place {
         self.place
     }
 
     /// How far the file was read, given or not.
-    pub(super) fn n_read(&self) -> u64 {
+    pub(in crate::watch::source) fn n_read(&self) -> u64 {
         self.place.offset + self.unread.len() as u64
     }
 
     /// Whether a line has begun that has no end yet.
-    pub(super) fn is_within_line(&self) -> bool {
+    pub(in crate::watch::source) fn is_within_line(&self) -> bool {
         !self.unread.is_empty()
     }
 
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        self.file.metadata()
+    pub(in crate::watch::source) fn metadata(&self) -> io::Result<Metadata> {
+        match &self.body {
+            Body::Plain(file) | Body::Packed { file, .. } => file.metadata(),
+        }
+    }
+
+    /// Whether the system tells of everything that is written to the file: no other machine can.
+    pub(super) fn is_local(&self) -> bool {
+        /// Linux' numbers of network file systems: NFS, SMB in its ages, 9P, Ceph, AFS, FUSE. Source: `man 2 statfs`.
+        const REMOTE: [u64; 7] =
+            [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x6573_5546];
+        let (Body::Plain(file) | Body::Packed { file, .. }) = &self.body;
+        let kind =
+            rustix::fs::fstatfs(file).map(|it| u64::from_ne_bytes(it.f_type.to_ne_bytes()) & 0xffff_ffff);
+        kind.is_ok_and(|kind| !REMOTE.contains(&kind))
+    }
+
+    /// Bytes of its text.
+    pub(in crate::watch::source) fn len(&self) -> io::Result<u64> {
+        Ok(self.body.text()?.metadata()?.len())
+    }
+
+    /// Reads at a position, without going there.
+    pub(in crate::watch::source) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.body.text()?.read_at(buffer, offset)
     }
 
     /// Whether the file is the one of this place, as far as it was read then.
-    pub(super) fn is_at(&self, place: &Place) -> io::Result<bool> {
+    pub(in crate::watch::source) fn is_at(&self, place: &Place) -> io::Result<bool> {
         let is_same_inode = (self.place.device, self.place.inode) == (place.device, place.inode);
         Ok(is_same_inode && self.has_content_of(place)?)
     }
 
     /// Whether the file begins as the one of this place did, and reaches as far.
-    pub(super) fn has_content_of(&self, place: &Place) -> io::Result<bool> {
-        if self.metadata()?.len() < place.offset {
+    pub(in crate::watch::source) fn has_content_of(&self, place: &Place) -> io::Result<bool> {
+        if matches!(self.body, Body::Plain(_)) && self.len()? < place.offset {
             return Ok(false);
         }
         let prefix = self.prefix(place.prefix_len as usize)?;
-        Ok(prefix.len() == place.prefix_len as usize && hash(&prefix) == place.prefix_hash)
+        let is_same = prefix.len() == place.prefix_len as usize && hash(&prefix) == place.prefix_hash;
+        Ok(is_same && self.len()? >= place.offset)
     }
 
     /// Whether the file still is what it was when this reader last looked: not cut, not written anew.
-    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
+    pub(in crate::watch::source) fn is_unchanged(&self) -> io::Result<bool> {
         let read_to = Place { offset: self.n_read(), ..self.place };
         self.has_content_of(&read_to)
     }
 
-    /// The next whole lines, at most [`MAX_BLOCK_BYTES`] or one line; `None` when there are none yet, or when the file was cut or
-    /// written anew: see [`Reader::is_unchanged`].
-    pub(super) fn next_block(&mut self) -> io::Result<Option<Block>> {
+    /// The next whole lines, at most [`MAX_BLOCK_BYTES`](crate::watch::source::lane::MAX_BLOCK_BYTES) or one line; `None` when there are
+    /// none yet, or when the file was cut or written anew: see [`Reader::is_unchanged`].
+    pub(in crate::watch::source) fn next_block(&mut self) -> io::Result<Option<Block>> {
         loop {
-            let n_before = self.unread.len();
-            self.unread.resize(n_before + MAX_BLOCK_BYTES, 0);
-            let from = self.place.offset + n_before as u64;
-            let read = self.file.read_at(&mut self.unread[n_before..], from);
-            self.unread.truncate(n_before + *read.as_ref().unwrap_or(&0));
-            let n_read = read?;
-            if n_read == 0 {
-                return Ok(None);
-            }
+            let mut buffer = Buffer::with(&self.unread);
+            let n_read = self.body.text()?.read_at(buffer.room(), self.n_read())?;
             // Asked after reading: what was read from a file that had changed by then may be the middle of anything.
-            if !self.is_unchanged()? {
-                self.unread.truncate(n_before);
+            if n_read == 0 || !self.is_unchanged()? {
+                buffer.give_back();
                 return Ok(None);
             }
             self.learn_prefix()?;
-            if let Some(newline) = memchr::memrchr(b'\n', &self.unread[n_before..]) {
-                return Ok(Some(self.give(n_before + newline + 1)));
+            let n_before = self.unread.len();
+            let read = buffer.read(n_read);
+            let n_holes = if n_before == 0 { holes(read) } else { 0 };
+            if n_holes > 0 {
+                // Nobody wrote them: a writer went on at its old place in a file that was cut, or a machine went down.
+                metrics::odd_message("file", "nul");
+                self.place.offset += n_holes as u64;
+                buffer.give_back();
+                continue;
+            }
+            match memchr::memrchr(b'\n', read) {
+                Some(newline) => {
+                    self.unread.clear();
+                    self.unread.extend_from_slice(&read[newline + 1..]);
+                    self.unread.shrink_to(KEPT_BYTES);
+                    return Ok(Some(self.give(buffer.into_text(n_before, newline + 1))));
+                }
+                None => {
+                    self.unread.extend_from_slice(read);
+                    buffer.give_back();
+                }
             }
             if self.unread.len() >= MAX_LINE_BYTES {
-                return Ok(Some(self.give(MAX_LINE_BYTES)));
+                let rest = self.unread.split_off(MAX_LINE_BYTES);
+                let piece = std::mem::replace(&mut self.unread, rest);
+                return Ok(Some(self.give(piece.into())));
             }
         }
     }
 
     /// The line that has no end: when nothing more is written to the file.
-    pub(super) fn give_rest(&mut self) -> Option<Block> {
-        (!self.unread.is_empty()).then(|| self.give(self.unread.len()))
+    pub(in crate::watch::source) fn give_rest(&mut self) -> Option<Block> {
+        let rest = std::mem::take(&mut self.unread);
+        (!rest.is_empty()).then(|| self.give(rest.into()))
     }
 
-    fn give(&mut self, len: usize) -> Block {
-        let rest = self.unread.split_off(len);
-        let text = Bytes::from(std::mem::replace(&mut self.unread, rest));
+    fn give(&mut self, text: Bytes) -> Block {
         let Place { device, inode, prefix_hash, prefix_len, offset } = self.place;
-        self.place.offset += len as u64;
+        self.place.offset += text.len() as u64;
         Block { text, places: Places::File { device, inode, prefix_hash, prefix_len, offset } }
     }
 
@@ -174,17 +250,13 @@ impl Reader {
     }
 
     fn prefix(&self, len: usize) -> io::Result<Vec<u8>> {
-        let mut prefix = vec![0; len.min(PREFIX_BYTES)];
-        let mut n_read = 0;
-        while n_read < prefix.len() {
-            match self.file.read_at(&mut prefix[n_read..], n_read as u64)? {
-                0 => break,
-                n => n_read += n,
-            }
-        }
-        prefix.truncate(n_read);
-        Ok(prefix)
+        self.body.beginning(len.min(PREFIX_BYTES))
     }
+}
+
+/// NUL bytes at the start of what was read.
+fn holes(read: &[u8]) -> usize {
+    read.iter().take_while(|byte| **byte == 0).count()
 }
 
 fn hash(bytes: &[u8]) -> u64 {
@@ -196,6 +268,7 @@ fn hash(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::source::lane::MAX_BLOCK_BYTES;
 
     /// (offset, text)
     type Blocks = Vec<(u64, Vec<u8>)>;

@@ -3,12 +3,15 @@
 //! The file of a place may lie beside its old name (renamed), or a copy of it may (copied, then truncated). What was rotated after it is
 //! newer than it and was never read. Only names that a rotation makes are looked at: the file's own with a number or a date.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::reader::{Place, Reader};
+use tracing::debug;
+
+pub(in crate::watch::source) use super::reader::Place;
+use super::reader::{PACKED, Reader};
 use crate::watch::source::lane::Loss;
 
 /// A short beginning is no proof that a file is a copy of another.
@@ -16,26 +19,68 @@ const MIN_COPY_PREFIX: u32 = 16;
 
 /// What to read, in this order, and what is lost.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(in crate::watch::source) struct Plan {
     /// The last one has the name now; there is none if nothing has it.
-    pub(super) readers: VecDeque<Reader>,
-    pub(super) loss: Option<Loss>,
+    pub(in crate::watch::source) readers: VecDeque<Reader>,
+    pub(in crate::watch::source) loss: Option<Loss>,
+}
+
+impl Plan {
+    /// Neither the file of the place nor a copy of it is there.
+    fn without_it(
+        &mut self,
+        siblings: &[(PathBuf, SystemTime)],
+        place: &Place,
+        so_far: ReadSoFar,
+    ) -> io::Result<()> {
+        let (to, reason) = match so_far {
+            ReadSoFar::Partly => ("unknown", "rotated away or truncated before it was read"),
+            ReadSoFar::ToEndWhenLastSeen => {
+                ("where it was cut", "truncated before what was written last was read")
+            }
+            ReadSoFar::ToEnd { written_at } => {
+                // Removed, or renamed in a way that nobody knows; or rotated so often that it is gone: then there are newer ones.
+                let is_newer =
+                    |it: &&(PathBuf, SystemTime)| written_at.is_some_and(|written_at| it.1 > written_at);
+                for (newer, _) in siblings.iter().filter(is_newer) {
+                    self.readers.extend(open_if_there(newer)?);
+                }
+                if self.readers.is_empty() {
+                    return Ok(());
+                }
+                ("the oldest file that is left", "rotated away before it was read")
+            }
+        };
+        let from = format!("byte {} of inode {}", place.offset, place.inode);
+        self.loss = Some(Loss { from, to: to.to_owned(), reason: reason.to_owned() });
+        Ok(())
+    }
+}
+
+/// All files that a name has had and that are still there, oldest first, the one that has it now last.
+pub(in crate::watch::source) fn all(path: &Path) -> io::Result<Vec<Reader>> {
+    let mut readers = Vec::new();
+    for (sibling, _) in siblings(path) {
+        readers.extend(open_if_there(&sibling)?);
+    }
+    readers.extend(open_if_there(path)?);
+    Ok(readers)
 }
 
 /// What is known of the file of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReadSoFar {
+pub(in crate::watch::source) enum ReadSoFar {
     /// More of it may be there.
     Partly,
     /// It was read to its end a moment ago, and was cut since: a copy of it may have a little more.
     ToEndWhenLastSeen,
-    /// It was read to its end for good, through an open descriptor.
-    ToEnd,
+    /// It was read to its end for good, through an open descriptor; this is when it was last written to.
+    ToEnd { written_at: Option<SystemTime> },
 }
 
 /// Plans how to read on after `place` in the file that had the name `path`.
-pub(super) fn plan(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> {
-    let is_drained = so_far == ReadSoFar::ToEnd;
+pub(in crate::watch::source) fn plan(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> {
+    let is_drained = matches!(so_far, ReadSoFar::ToEnd { .. });
     let mut current = match Reader::open(path) {
         Ok(reader) => Some(reader),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -66,12 +111,7 @@ pub(super) fn plan(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<
                 plan.readers.extend(open_if_there(newer)?);
             }
         }
-        None if so_far != ReadSoFar::Partly => {}
-        None => {
-            let from = format!("byte {} of inode {}", place.offset, place.inode);
-            let reason = "rotated away or truncated before it was read".to_owned();
-            plan.loss = Some(Loss { from, to: "unknown".to_owned(), reason });
-        }
+        None => plan.without_it(&siblings, place, so_far)?,
     }
     plan.readers.extend(current);
     Ok(plan)
@@ -87,6 +127,10 @@ fn find(
     for (sibling_idx, (path, _)) in siblings.iter().enumerate() {
         let Some(reader) = open_if_there(path)? else { continue };
         if reader.is_at(place)? {
+            return Ok(Some((sibling_idx, reader)));
+        }
+        // Compressed, it has another inode and the same content.
+        if place.prefix_len >= MIN_COPY_PREFIX && is_packed(path) && reader.has_content_of(place)? {
             return Ok(Some((sibling_idx, reader)));
         }
         // The newest copy: an older one of a file with the same head was copied before.
@@ -106,6 +150,11 @@ fn open_if_there(path: &Path) -> io::Result<Option<Reader>> {
     match Reader::open(path) {
         Ok(reader) => Ok(Some(reader)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // It is being written, or broken for good: then what was in it is lost, and that is told where it is missed.
+        Err(error) if is_packed(path) => {
+            debug!(path = %path.display(), %error, "a compressed file cannot be read");
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -117,14 +166,35 @@ fn siblings(path: &Path) -> Vec<(PathBuf, SystemTime)> {
     };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut siblings: Vec<(PathBuf, SystemTime)> = entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(|it| is_rotated_name(name, it)))
+        .filter(|entry| entry.file_name().to_str().is_some_and(|it| is_rotated_name(name, unpacked_name(it))))
         .filter_map(|entry| {
             let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
             Some((entry.path(), metadata.modified().ok()?))
         })
         .collect();
-    siblings.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+    // While a file is being compressed both are there, and only the old one is whole.
+    let paths: HashSet<PathBuf> = siblings.iter().map(|(path, _)| path.clone()).collect();
+    siblings.retain(|(path, _)| !is_packed(path) || !paths.contains(&path.with_extension("")));
+    if siblings.iter().all(|(path, _)| rank(name, path).is_some()) {
+        siblings.sort_by_key(|(path, _)| std::cmp::Reverse(rank(name, path)));
+    } else {
+        siblings.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+    }
     siblings
+}
+
+/// The number of `app.log.3`, also of `app.log.3.gz`: the higher, the older.
+fn rank(name: &str, path: &Path) -> Option<u32> {
+    let sibling = unpacked_name(path.file_name()?.to_str()?);
+    sibling.strip_prefix(name)?.strip_prefix('.').filter(|it| it.len() < 6)?.parse().ok()
+}
+
+fn unpacked_name(name: &str) -> &str {
+    name.rsplit_once('.').filter(|(_, ending)| *ending == PACKED).map_or(name, |(name, _)| name)
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == PACKED)
 }
 
 /// Whether `sibling` is what a rotation makes of `name`: `app.log.1`, `app.log-20260101`, `app.log.old`, `app-2026-01-01.log`, `app.1.log`.
@@ -240,7 +310,39 @@ mod tests {
         folder.write("app.log.1", "between\n");
         folder.write("app.log", "now\n");
         folder.check(&place, ReadSoFar::Partly, &["rest\n", "between\n", "now\n"], false);
-        folder.check(&place, ReadSoFar::ToEnd, &["between\n", "now\n"], false);
+        folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &["between\n", "now\n"], false);
+    }
+
+    #[test]
+    fn a_compressed_file_is_read_like_the_one_it_was_made_of() {
+        use std::io::Write;
+        let folder = Folder::new();
+        folder.write("app.log", &format!("{HEAD}rest\n"));
+        let place = folder.place(27);
+        let packed = std::fs::File::create(folder.path("app.log.2.gz")).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        packed.write_all(format!("{HEAD}rest\n").as_bytes()).unwrap();
+        packed.finish().unwrap();
+        folder.write("app.log.1", "between\n");
+        folder.write("app.log.1.gz", "half of between, not compressed to its end");
+        std::fs::remove_file(folder.path("app.log")).unwrap();
+        folder.write("app.log", "now\n");
+        folder.check(&place, ReadSoFar::Partly, &["rest\n", "between\n", "now\n"], false);
+    }
+
+    #[test]
+    fn what_was_rotated_away_since_is_a_loss_if_others_came_between() {
+        let folder = Folder::new();
+        folder.write("app.log", HEAD);
+        let place = folder.place(27);
+        let written_at = Some(std::fs::metadata(folder.path("app.log")).unwrap().modified().unwrap());
+        let so_far = ReadSoFar::ToEnd { written_at };
+        folder.rename("app.log", "elsewhere");
+        folder.write("app.log.1", "between\n");
+        folder.write("app.log", "now\n");
+        folder.check(&place, so_far, &["between\n", "now\n"], true);
+        std::fs::remove_file(folder.path("app.log.1")).unwrap();
+        folder.check(&place, so_far, &["now\n"], false);
     }
 
     #[test]
@@ -253,7 +355,7 @@ mod tests {
         folder.check(&place, ReadSoFar::Partly, &["rest\n", "new\n"], false);
         folder.check(&place, ReadSoFar::ToEndWhenLastSeen, &["rest\n", "new\n"], false);
         std::fs::remove_file(folder.path("app.log.1")).unwrap();
-        folder.check(&place, ReadSoFar::ToEndWhenLastSeen, &["new\n"], false);
+        folder.check(&place, ReadSoFar::ToEndWhenLastSeen, &["new\n"], true);
         folder.check(&place, ReadSoFar::Partly, &["new\n"], true);
     }
 
@@ -267,9 +369,9 @@ mod tests {
         folder.write("app.log", "new and longer than what was there before\n");
         let new = ["new and longer than what was there before\n"];
         folder.check(&place, ReadSoFar::Partly, &new, true);
-        folder.check(&place, ReadSoFar::ToEnd, &new, false);
+        folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &new, false);
         folder.check(&Place::NOWHERE, ReadSoFar::Partly, &new, false);
         std::fs::remove_file(folder.path("app.log")).unwrap();
-        folder.check(&place, ReadSoFar::ToEnd, &[], false);
+        folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &[], false);
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,10 +19,23 @@ use super::rotation::{ReadSoFar, plan};
 use crate::base::backoff::Backoff;
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
+use crate::watch::source::bell::Bells;
 use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
 
 /// Between two looks at a file that is written to all the time: each look costs the writer, and lines may come together.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A file that has grown within this time is looked at every [`BUSY_PAUSE`]; then its bell is hung.
+const BUSY: Duration = Duration::from_millis(40);
+
+/// A writer pauses that has written nothing for so long.
+pub(in crate::watch::source) const PAUSE: Duration = Duration::from_millis(40);
+
+/// A file whose bell hangs is looked at less often by this.
+const LISTENING: u32 = 10;
+
+/// While a name has just lost its file, or a line has no end, it is looked at so often.
+const UNSETTLED: Duration = Duration::from_millis(200);
 
 /// A writer is held to have gone on to the new file when it has written to that one and was silent on the old one for so long …
 const SETTLE: Duration = Duration::from_secs(1);
@@ -53,6 +66,8 @@ pub(super) struct Tail {
     pub(super) outlet: Outlet,
     /// Something happened in the path's folder.
     pub(super) wake: Arc<Notify>,
+    /// Where a change of the file is told, if the system does that.
+    pub(super) bells: Option<Bells>,
     /// The longest wait without being woken.
     pub(super) poll_every: Duration,
 }
@@ -76,6 +91,16 @@ struct Following {
     last_growth: Instant,
     /// Lines were sent since the stream was last called quiet.
     has_news: bool,
+    /// Lines were sent since the writer last paused.
+    has_fresh_news: bool,
+    /// The bell hangs, and everything was read since.
+    is_armed: bool,
+    /// The name has its file, and that ends with a whole line.
+    is_settled: bool,
+    /// The system tells of everything that is written to the file.
+    is_local: bool,
+    /// When the file that had the name was last written to.
+    written_at: Option<SystemTime>,
 }
 
 /// What became of the name since the last look.
@@ -102,6 +127,11 @@ impl Following {
             place: place.unwrap_or(Place::NOWHERE),
             last_growth: Instant::now(),
             has_news: false,
+            has_fresh_news: false,
+            is_armed: false,
+            is_settled: true,
+            is_local: false,
+            written_at: None,
         };
         let mut n_failures = 0;
         let mut is_begun = false;
@@ -113,7 +143,7 @@ impl Following {
                 Ok(false) => {
                     is_begun = true;
                     n_failures = 0;
-                    following.wait().await;
+                    following.wait().await?;
                 }
                 Err(error) => {
                     n_failures += 1;
@@ -138,7 +168,7 @@ impl Following {
         let opened = blocking(move || {
             let mut reader = Reader::open(&path)?;
             if begin == Begin::AtEnd {
-                reader.go_to(reader.metadata()?.len());
+                reader.go_to(reader.len()?);
             }
             Ok(reader)
         });
@@ -171,11 +201,11 @@ impl Following {
             Err(error) => return self.replan(ReadSoFar::Partly).await.map(|planned| planned.and(Err(error))),
         };
         let is_within_line = reader.is_within_line();
+        self.is_local = reader.is_local();
         self.readers.push_back(reader);
         let silent = self.last_growth.elapsed();
-        if silent >= QUIET && !is_within_line && std::mem::take(&mut self.has_news) {
-            self.lane.send(Parcel::Quiet).await?;
-        }
+        self.is_settled = name == Name::Same && !is_within_line;
+        self.tell_silence(silent, is_within_line).await?;
         match name {
             Name::Same if is_within_line && silent >= LINE_PATIENCE => {
                 self.give_rest().await.map(|()| Ok(false))
@@ -187,11 +217,13 @@ impl Following {
             }
             Name::Replaced { .. } => {
                 self.give_rest().await?;
-                self.replan(ReadSoFar::ToEnd).await
+                self.note_written();
+                self.replan(ReadSoFar::ToEnd { written_at: self.written_at }).await
             }
             Name::Removed if silent < SETTLE_EMPTY => Ok(Ok(false)),
             Name::Removed => {
                 self.give_rest().await?;
+                self.note_written();
                 self.readers.clear();
                 self.lane.send(Parcel::End).await?;
                 Ok(Ok(false))
@@ -206,7 +238,7 @@ impl Following {
         }
         let path = self.tail.path.clone();
         if blocking(move || Ok(path.exists())).await.unwrap_or(false) {
-            return self.replan(ReadSoFar::ToEnd).await;
+            return self.replan(ReadSoFar::ToEnd { written_at: self.written_at }).await;
         }
         Ok(Ok(false))
     }
@@ -281,17 +313,64 @@ impl Following {
 
     async fn send(&mut self, block: Block) -> Result<(), ReaderGone> {
         self.has_news = true;
+        self.has_fresh_news = true;
         metrics::source_bytes("file", block.text.len());
         self.lane.send(Parcel::Block(block)).await
     }
 
+    /// Tells the reader that the writer pauses, or is quiet.
+    async fn tell_silence(&mut self, silent: Duration, is_within_line: bool) -> Result<(), ReaderGone> {
+        if is_within_line {
+            return Ok(());
+        }
+        if silent >= QUIET && std::mem::take(&mut self.has_news) {
+            self.has_fresh_news = false;
+            return self.lane.send(Parcel::Quiet).await;
+        }
+        if silent >= PAUSE && std::mem::take(&mut self.has_fresh_news) {
+            return self.lane.send(Parcel::Pause).await;
+        }
+        Ok(())
+    }
+
+    /// Notes when the file was last written to that has the name no more.
+    fn note_written(&mut self) {
+        let metadata = self.readers.back().and_then(|reader| reader.metadata().ok());
+        self.written_at = metadata.and_then(|metadata| metadata.modified().ok());
+    }
+
     /// Waits until something may have changed.
-    async fn wait(&self) {
-        // A file that is read to its end is looked at when its folder wakes us, and every now and then, as not all file systems tell.
-        let until_quiet = QUIET.saturating_sub(self.last_growth.elapsed());
-        let wait = if self.has_news { self.tail.poll_every.min(until_quiet) } else { self.tail.poll_every };
-        let _ = timeout(wait, self.tail.wake.notified()).await;
-        sleep(BUSY_PAUSE).await;
+    async fn wait(&mut self) -> Result<(), ReaderGone> {
+        let silent = self.last_growth.elapsed();
+        if silent < BUSY && !self.readers.is_empty() {
+            self.is_armed = false;
+            sleep(BUSY_PAUSE).await;
+            return Ok(());
+        }
+        let is_listening = self.is_armed;
+        if !self.is_armed && !self.readers.is_empty() {
+            let path = self.tail.path.as_path();
+            self.is_armed =
+                self.tail.bells.as_ref().is_some_and(|bells| bells.arm(path, &self.tail.wake).is_ok());
+            if self.is_armed {
+                // What was written before the bell hung is not told.
+                return Ok(());
+            }
+        }
+        // Not all file systems tell, and some things happen to names and not to files.
+        let longest = match self.is_settled {
+            true if is_listening && self.is_local => self.tail.poll_every * LISTENING,
+            true => self.tail.poll_every,
+            false => self.tail.poll_every.min(UNSETTLED),
+        };
+        let until = |has_news: bool, limit: Duration| {
+            limit.checked_sub(silent).filter(|left| has_news && !left.is_zero()).unwrap_or(longest)
+        };
+        let (until_quiet, until_pause) = (until(self.has_news, QUIET), until(self.has_fresh_news, PAUSE));
+        if timeout(longest.min(until_quiet).min(until_pause), self.tail.wake.notified()).await.is_ok() {
+            self.is_armed = false;
+        }
+        Ok(())
     }
 
     /// Nothing has had the name for long. Should something have it again it is another file, of which nothing is known.

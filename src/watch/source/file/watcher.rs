@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, warn};
 
 use super::Patterns;
@@ -21,10 +20,14 @@ use super::tail::{Begin, Tail, follow};
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
 use crate::base::shutdown::Shutdown;
+use crate::watch::source::bell::{Bells, Told};
 use crate::watch::source::lane::{Outlet, ReaderGone};
 
 /// Events that may wait; what comes beyond them is one look at everything.
 const EVENT_CAPACITY: usize = 1024;
+
+/// From a new name to the look for it.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// Which files are followed, and where new ones begin.
 #[derive(Debug, Clone)]
@@ -55,7 +58,7 @@ pub async fn run(settings: Settings, outlet: Outlet, first_run_at: Timestamp, sh
         first_run_at,
         followed: HashMap::new(),
         tasks: JoinSet::new(),
-        notifier: notifier(events_tx),
+        bells: bells(events_tx),
         watched_folders: HashSet::new(),
         is_over_limit: false,
     };
@@ -66,37 +69,21 @@ pub async fn run(settings: Settings, outlet: Outlet, first_run_at: Timestamp, sh
     watcher.tasks.shutdown().await;
 }
 
-/// What the system tells.
-#[derive(Debug, PartialEq, Eq)]
-enum Told {
-    Paths(Vec<PathBuf>),
-    /// Something was missed.
-    Everything,
-}
-
-/// Starts to listen to the system; `None` where that does not work, then everything is polled.
-fn notifier(events: mpsc::Sender<Told>) -> Option<RecommendedWatcher> {
-    let made = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        let told = match event {
-            // Reading a file is an event too.
-            Ok(event) if matches!(event.kind, EventKind::Access(_)) && !event.need_rescan() => return,
-            Ok(event) if !event.need_rescan() => Told::Paths(event.paths),
-            Ok(_) | Err(_) => Told::Everything,
-        };
-        // A full channel is drained to its end by the next look at everything, which polling does.
-        let _ = events.try_send(told);
-    });
-    made.inspect_err(|error| warn!(error = %Chain(error), "the system does not tell of files, polling them"))
+/// Bells of this system; `None` where it has none, then everything is polled.
+fn bells(told: mpsc::Sender<Told>) -> Option<Bells> {
+    Bells::new(told)
+        .inspect_err(|error| warn!(error = %Chain(error), "the system does not tell of files, polling them"))
         .ok()
 }
 
+#[derive(Debug)]
 struct Watcher {
     settings: Settings,
     outlet: Outlet,
     first_run_at: Timestamp,
     followed: HashMap<PathBuf, Followed>,
     tasks: JoinSet<(PathBuf, Result<(), ReaderGone>)>,
-    notifier: Option<RecommendedWatcher>,
+    bells: Option<Bells>,
     watched_folders: HashSet<PathBuf>,
     is_over_limit: bool,
 }
@@ -114,18 +101,26 @@ impl Watcher {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_first_look = true;
         let mut is_listening = true;
+        let mut is_to_find = false;
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.find(std::mem::take(&mut is_first_look)).await,
+                _ = ticks.tick() => {
+                    is_to_find = false;
+                    self.find(std::mem::take(&mut is_first_look)).await;
+                }
+                // Names come in crowds: one look for all of them.
+                () = sleep(SETTLE), if is_to_find => {
+                    is_to_find = false;
+                    self.find(false).await;
+                }
                 told = events.recv(), if is_listening => match told {
-                    Some(Told::Paths(paths)) => {
-                        let is_all_known = paths.iter().all(|path| self.followed.contains_key(path));
-                        self.wake(&paths);
-                        if !is_all_known {
-                            self.find(false).await;
+                    Some(Told::Path(path)) => match self.followed.get(&path) {
+                        Some(followed) => followed.wake.notify_one(),
+                        None => {
+                            is_to_find = true;
                         }
-                    }
-                    Some(Told::Everything) => self.find(false).await,
+                    },
+                    Some(Told::Everything) => is_to_find = true,
                     None => is_listening = false,
                 },
                 Some(ended) = self.tasks.join_next() => {
@@ -133,16 +128,6 @@ impl Watcher {
                         return ReaderGone;
                     }
                 }
-            }
-        }
-    }
-
-    /// Wakes the followers of the paths, and those in the same folders: a rotation is told by the names it makes.
-    fn wake(&self, paths: &[PathBuf]) {
-        let folders: BTreeSet<_> = paths.iter().filter_map(|path| path.parent()).collect();
-        for (path, followed) in &self.followed {
-            if paths.contains(path) || path.parent().is_some_and(|folder| folders.contains(folder)) {
-                followed.wake.notify_one();
             }
         }
     }
@@ -184,6 +169,7 @@ impl Watcher {
             begin,
             outlet: self.outlet.clone(),
             wake: Arc::clone(&wake),
+            bells: self.bells.clone(),
             poll_every: self.settings.poll_every,
         };
         let task = self.tasks.spawn(follow(tail)).id();
@@ -192,12 +178,10 @@ impl Watcher {
 
     /// Listens to folders that are new. One that was removed and made again is another one: polling finds what is in it.
     fn listen_to(&mut self, folders: BTreeSet<PathBuf>) {
-        let Some(notifier) = &mut self.notifier else { return };
+        let Some(bells) = &self.bells else { return };
         self.watched_folders.retain(|folder| folders.contains(folder));
         for folder in folders.into_iter().chain(self.settings.patterns.roots()) {
-            if !self.watched_folders.contains(&folder)
-                && notifier.watch(&folder, RecursiveMode::NonRecursive).is_ok()
-            {
+            if !self.watched_folders.contains(&folder) && bells.watch_folder(&folder).is_ok() {
                 self.watched_folders.insert(folder);
             }
         }

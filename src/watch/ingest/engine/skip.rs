@@ -1,0 +1,165 @@
+//! What of a block need not be looked at, and what must be remembered of it.
+
+use super::block_engine::{At, BlockEngine, Input, STD};
+use crate::watch::ingest::decode::line::readable;
+use crate::watch::ingest::decode::{Format, Unwrapped};
+use crate::watch::ingest::look_back::MAX_LINES;
+use crate::watch::ingest::pipeline::RawLine;
+
+/// Where the next line begins that a rule hits, as far as the block was searched: that place, or the block's end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Hit(Option<usize>);
+
+/// The last lines of one stream in what is skipped, and one more.
+#[derive(Debug, Clone, Copy)]
+struct Ring {
+    lines: [At; MAX_LINES + 1],
+    n_lines: usize,
+}
+
+impl Ring {
+    const EMPTY: Self = Self { lines: [At { offset: 0, line_idx: 0 }; MAX_LINES + 1], n_lines: 0 };
+
+    fn push(&mut self, at: At) {
+        self.lines[self.n_lines % self.lines.len()] = at;
+        self.n_lines += 1;
+    }
+
+    /// The line that was the `n`th last, from 1.
+    fn nth_last(&self, n: usize) -> At {
+        self.lines[(self.n_lines - n) % self.lines.len()]
+    }
+}
+
+impl BlockEngine {
+    /// Goes on to the next line that must be looked at, and remembers the last ones before it. Gives whether a rule hits that line,
+    /// where that is known.
+    pub(super) fn skip(&mut self, input: &Input<'_>, from: At, hit: &mut Hit) -> (At, Option<bool>) {
+        match input.format {
+            Format::Plain => {
+                let next = self.next_hit(input, from.offset, hit);
+                let is_open = self.is_open(self.unnamed);
+                let to = if is_open { from } else { self.skip_plain(input, from, next) };
+                (to, Some(to.offset == next))
+            }
+            Format::DockerJson | Format::Cri => {
+                let next = self.next_hit(input, from.offset, hit);
+                self.skip_wrapped(input, from, next)
+            }
+            Format::Jsonl => (from, None),
+        }
+    }
+
+    /// Where the next line begins that a rule hits, or the block's end.
+    fn next_hit(&self, input: &Input<'_>, from: usize, hit: &mut Hit) -> usize {
+        if let Some(start) = hit.0.filter(|start| *start >= from) {
+            return start;
+        }
+        let scanner = self.pipeline.scanner();
+        let rest = &input.text[from..];
+        let is_hit = |line: &[u8]| {
+            let (unwrapped, _) = self.read(input.format, line);
+            unwrapped.is_some_and(|it| scanner.is_candidate(readable(&it.text).text.as_bytes()))
+        };
+        let next = scanner.candidates(rest).find(|range| is_hit(&rest[range.clone()]));
+        let start = next.map_or(input.text.len(), |range| from + range.start);
+        hit.0 = Some(start);
+        start
+    }
+
+    fn skip_plain(&mut self, input: &Input<'_>, from: At, next: usize) -> At {
+        let skipped = &input.text[from.offset..next];
+        let has_open_end = !skipped.is_empty() && !skipped.ends_with(b"\n");
+        let n_lines = memchr::memchr_iter(b'\n', skipped).count() + usize::from(has_open_end);
+        let to = At { offset: next, line_idx: from.line_idx + n_lines };
+        let mut starts = [0; MAX_LINES];
+        let mut end = skipped.len();
+        let n_kept = n_lines.min(MAX_LINES);
+        for start in starts[..n_kept].iter_mut().rev() {
+            let text = skipped[..end].strip_suffix(b"\n").unwrap_or(&skipped[..end]);
+            *start = memchr::memrchr(b'\n', text).map_or(0, |it| it + 1);
+            end = *start;
+        }
+        for (kept_idx, start) in starts[..n_kept].iter().enumerate() {
+            let at = At { offset: from.offset + start, line_idx: to.line_idx - n_kept + kept_idx };
+            self.remember(input, 0, at);
+        }
+        to
+    }
+
+    /// Skips lines of a container's streams up to the next hit, as long as each is whole, written as its engine writes it, and of a
+    /// stream in which nothing is open.
+    fn skip_wrapped(&mut self, input: &Input<'_>, from: At, next: usize) -> (At, Option<bool>) {
+        let streams = STD.map(|name| self.known_stream(name));
+        let is_open = streams.map(|stream| self.is_open(stream));
+        let mut rings = [Ring::EMPTY; 2];
+        let mut at = from;
+        let mut is_hit = Some(true);
+        while at.offset < next {
+            let rest = &input.text[at.offset..next];
+            let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let Some(glance) = input.format.glance(&rest[..len]).filter(|it| it.is_whole) else {
+                // It may hold half a literal, or be written in a way that the search does not know.
+                is_hit = None;
+                break;
+            };
+            if is_open[glance.stream] {
+                is_hit = Some(false);
+                break;
+            }
+            rings[glance.stream].push(at);
+            at = At { offset: at.offset + len + 1, line_idx: at.line_idx + 1 };
+        }
+        for (std, ring) in rings.iter().enumerate().filter(|(_, ring)| ring.n_lines > 0) {
+            self.remember_ring(input, from, std, ring);
+        }
+        (at, is_hit)
+    }
+
+    fn remember_ring(&mut self, input: &Input<'_>, from: At, std: usize, ring: &Ring) {
+        let idx = self.stream(Some(STD[std]));
+        let n_kept = ring.n_lines.min(MAX_LINES);
+        if input.has_timed_places() && ring.n_lines > MAX_LINES {
+            let nanos = |at: At| input.format.glance(line_at(input.text, at)).and_then(|it| it.nanos());
+            let before = nanos(ring.nth_last(MAX_LINES + 1));
+            if before.is_some() && before != nanos(ring.nth_last(MAX_LINES)) {
+                self.streams[idx].last.nanos = before.unwrap_or_default();
+                self.streams[idx].last.n_at_nanos = 1;
+            } else {
+                self.count_places(input, from, std, ring.nth_last(n_kept));
+            }
+        }
+        for n in (1..=n_kept).rev() {
+            self.remember(input, idx, ring.nth_last(n));
+        }
+    }
+
+    /// Counts the places of a stream's lines one by one: so many have the very same time.
+    fn count_places(&mut self, input: &Input<'_>, from: At, std: usize, to: At) {
+        let idx = self.stream(Some(STD[std]));
+        let skipped = &input.text[from.offset..to.offset];
+        for line in skipped.split(|byte| *byte == b'\n') {
+            let Some(glance) = input.format.glance(line).filter(|it| it.stream == std) else { continue };
+            let last = &mut self.streams[idx].last;
+            *last = last.next(glance.nanos().unwrap_or(last.nanos));
+        }
+    }
+
+    /// Hands a line that is no candidate to the look-back of its stream.
+    fn remember(&mut self, input: &Input<'_>, idx: usize, at: At) {
+        let (unwrapped, _) = self.read(input.format, line_at(input.text, at));
+        let Some(Unwrapped { stream: _, text, at: logged_at, is_part: _ }) = unwrapped else { return };
+        let logged_at = logged_at.or_else(|| input.places?.at(at.line_idx));
+        let idx = if input.format == Format::Plain { self.stream(None) } else { idx };
+        let spot = self.spot(input, idx, at, logged_at);
+        let stream = &mut self.streams[idx];
+        let number = stream.handled.push(spot);
+        let line = RawLine { bytes: &text, number, at: logged_at, is_candidate: Some(false) };
+        self.pipeline.pass_by(&mut stream.state, line);
+    }
+}
+
+fn line_at(text: &[u8], at: At) -> &[u8] {
+    let rest = &text[at.offset..];
+    &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())]
+}

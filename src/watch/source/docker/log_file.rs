@@ -1,0 +1,263 @@
+//! Reads the engine's own file of a container, of the json-file log driver, through its rotations.
+//!
+//! Its lines travel as they stand there, with both streams on one lane; the reader of the lane knows stream, time and place of each. The
+//! engine renames a full file and begins the next one between two lines, so the old one is whole as soon as the name has another.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
+
+use super::log_plan::{Part, plan};
+use crate::base::metrics;
+use crate::model::cursor::Cursor;
+use crate::watch::source::bell::Bells;
+use crate::watch::source::file::rotation::{self, ReadSoFar};
+use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, QUIET, ReaderGone};
+
+/// Between two looks at a file that is written to all the time.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A file that has grown within this time is looked at every [`BUSY_PAUSE`]; then its bell is hung, and the writer pauses.
+const BUSY: Duration = Duration::from_millis(40);
+
+/// A file whose bell hangs is looked at this often all the same.
+const POLL: Duration = Duration::from_secs(10);
+
+/// One that has no bell is looked at this often, and one whose name has no file.
+const POLL_WITHOUT_BELL: Duration = Duration::from_millis(100);
+
+/// Blocks of one look: between looks the follower hears what became of the container.
+const MAX_BLOCKS: usize = 256;
+
+/// The log of one container, open.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    lane: Lane,
+    /// What is to be read, in this order; the last one has the name, or had it when last seen.
+    parts: VecDeque<Part>,
+    bells: Option<Bells>,
+    wake: Arc<Notify>,
+    is_armed: bool,
+    last_growth: Instant,
+    has_news: bool,
+    has_fresh_news: bool,
+    /// The name has no file just now.
+    is_nameless: bool,
+}
+
+/// What became of the name since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Same,
+    /// Cut: the engine keeps one file only.
+    Truncated,
+    Replaced,
+    Missing,
+}
+
+impl LogFile {
+    /// Opens the log behind the places of both streams. An error says that the file cannot be read: then the lane was not used.
+    pub(super) async fn open(
+        path: &Path,
+        lane: Lane,
+        cursors: [Cursor; 2],
+        bells: Option<Bells>,
+    ) -> Result<io::Result<Self>, ReaderGone> {
+        let path_of_plan = path.to_owned();
+        let planned = blocking(move || plan(&path_of_plan, &cursors)).await;
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(error) => return Ok(Err(error)),
+        };
+        for loss in planned.losses.into_iter().flatten() {
+            lane.send(Parcel::Loss(loss)).await?;
+        }
+        Ok(Ok(Self {
+            path: path.to_owned(),
+            lane,
+            parts: planned.parts,
+            bells,
+            wake: Arc::new(Notify::new()),
+            is_armed: false,
+            last_growth: Instant::now(),
+            has_news: false,
+            has_fresh_news: false,
+            is_nameless: false,
+        }))
+    }
+
+    /// Reads what there is; `true` when that was all.
+    pub(super) async fn look(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+        for _ in 0..MAX_BLOCKS {
+            match self.step().await? {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.tell_silence().await?;
+                    return Ok(Ok(true));
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(false))
+    }
+
+    /// Sends one block, or goes on to the next file; `false` when there is nothing to do.
+    async fn step(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+        let Some((reader, taken_to)) = self.parts.pop_front() else {
+            return self.replan(None).await;
+        };
+        let path = self.path.clone();
+        let is_last = self.parts.is_empty();
+        let read = blocking(move || {
+            let mut reader = reader;
+            let block = reader.next_block()?;
+            let name = match &block {
+                None if is_last => name_of(&path, &reader)?,
+                Some(_) | None => Name::Same,
+            };
+            // The name is asked for after the end was seen: what was written between the two is read first.
+            let block = match block {
+                None if name != Name::Same => reader.next_block()?,
+                other => other,
+            };
+            Ok((reader, block, name))
+        });
+        let (mut reader, block, name) = match read.await {
+            Ok(read) => read,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(block) = block {
+            self.parts.push_front((reader, taken_to));
+            self.send(block, taken_to).await?;
+            return Ok(Ok(true));
+        }
+        if !is_last || name == Name::Replaced {
+            if let Some(rest) = reader.give_rest() {
+                self.send(rest, taken_to).await?;
+            }
+            if is_last {
+                let written_at = reader.metadata().and_then(|it| it.modified()).ok();
+                return self.replan(Some((reader.place(), ReadSoFar::ToEnd { written_at }))).await;
+            }
+            return Ok(Ok(true));
+        }
+        if name == Name::Truncated {
+            return self.replan(Some((reader.place(), ReadSoFar::ToEndWhenLastSeen))).await;
+        }
+        self.is_nameless = name == Name::Missing;
+        self.parts.push_front((reader, taken_to));
+        Ok(Ok(false))
+    }
+
+    /// Plans anew: after a place, or where the name had no file so far.
+    async fn replan(
+        &mut self,
+        after: Option<(rotation::Place, ReadSoFar)>,
+    ) -> Result<io::Result<bool>, ReaderGone> {
+        let path = self.path.clone();
+        let (place, so_far) = after.unwrap_or((rotation::Place::NOWHERE, ReadSoFar::Partly));
+        let mut planned = match blocking(move || rotation::plan(&path, &place, so_far)).await {
+            Ok(planned) => planned,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(loss) = planned.loss.take() {
+            warn!(path = %self.path.display(), "the log of a container was rotated away before it was read");
+            self.lose(loss).await?;
+        }
+        self.is_armed = false;
+        self.is_nameless = planned.readers.is_empty();
+        self.parts = planned.readers.into_iter().map(|reader| (reader, [0, 0])).collect();
+        Ok(Ok(!self.parts.is_empty()))
+    }
+
+    /// Waits until there may be more.
+    pub(super) async fn wait(&mut self) {
+        let silent = self.last_growth.elapsed();
+        if silent < BUSY {
+            self.is_armed = false;
+            sleep(BUSY_PAUSE).await;
+            return;
+        }
+        if !self.is_armed && !self.is_nameless {
+            let hung = self.bells.as_ref().map(|bells| bells.arm(&self.path, &self.wake));
+            self.is_armed = hung.is_some_and(|it| it.is_ok());
+            if self.is_armed {
+                // What was written before the bell hung is not told.
+                return;
+            }
+        }
+        let longest = if self.is_armed { POLL } else { POLL_WITHOUT_BELL };
+        let until_quiet = QUIET.checked_sub(silent).filter(|left| self.has_news && !left.is_zero());
+        if timeout(until_quiet.unwrap_or(longest).min(longest), self.wake.notified()).await.is_ok() {
+            self.is_armed = false;
+        }
+    }
+
+    /// The container has stopped, and everything was read: a line without an end is whole.
+    pub(super) async fn finish(&mut self) -> Result<(), ReaderGone> {
+        if let Some((mut reader, taken_to)) = self.parts.pop_back() {
+            // Half a line of JSON: the engine was killed within it.
+            if let Some(rest) = reader.give_rest() {
+                self.send(rest, taken_to).await?;
+            }
+            self.parts.push_back((reader, taken_to));
+        }
+        self.has_news = false;
+        self.has_fresh_news = false;
+        self.lane.send(Parcel::End).await
+    }
+
+    /// Notes lines as lost.
+    pub(super) async fn lose(&mut self, loss: Loss) -> Result<(), ReaderGone> {
+        self.lane.send(Parcel::Loss(loss)).await
+    }
+
+    async fn tell_silence(&mut self) -> Result<(), ReaderGone> {
+        let silent = self.last_growth.elapsed();
+        if silent >= QUIET && std::mem::take(&mut self.has_news) {
+            self.has_fresh_news = false;
+            return self.lane.send(Parcel::Quiet).await;
+        }
+        if silent >= BUSY && std::mem::take(&mut self.has_fresh_news) {
+            return self.lane.send(Parcel::Pause).await;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, block: Block, taken_to: [u64; 2]) -> Result<(), ReaderGone> {
+        let Block { text, places } = block;
+        let Places::File { device, inode, prefix_hash, prefix_len, offset } = places else { return Ok(()) };
+        let place = rotation::Place { device, inode, prefix_hash, prefix_len, offset };
+        self.last_growth = Instant::now();
+        self.has_news = true;
+        self.has_fresh_news = true;
+        metrics::source_bytes("docker", text.len());
+        self.lane.send(Parcel::Block(Block { text, places: Places::DockerFile { place, taken_to } })).await
+    }
+}
+
+fn name_of(path: &Path, reader: &crate::watch::source::file::reader::Reader) -> io::Result<Name> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Name::Missing),
+        Err(error) => return Err(error),
+    };
+    let place = reader.place();
+    if (metadata.dev(), metadata.ino()) != (place.device, place.inode) {
+        return Ok(Name::Replaced);
+    }
+    Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
+}
+
+/// Does work that waits for a disk where it keeps nobody waiting.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

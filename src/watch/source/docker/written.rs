@@ -1,0 +1,106 @@
+//! Lines of the json-file log driver as the engine writes them, looked at from their ends only:
+//! <https://docs.docker.com/engine/logging/drivers/json-file/>.
+//!
+//! Keys stand in one order and without blanks. A line of another form is not known here.
+
+use super::stamp;
+
+/// What every line begins with.
+pub(in crate::watch) const BEGINNING: &[u8] = br#"{"log":""#;
+
+/// What stands between the text and the name of the stream. Never within a text, whose quotes are escaped.
+const STREAM: &[u8] = br#"","stream":"std"#;
+
+/// The time's key, and how much its value takes at most.
+const TIME: &[u8] = br#","time":""#;
+const MAX_TIME: usize = 48;
+
+/// What is seen of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::watch) struct Glance<'l> {
+    /// 0 for stdout, 1 for stderr.
+    pub(in crate::watch) stream: usize,
+    /// The text does not go on in the stream's next line.
+    pub(in crate::watch) is_whole: bool,
+    pub(in crate::watch) time: &'l [u8],
+}
+
+/// Stream, time and whether the text is whole; `None` for a line of another form. `line` has no line break.
+pub(in crate::watch) fn glance(line: &[u8]) -> Option<Glance<'_>> {
+    let rest = line.strip_prefix(BEGINNING)?.strip_suffix(b"\"}")?;
+    let near = rest.len().saturating_sub(MAX_TIME);
+    let mark = near + memchr::memrchr(b',', &rest[near..])?;
+    let time = rest[mark..].strip_prefix(TIME)?;
+    let rest = &rest[..mark];
+    // Between the stream and the time there may be what the log driver was told to add.
+    let stream = match rest.len().checked_sub(STREAM.len() + 4).filter(|at| rest[*at..].starts_with(STREAM)) {
+        Some(at) => at,
+        None => memchr::memmem::rfind(rest, STREAM)?,
+    };
+    let name = &rest[stream + STREAM.len()..];
+    let is_stderr = name.starts_with(b"err\"");
+    if !is_stderr && !name.starts_with(b"out\"") {
+        return None;
+    }
+    Some(Glance { stream: usize::from(is_stderr), is_whole: ends_with_break(&rest[..stream]), time })
+}
+
+/// Whether JSON text ends with an escaped line break, and not with an escaped backslash and an `n`.
+pub(in crate::watch) fn ends_with_break(text: &[u8]) -> bool {
+    let Some(before) = text.strip_suffix(b"n") else { return false };
+    let n_backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+    n_backslashes % 2 == 1
+}
+
+impl Glance<'_> {
+    /// When it was logged, in nanoseconds since 1970.
+    pub(in crate::watch) fn nanos(&self) -> Option<i64> {
+        stamp::nanos(self.time)
+    }
+}
+
+/// A line with its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) stream: usize,
+    pub(super) is_whole: bool,
+    pub(super) nanos: i64,
+}
+
+/// The same, with or without its line break; `None` also for a line without a time.
+pub(super) fn look(line: &[u8]) -> Option<Look> {
+    let line = line.split(|byte| *byte == b'\n').next()?;
+    let glance = glance(line)?;
+    Some(Look { stream: glance.stream, is_whole: glance.is_whole, nanos: glance.nanos()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: Option<(usize, bool, &str)>) {
+        let seen = glance(line.as_bytes()).map(|it| (it.stream, it.is_whole, it.time));
+        assert_eq!(
+            seen,
+            expected.map(|(stream, is_whole, time)| (stream, is_whole, time.as_bytes())),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn the_ends_of_a_line_tell() {
+        let time = "2026-01-02T10:00:00.1Z";
+        let line = |log: &str, stream: &str, more: &str| {
+            format!(r#"{{"log":"{log}","stream":"{stream}"{more},"time":"{time}"}}"#)
+        };
+        check(&line(r"a\n", "stdout", ""), Some((0, true, time)));
+        check(&line(r"C:\\n", "stderr", ""), Some((1, false, time)));
+        check(&line("", "stderr", ""), Some((1, false, time)));
+        check(&line(r"a\n", "stderr", r#","attrs":{"tag":"x, \"stream\":\"y\""}"#), Some((1, true, time)));
+        check(&line(r#"\",\"stream\":\"stderr\n"#, "stdout", ""), Some((0, true, time)));
+        check(&line(r"a\n", "stdin", ""), None);
+        check(r#"{"log":"half"#, None);
+        check(&format!("\0\0{}", line("a", "stdout", "")), None);
+        check("", None);
+    }
+}
