@@ -12,6 +12,8 @@ mod config;
 mod crash;
 /// The whole loop in one command.
 mod demo;
+/// The engine's own log files, rotated and compressed, by turns with the API.
+mod docker_files;
 /// Real containers on a real engine.
 mod docker_source;
 /// Tails with rotation.

@@ -196,6 +196,14 @@ impl Container {
         self.engine.inspect_container(&self.id, None).await.is_ok()
     }
 
+    /// Runs a command in it, to its end.
+    pub(crate) async fn run(&self, script: &str) {
+        let cmd = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let options = bollard::models::ExecConfig { cmd: Some(cmd), ..Default::default() };
+        let exec = self.engine.create_exec(&self.id, options).await.expect("a command can be made");
+        self.engine.start_exec(&exec.id, None).await.expect("a command can be run");
+    }
+
     /// Removes it now, running or not.
     pub(crate) async fn remove(&self) {
         remove(&self.engine, &self.id).await.expect("the container can be removed");

@@ -51,6 +51,8 @@ pub(super) struct LogFile {
     has_fresh_news: bool,
     /// The name has no file just now.
     is_nameless: bool,
+    /// The end was told, and nothing came since.
+    is_ended: bool,
 }
 
 /// What became of the name since the last look.
@@ -91,6 +93,7 @@ impl LogFile {
             has_news: false,
             has_fresh_news: false,
             is_nameless: false,
+            is_ended: false,
         }))
     }
 
@@ -212,6 +215,9 @@ impl LogFile {
         }
         self.has_news = false;
         self.has_fresh_news = false;
+        if std::mem::replace(&mut self.is_ended, true) {
+            return Ok(());
+        }
         self.lane.send(Parcel::End).await
     }
 
@@ -239,6 +245,7 @@ impl LogFile {
         self.last_growth = Instant::now();
         self.has_news = true;
         self.has_fresh_news = true;
+        self.is_ended = false;
         metrics::source_bytes("docker", text.len());
         self.lane.send(Parcel::Block(Block { text, places: Places::DockerFile { place, taken_to } })).await
     }
