@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use super::clock::Timestamp;
+
 /// Text read from sources, by source.
 pub const SOURCE_BYTES: &str = "homeostat_source_bytes_total";
 /// Lines read from sources, by source.
@@ -39,6 +41,13 @@ pub const COMMIT_SECONDS: &str = "homeostat_commit_seconds";
 /// Alerts that came in, by what became of them.
 pub const ALERTS: &str = "homeostat_alerts_total";
 
+/// Reloads of the config, by result.
+pub const RELOADS: &str = "homeostat_config_reloads_total";
+/// Whether the config that was read last is used: 1 or 0.
+pub const RELOAD_OK: &str = "homeostat_config_is_current";
+/// When the config in use was read, in seconds since 1970.
+pub const RELOADED_AT: &str = "homeostat_config_read_timestamp_seconds";
+
 /// Tells the installed recorder what the names mean.
 pub fn describe() {
     describe_counter!(SOURCE_BYTES, "text read from sources, in bytes");
@@ -56,6 +65,9 @@ pub fn describe() {
     describe_counter!(DROPPED, "things found and not counted, by reason");
     describe_counter!(COMMITS, "commits of occurrences and cursors, by result");
     describe_histogram!(COMMIT_SECONDS, "duration of a commit, in seconds");
+    describe_counter!(RELOADS, "reloads of the config, by result");
+    describe_gauge!(RELOAD_OK, "whether the config that was read last is used");
+    describe_gauge!(RELOADED_AT, "when the config in use was read");
     describe_counter!(ALERTS, "alerts received, by what became of them");
 }
 
@@ -128,4 +140,16 @@ pub fn commit(result: &'static str, took: Duration) {
 /// `n` alerts came to this end.
 pub fn alerts(result: &'static str, n: u64) {
     counter!(ALERTS, "result" => result).increment(n);
+}
+
+/// The config was read again: `used`, `same` or `refused`.
+pub fn reload(result: &'static str) {
+    counter!(RELOADS, "result" => result).increment(1);
+    gauge!(RELOAD_OK).set(if result == "refused" { 0.0 } else { 1.0 });
+}
+
+/// The config in use was read at this time.
+pub fn config_read(at: Timestamp) {
+    gauge!(RELOAD_OK).set(1.0);
+    gauge!(RELOADED_AT).set(at.as_duration().as_secs_f64());
 }

@@ -13,3 +13,4 @@ pub mod metrics;
 pub mod redact;
 pub mod secret;
 pub mod shutdown;
+pub mod swap;

@@ -51,7 +51,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             with_store(&cli.global, async |context| issue::run(context, command).await)
         }
         Command::Job(command) => with_store(&cli.global, async |context| job::run(context, command).await),
-        Command::Run => serve::serve(settings(&cli.global)?),
+        Command::Run => serve::serve(cli.global.config.clone(), settings(&cli.global)?),
         Command::Check(args) => check::check(&cli.global, &args),
         Command::Demo(args) => demo::demo(&args),
         Command::Scan(args) => scan::scan(&args),

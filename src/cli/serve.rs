@@ -1,4 +1,7 @@
-//! `homeostat run`: the daemon in the foreground, until SIGTERM or Ctrl-C.
+//! `homeostat run`: the daemon in the foreground, until SIGTERM or Ctrl-C. SIGHUP: the config is read again.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,15 +11,19 @@ use super::problems;
 use super::run::runtime;
 use crate::base::shutdown::Shutdown;
 use crate::config::Settings;
-use crate::daemon;
+use crate::daemon::{self, Reload, ReloadTrigger};
 
-/// Runs the daemon until a signal.
-pub(super) fn serve(settings: Settings) -> Result<(), Failure> {
+/// Runs the daemon until a signal; `file` is read again when it changes.
+pub(super) fn serve(file: Option<PathBuf>, settings: Settings) -> Result<(), Failure> {
     daemon::start_logging("homeostat=info,warn");
     runtime()?.block_on(async {
         let shutdown = Shutdown::new();
-        stop_on_signal(&shutdown)?;
-        let result = daemon::run(settings.clone(), shutdown, |_| ()).await;
+        let (trigger, reload) = Reload::new(file);
+        // A terminal that is closed says so with the same signal; nobody is left to read what a daemon there would say.
+        let on_hangup =
+            if std::io::stderr().is_terminal() { OnHangup::Stop } else { OnHangup::Reload(trigger) };
+        on_signal(&shutdown, on_hangup)?;
+        let result = daemon::run(settings.clone(), Some(reload), shutdown, |_| ()).await;
         result.map_err(|error| match problems::of_daemon(&settings, &error) {
             Some(problem) => problems::told(&problem),
             None => Failure::Failed(error.into()),
@@ -24,9 +31,16 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failure> {
     })
 }
 
-/// Turns the first SIGTERM, SIGINT or SIGHUP (a closed terminal) into a stop. A second SIGTERM or SIGINT ends the process at
+/// What SIGHUP means.
+#[derive(Debug)]
+pub(super) enum OnHangup {
+    Stop,
+    Reload(ReloadTrigger),
+}
+
+/// Turns the first SIGTERM or SIGINT into a stop, and SIGHUP into what it means. A second SIGTERM or SIGINT ends the process at
 /// once: somebody means it.
-pub(super) fn stop_on_signal(shutdown: &Shutdown) -> Result<(), Failure> {
+pub(super) fn on_signal(shutdown: &Shutdown, on_hangup: OnHangup) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?;
@@ -39,7 +53,10 @@ pub(super) fn stop_on_signal(shutdown: &Shutdown) -> Result<(), Failure> {
                 _ = interrupt.recv() => {}
                 // Comes together with others when a terminal goes, so it is never the second word.
                 _ = hangup.recv() => {
-                    shutdown.request();
+                    match &on_hangup {
+                        OnHangup::Stop => shutdown.request(),
+                        OnHangup::Reload(trigger) => trigger.request(),
+                    }
                     continue;
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::changes::{self, SectionHashes};
 use super::document::Document;
 use super::problem::{Problem, ProblemKind};
 use super::settings::Settings;
@@ -54,9 +55,15 @@ fn parse_all(file: &Path, text: &str) -> (Option<Settings>, Vec<Problem>) {
         return (None, document.into_problems());
     }
     let root = document.root();
-    let settings = Settings::read(&root);
+    let mut settings = Settings::read(&root);
+    settings.sections = changes::hashes(text);
     root.finish();
     (Some(settings), document.into_problems())
+}
+
+/// One hash for each section of a config's text, over the values and secrets it names; what is no TOML has none.
+pub fn section_hashes(text: &str) -> SectionHashes {
+    changes::hashes(text)
 }
 
 fn read(file: Option<&Path>) -> Result<(PathBuf, String), Vec<Problem>> {

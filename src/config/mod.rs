@@ -4,6 +4,7 @@
 //! what to do. `config/default.toml` is the documentation: complete, commented, embedded, and a test holds it equal to
 //! the defaults in the code.
 
+mod changes;
 mod document;
 mod load;
 pub mod problem;
@@ -11,7 +12,8 @@ mod sections;
 mod settings;
 mod values;
 
-pub use load::{DEFAULT_FILE, DEFAULT_TEXT, check, load, parse};
+pub use changes::{Changes, SectionHashes};
+pub use load::{DEFAULT_FILE, DEFAULT_TEXT, check, load, parse, section_hashes};
 pub use problem::{Problem, ProblemKind};
 pub use sections::agent::{AgentSettings, SandboxSettings};
 pub use sections::heal::Place;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::changes::SectionHashes;
 use super::document::Section;
 use super::sections;
 use super::sections::agent::{self, AgentSettings, SandboxSettings};
@@ -33,6 +34,10 @@ use crate::watch::triage;
 pub struct Settings {
     /// Where it was read from, for problems that show later.
     pub file: PathBuf,
+    /// What each section says, to tell what a new config has other.
+    pub(super) sections: SectionHashes,
+    /// Folders with rule files.
+    pub rule_folders: Vec<PathBuf>,
     /// Lines of keys that `check` tells of.
     lines: BTreeMap<&'static str, usize>,
     pub state_folder: PathBuf,
@@ -67,6 +72,8 @@ impl Settings {
         let (services, files) = sections::services::services(root, default_route);
         Self {
             file: root.file(),
+            sections: SectionHashes::default(),
+            rule_folders: watch::rule_folders(root),
             lines: lines(root),
             store: serve::database(root, &state_folder),
             http: serve::http(root),

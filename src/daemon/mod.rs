@@ -6,13 +6,16 @@
 mod build;
 mod fetch;
 mod heal;
+mod live;
 mod logging;
+mod reload;
 mod run;
 mod systemd;
 mod tasks;
 
 pub use fetch::FetchCredentials;
 pub use logging::start as start_logging;
+pub use reload::{Reload, ReloadTrigger};
 pub use run::{Listening, run};
 pub use tasks::TaskEnded;
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::heal::{self, Ground};
+use super::live::Live;
+use super::reload::{Reload, Reloader};
 use super::tasks::Tasks;
 use super::{DaemonError, build, systemd};
 use crate::base::chain::Chain;
-use crate::base::clock::{SharedClock, SystemClock};
+use crate::base::clock::{SharedClock, SystemClock, Timestamp};
+use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::config::Settings;
 use crate::heal::worker::{Worker, WorkerParts};
@@ -28,9 +31,9 @@ use crate::watch::source::lane::Outlet;
 use crate::watch::source::loki;
 
 /// How long sources and the pipeline may take to hand over what they have read.
-const WATCH_GRACE: Duration = Duration::from_secs(10);
+pub(super) const WATCH_GRACE: Duration = Duration::from_secs(10);
 /// How long running jobs may take to finish or be released; the worker's own grace lies within.
-const HEAL_GRACE: Duration = Duration::from_secs(30);
+pub(super) const HEAL_GRACE: Duration = Duration::from_secs(30);
 const SERVE_GRACE: Duration = Duration::from_secs(8);
 
 /// Told once everything is up.
@@ -40,12 +43,14 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
-/// Runs the daemon until `shutdown`. `on_up` is called once everything is up.
+/// Runs the daemon until `shutdown`. `on_up` is called once everything is up; with a `reload` the config is read again when it
+/// changes or when somebody asks for it.
 ///
 /// # Errors
 /// What keeps it from starting, or the task that ended although nobody asked it to.
 pub async fn run(
     settings: Settings,
+    reload: Option<Reload>,
     shutdown: Shutdown,
     on_up: impl FnOnce(Listening) + Send,
 ) -> Result<(), DaemonError> {
@@ -54,71 +59,74 @@ pub async fn run(
     let listener = TcpListener::bind(listen).await;
     let listener = listener.map_err(|source| DaemonError::Listen { address: listen, source })?;
     let store = build::store(&settings).await?;
-    let result = run_with(&settings, &store, &clock, listener, &shutdown, on_up).await;
+    let reloader = Reloader::new(reload, &settings);
+    let result = run_with(settings, &store, &clock, (listener, reloader), &shutdown, on_up).await;
     store.close().await;
     result
 }
 
 async fn run_with(
-    settings: &Settings,
+    settings: Settings,
     store: &Arc<dyn Store>,
     clock: &SharedClock,
-    listener: TcpListener,
+    (listener, mut reloader): (TcpListener, Reloader),
     shutdown: &Shutdown,
     on_up: impl FnOnce(Listening) + Send,
 ) -> Result<(), DaemonError> {
-    let metrics = build::recorder();
-    let services = Arc::new(ServiceMap::new(settings.services.clone()));
-    let mut watch = Tasks::new(Shutdown::new());
-    let mut healing = Tasks::new(Shutdown::new());
+    let recorder = build::recorder();
+    let mut live = Live::start(settings, store, clock).await?;
     let mut serve = Tasks::new(Shutdown::new());
-
-    let pipeline = build::pipeline(settings);
-    start_watching(&mut watch, settings, store, clock, &services, pipeline.clone()).await?;
-    start_healing(&mut healing, settings, store, clock, &services).await?;
-    let alerts = build::alerts(settings, store, clock, &services, pipeline)?;
     let parts = http::Parts {
-        settings: settings.http.clone(),
+        settings: live.settings.http.clone(),
         store: Arc::clone(store),
         clock: Arc::clone(clock),
-        metrics,
-        alerts: Some(alerts),
+        metrics: recorder,
+        alerts: Some(live.alerts.clone()),
         shutdown: serve.shutdown(),
     };
     let address = start_serving(&mut serve, parts, listener)?;
 
+    metrics::config_read(clock.now());
     tracing::info!(%address, "homeostat is up");
     systemd::ready("watching");
     on_up(Listening { address });
 
-    let ended = tokio::select! {
-        () = shutdown.requested() => None,
-        ended = watch.first_failure() => Some(ended),
-        ended = healing.first_failure() => Some(ended),
-        ended = serve.first_failure() => Some(ended),
+    let ended = loop {
+        tokio::select! {
+            () = shutdown.requested() => break None,
+            ended = live.watch.first_failure() => break Some(ended),
+            ended = live.healing.first_failure() => break Some(ended),
+            ended = serve.first_failure() => break Some(ended),
+            new = reloader.next(&live.settings) => live.take(*new).await,
+        }
     };
     systemd::stopping();
     match &ended {
         Some(error) => tracing::error!(error = %Chain(error), "a task ended, stopping everything"),
         None => tracing::info!("stopping"),
     }
-    tokio::join!(watch.stop(WATCH_GRACE), healing.stop(HEAL_GRACE));
+    tokio::join!(live.watch.stop(WATCH_GRACE), live.healing.stop(HEAL_GRACE));
     serve.stop(SERVE_GRACE).await;
     tracing::info!("stopped");
     ended.map_or(Ok(()), |ended| Err(ended.into()))
 }
 
-async fn start_watching(
-    tasks: &mut Tasks,
-    settings: &Settings,
-    store: &Arc<dyn Store>,
-    clock: &SharedClock,
-    services: &Arc<ServiceMap>,
-    pipeline: Pipeline,
-) -> Result<(), DaemonError> {
-    let first_run_at = store.first_run_at(clock.now()).await.map_err(DaemonError::Store)?;
+/// What the watching half is started with.
+#[derive(Debug)]
+pub(super) struct Watching<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) store: &'a Arc<dyn Store>,
+    pub(super) clock: &'a SharedClock,
+    pub(super) services: &'a Arc<ServiceMap>,
+    pub(super) pipeline: Pipeline,
+    pub(super) first_run_at: Timestamp,
+}
+
+/// Starts the sources and what takes their lines.
+pub(super) fn start_watching(tasks: &mut Tasks, parts: Watching<'_>) {
+    let Watching { settings, store, clock, services, pipeline, first_run_at } = parts;
     let (outlet, openings) = Outlet::new();
-    let parts = IngestParts {
+    let ingest = IngestParts {
         store: Arc::clone(store),
         pipeline,
         services: Arc::clone(services),
@@ -126,7 +134,7 @@ async fn start_watching(
         clock: Arc::clone(clock),
     };
     let stop = tasks.shutdown();
-    tasks.spawn("ingest", ingest::run(parts, openings, stop.clone()));
+    tasks.spawn("ingest", ingest::run(ingest, openings, stop.clone()));
     if let Some(docker) = settings.docker.clone() {
         tasks.spawn(
             "docker",
@@ -142,12 +150,6 @@ async fn start_watching(
         files.await;
         Ok::<_, Infallible>(())
     });
-    let watchdog = systemd::watchdog(stop);
-    tasks.spawn("watchdog", async move {
-        watchdog.await;
-        Ok::<_, Infallible>(())
-    });
-    Ok(())
 }
 
 /// A task that cannot fail.
@@ -156,16 +158,24 @@ async fn endless(task: impl Future<Output = ()>) -> Result<(), Infallible> {
     Ok(())
 }
 
-async fn start_healing(
-    tasks: &mut Tasks,
+/// The healing half, built and not yet started.
+#[derive(Debug)]
+pub(super) struct Healing {
+    worker: WorkerParts,
+    /// Removes what is left of sandboxes, where there is an engine: with the id of this installation.
+    reaper: Option<(Engine, String)>,
+}
+
+/// Builds the healing half; `None` where it is off.
+pub(super) async fn prepare_healing(
     settings: &Settings,
     store: &Arc<dyn Store>,
     clock: &SharedClock,
-    services: &Arc<ServiceMap>,
-) -> Result<(), DaemonError> {
+    services: Arc<dyn Services>,
+) -> Result<Option<Healing>, DaemonError> {
     let Some(worker_settings) = settings.worker.clone() else {
         tracing::info!("healing is off");
-        return Ok(());
+        return Ok(None);
     };
     let engine = match Engine::connect(settings.engine_host()).await {
         Ok(engine) => Some(engine),
@@ -174,36 +184,44 @@ async fn start_healing(
             None
         }
     };
-    let stop = tasks.shutdown();
-    if let Some(engine) = engine.clone() {
-        let instance = store.instance_id().await.map_err(DaemonError::Store)?;
-        heal::reap_once(&engine, store.as_ref(), &instance, clock).await;
-        tasks.spawn(
-            "reaper",
-            heal::reap(engine, Arc::clone(store), instance, Arc::clone(clock), stop.clone()),
-        );
-    }
+    let reaper = match &engine {
+        Some(engine) => Some((engine.clone(), store.instance_id().await.map_err(DaemonError::Store)?)),
+        None => None,
+    };
     let stages = heal::stages(Ground {
         settings,
         store: Arc::clone(store),
-        services: Arc::clone(services) as Arc<dyn Services>,
+        services,
         redactor: settings.redactor.clone(),
         clock: Arc::clone(clock),
         engine,
     })
     .await?;
-    let parts = WorkerParts {
+    let worker = WorkerParts {
         store: Arc::clone(store),
         stages,
         clock: Arc::clone(clock),
         owner: heal::owner(),
         settings: worker_settings,
     };
-    tasks.spawn("worker", async move {
-        Worker::run(parts, stop).await;
-        Ok::<_, Infallible>(())
-    });
-    Ok(())
+    Ok(Some(Healing { worker, reaper }))
+}
+
+impl Healing {
+    /// Starts it.
+    pub(super) async fn start(self, tasks: &mut Tasks) {
+        let Self { worker, reaper } = self;
+        let stop = tasks.shutdown();
+        if let Some((engine, instance)) = reaper {
+            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
+            heal::reap_once(&engine, store.as_ref(), &instance, &clock).await;
+            tasks.spawn("reaper", heal::reap(engine, store, instance, clock, stop.clone()));
+        }
+        tasks.spawn("worker", async move {
+            Worker::run(worker, stop).await;
+            Ok::<_, Infallible>(())
+        });
+    }
 }
 
 fn start_serving(
@@ -215,6 +233,12 @@ fn start_serving(
     let address = listener.local_addr().map_err(|source| DaemonError::Listen { address: listen, source })?;
     parts.settings.listen = address;
     let stop = tasks.shutdown();
+    // Not with the watching half, which stops at every reload: systemd would take that for a death.
+    let watchdog = systemd::watchdog(stop.clone());
+    tasks.spawn("watchdog", async move {
+        watchdog.await;
+        Ok::<_, Infallible>(())
+    });
     if let Some(handle) = parts.metrics.clone() {
         let stop = stop.clone();
         tasks.spawn("metrics", async move {

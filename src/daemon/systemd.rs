@@ -12,6 +12,14 @@ pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// Says that the config is read again; [`ready`] ends it.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(error = %Chain(&error), "the system's clock cannot be read"),
+    }
+}
+
 /// Says that the daemon is on its way out.
 pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);

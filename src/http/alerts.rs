@@ -16,6 +16,7 @@ use serde_json::json;
 use super::error::HttpError;
 use super::state::App;
 use crate::base::metrics;
+use crate::base::swap::Swap;
 use crate::watch::ingest::alerts::AlertAnswer;
 
 /// Alertmanager waits for ten seconds; what is sent again after that would find itself stored, but needlessly.
@@ -24,7 +25,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(9);
 /// 200 when everything in it is stored (once or again), 503 when it cannot be stored now, 400 for what can never be right, 413 for
 /// what is too large.
 pub(super) async fn receive(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Response {
-    let Some(alerts) = &app.alerts else {
+    let Some(alerts) = app.alerts.as_ref().map(Swap::get) else {
         return unavailable("this process does not watch, so it takes no alerts");
     };
     let body = match body {

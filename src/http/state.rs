@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::settings::Settings;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Shutdown;
+use crate::base::swap::Swap;
 use crate::store::Store;
 use crate::watch::ingest::alerts::Alerts;
 
@@ -25,7 +26,7 @@ pub struct Parts {
     /// Renders `/metrics`; `None` where no recorder is installed.
     pub metrics: Option<PrometheusHandle>,
     /// Takes Alertmanager's webhook; `None` where this process does not watch.
-    pub alerts: Option<Arc<Alerts>>,
+    pub alerts: Option<Swap<Alerts>>,
     /// Ends the event streams, which would otherwise hold a graceful stop up.
     pub shutdown: Shutdown,
 }

@@ -36,6 +36,8 @@ mod loki_source;
 mod pages;
 /// Traces as they stand in real logs: one record each.
 mod records;
+/// A new config in a running daemon.
+mod reload;
 /// Mirrors, clones and patches, with real git over HTTP.
 mod repo;
 /// The shipped rules against their own examples.

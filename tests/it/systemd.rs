@@ -40,6 +40,7 @@ fn the_daemon_says_when_it_is_up_and_that_it_lives() {
     for setting in [
         "Type=notify",
         "WatchdogSec=30s",
+        "ExecReload=/bin/kill -HUP $MAINPID",
         "RestartPreventExitStatus=64 78",
         "LoadCredential=anthropic-key",
         "StateDirectory=homeostat",

@@ -21,7 +21,7 @@ use super::args::DemoArgs;
 use super::exit::Failure;
 use super::print;
 use super::run::runtime;
-use super::serve::stop_on_signal;
+use super::serve::{OnHangup, on_signal};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::shutdown::Shutdown;
 use crate::daemon;
@@ -41,11 +41,11 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     daemon::start_logging("homeostat=error,warn");
     runtime()?.block_on(async {
         let shutdown = Shutdown::new();
-        stop_on_signal(&shutdown)?;
+        on_signal(&shutdown, OnHangup::Stop)?;
         let ground = Ground::prepare(args, &shutdown).await?;
         let daemon_stop = Shutdown::new();
         let (up_tx, up_rx) = tokio::sync::oneshot::channel();
-        let daemon = daemon::run(ground.settings.clone(), daemon_stop.clone(), move |listening| {
+        let daemon = daemon::run(ground.settings.clone(), None, daemon_stop.clone(), move |listening| {
             // Nobody waits any more: the demo was stopped meanwhile.
             let _ = up_tx.send(listening);
         });

@@ -1,6 +1,6 @@
 //! `[docker]`, `[rules]`, `[redact]` and `[triage]`: which containers are watched, for what, and what a hit means.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +99,12 @@ pub(in crate::config) fn rules(root: &Section<'_>) -> Arc<RuleSet> {
     }
     section.finish();
     rules
+}
+
+/// The folders of `[rules]`, as far as they can be read: to notice when something in them changes.
+pub(in crate::config) fn rule_folders(root: &Section<'_>) -> Vec<PathBuf> {
+    let found = root.section("rules").texts("folders");
+    found.map(|found| found.value.into_iter().map(PathBuf::from).collect()).unwrap_or_default()
 }
 
 /// The folders with rule files, and whether all of them are there; one that cannot be opened is a mistake of this file, not of a rule

@@ -1,6 +1,6 @@
 //! The prefilter over raw bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +18,9 @@ pub struct Scanner {
     needs_every_line: bool,
 }
 
+/// Bytes by which literals are looked up.
+const HEAD: usize = 3;
+
 /// How JSON writes an escape, behind which a literal may hide; the escape itself is the prefilter's own business.
 const ESCAPE_IN_JSON: &[u8] = br"\u001b";
 
@@ -27,12 +30,8 @@ impl Scanner {
         let needs_every_line = rules.needs_every_line();
         let wanted: BTreeSet<Vec<u8>> =
             rules.literals().chain([ESCAPE_IN_JSON]).flat_map(spellings).collect();
-        let shortest: Vec<Vec<u8>> = wanted
-            .iter()
-            .filter(|it| !wanted.iter().any(|other| other.len() < it.len() && contains(it, other)))
-            .cloned()
-            .collect();
-        Self { rules, literals: shortest, prefilter: OnceLock::new(), needs_every_line }
+        let literals = shortest(&wanted);
+        Self { rules, literals, prefilter: OnceLock::new(), needs_every_line }
     }
 
     /// Whether a rule hits this line. The line is as the joiner gets it: decoded, without terminal escapes.
@@ -91,8 +90,19 @@ fn as_json(text: &[u8], writer: Writer) -> Vec<u8> {
     out
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    memchr::memmem::find(text, part).is_some()
+/// Those that do not contain another. Literals have three bytes and more: whatever one contains begins with three of its bytes,
+/// and only what begins alike is compared, so that hundreds of rules do not slow the start.
+fn shortest(wanted: &BTreeSet<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut by_head: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+    for literal in wanted {
+        by_head.entry(&literal[..literal.len().min(HEAD)]).or_default().push(literal);
+    }
+    let begins = |rest: &[u8], whole: &[u8]| {
+        let heads = (1..=HEAD.min(rest.len())).filter_map(|len| by_head.get(&rest[..len]));
+        heads.flatten().any(|other| other.len() < whole.len() && rest.starts_with(other))
+    };
+    let has_other = |whole: &&Vec<u8>| (0..whole.len()).any(|at| begins(&whole[at..], whole));
+    wanted.iter().filter(|it| !has_other(it)).cloned().collect()
 }
 
 #[cfg(test)]

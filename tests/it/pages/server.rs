@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use homeostat::base::secret::Secret;
 use homeostat::base::shutdown::Shutdown;
+use homeostat::base::swap::Swap;
 use homeostat::http::{self, App, Parts};
 use homeostat::watch::ingest::alerts::{AlertParts, AlertSettings, Alerts};
 use homeostat::watch::ingest::pipeline::Pipeline;
@@ -56,7 +57,7 @@ impl Server {
             store: Arc::clone(&given.store),
             clock: Arc::clone(&given.clock),
             metrics: None,
-            alerts: Some(Arc::new(Alerts::new(alerts(given)).unwrap())),
+            alerts: Some(Swap::new(Arc::new(Alerts::new(alerts(given)).unwrap()))),
             shutdown: shutdown.clone(),
         });
         let serving = http::serve(listener, http::router(app), shutdown.clone());
