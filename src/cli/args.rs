@@ -38,6 +38,11 @@ pub(super) enum Command {
         after_help = "Examples:\n  homeostat scan --summary /var/log/app.log\n  docker logs app 2>&1 | homeostat scan --json -"
     )]
     Scan(ScanArgs),
+    /// Tell what other rules would have made of logs that are written already
+    #[command(
+        after_help = "Examples:\n  homeostat replay --since 2h --rules tried/ /var/log/app.log\n  homeostat replay --new-config new.toml --exit-code /var/log/*.log"
+    )]
+    Replay(ReplayArgs),
     /// Show how a record is read, normalised and hashed
     #[command(after_help = "Example: homeostat explain trace.txt")]
     Explain(InputArgs),
@@ -79,6 +84,9 @@ pub(super) struct CheckArgs {
     /// Only the config and the rules; ask no service whether it answers
     #[arg(long)]
     pub(super) offline: bool,
+    /// Also what each rule costs: measured on the lines of FILE, else on ordinary ones
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub(super) cost: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -97,6 +105,30 @@ pub(super) struct ScanArgs {
     /// Only totals: bytes, lines, records, issues, seconds, MB/s
     #[arg(long)]
     pub(super) summary: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Files to read, with what rotation made of them (`app.log.1`, `app.log.2.gz`)
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Folder of rule files to try: a rule in it takes the place of that with its id, others are added
+    #[arg(long, value_name = "DIR", conflicts_with = "new_config")]
+    pub(super) rules: Option<PathBuf>,
+    /// Config to try: its rules and its redaction
+    #[arg(long, value_name = "FILE")]
+    pub(super) new_config: Option<PathBuf>,
+    /// Only what was logged since then, for example `2h`, where a line's time is known
+    #[arg(long, value_name = "DURATION")]
+    pub(super) since: Option<jiff::SignedDuration>,
+    /// How the lines are wrapped
+    #[arg(long, value_enum, default_value_t = FormatArg::Auto)]
+    pub(super) format: FormatArg,
+    /// End with 1 if any issue would be other
+    #[arg(long)]
+    pub(super) exit_code: bool,
     #[command(flatten)]
     pub(super) output: Output,
 }

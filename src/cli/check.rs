@@ -1,14 +1,16 @@
 //! `homeostat check`: the config, the rules' own examples, and whether the services the config names answer.
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{CheckArgs, Global};
 use super::exit::Failure;
 use super::run::runtime;
-use super::{print, problems};
+use super::{cost, print, problems};
 use crate::base::chain::Chain;
 use crate::config::{self, Problem, ProblemKind, Settings};
 use crate::sandbox::engine::Engine;
+use crate::store::Look;
 use crate::watch::ingest::alerts::check_loki;
 use crate::watch::rules::Cost;
 use crate::watch::source::docker;
@@ -23,6 +25,10 @@ pub(super) fn check(global: &Global, args: &CheckArgs) -> Result<(), Failure> {
         problems.sort_by(|a, b| a.place(&settings.file).cmp(&b.place(&settings.file)));
     }
     report(settings.as_ref(), &problems, args.output.json);
+    if let (Some(settings), Some(file)) = (&settings, &args.cost) {
+        let shown = cost::show(&settings.rules, file.as_deref(), args.output.json);
+        shown.context("failed to read the lines to measure on")?;
+    }
     if problems.iter().any(|problem| problem.kind == ProblemKind::Config) {
         return Err(Failure::Told(ProblemKind::Config));
     }
@@ -55,16 +61,24 @@ fn report(settings: Option<&Settings>, problems: &[Problem], as_json: bool) {
         .map(|(rule, _)| &*rule.id)
         .collect();
     if as_json {
-        print::json(
-            &json!({ "rules": rules.len(), "rules_on_every_line": slow, "problems": problems.len() }),
-        );
+        print::json(&json!({
+            "rules": rules.len(),
+            "rules_on_every_line": slow,
+            "oddities": settings.rules.oddities().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "problems": problems.len(),
+        }));
         return;
     }
     let counted =
         if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
     print::line(format!("{} rules, {counted}", rules.len()));
     for id in slow {
-        print::line(format!("rule {id} has no literal to search for first and is tried on every line"));
+        print::line(format!(
+            "rule {id} has no literal to search for first and is tried on every line: see --cost"
+        ));
+    }
+    for odd in settings.rules.oddities() {
+        print::line(odd.to_string());
     }
     if settings.agent.agent.is_none() && !problems.iter().any(|problem| problem.key == "agent.key") {
         print::line("no key for the model is set ([agent] key): fixes wait in the queue");
@@ -100,8 +114,12 @@ async fn ask_services(settings: &Settings, known: &[Problem]) -> Vec<Problem> {
         }
     }
     if is_right("database") && is_right("state") {
-        match crate::store::open(&settings.store).await {
-            Ok(store) => store.close().await,
+        // A look, for the daemon may be at work with it: only its start brings a schema up to date.
+        match crate::store::look(&settings.store).await {
+            Ok(Look::Behind { n_steps }) => {
+                print::note(format!("the next start brings the database up to date, in {n_steps} steps"));
+            }
+            Ok(Look::Current | Look::Missing) => {}
             Err(error) => problems.push(problems::of_store(settings, &error)),
         }
     }

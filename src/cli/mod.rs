@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod context;
+mod cost;
 mod demo;
 pub mod demo_project;
 mod exit;
@@ -14,6 +15,7 @@ mod issue;
 mod job;
 mod print;
 mod problems;
+mod replay;
 mod run;
 mod scan;
 mod serve;

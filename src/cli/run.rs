@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, demo, fingerprint, issue, job, print, scan, serve, status};
+use super::{check, demo, fingerprint, issue, job, print, replay, scan, serve, status};
 use crate::config::{self, ProblemKind, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
@@ -55,6 +55,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::check(&cli.global, &args),
         Command::Demo(args) => demo::demo(&args),
         Command::Scan(args) => scan::scan(&args),
+        Command::Replay(args) => replay::replay(&cli.global, &args),
     }
 }
 

@@ -26,14 +26,7 @@ pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
         None => RuleSet::builtin(),
     };
     let pipeline = Pipeline::new(rules, Redactor::builtin(), Fingerprinter::builtin(), Limits::default());
-    let format = match args.format {
-        FormatArg::Auto => None,
-        FormatArg::Plain => Some(Format::Plain),
-        FormatArg::DockerJson => Some(Format::DockerJson),
-        FormatArg::Cri => Some(Format::Cri),
-        FormatArg::Jsonl => Some(Format::Jsonl),
-    };
-    let mut scan = Scan::new(pipeline, format);
+    let mut scan = Scan::new(pipeline, format(args.format));
     let mut n_unread = 0;
     for file in &args.files {
         let name = file.display().to_string();
@@ -54,6 +47,17 @@ pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
     match n_unread {
         0 => Ok(()),
         n => Err(Failure::Failed(anyhow!("{n} of {} files could not be read", args.files.len()))),
+    }
+}
+
+/// The wrapping that was asked for; `None`: each file's own.
+pub(super) const fn format(asked: FormatArg) -> Option<Format> {
+    match asked {
+        FormatArg::Auto => None,
+        FormatArg::Plain => Some(Format::Plain),
+        FormatArg::DockerJson => Some(Format::DockerJson),
+        FormatArg::Cri => Some(Format::Cri),
+        FormatArg::Jsonl => Some(Format::Jsonl),
     }
 }
 

@@ -55,6 +55,7 @@ mod database;
 mod doubt;
 mod fault;
 mod implementation;
+mod look;
 mod nudge;
 mod open;
 mod session;
@@ -64,6 +65,7 @@ pub mod types;
 mod value;
 
 pub use contract::Store;
+pub use look::{Look, look};
 pub use open::{Settings, open};
 pub use statement::Sql;
 pub use tables::statements;

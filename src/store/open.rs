@@ -17,8 +17,8 @@ use super::nudge::{self, Nudge};
 use super::types::StoreError;
 use crate::base::backoff::Backoff;
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a writer waits for another process that writes, before the call is tried again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Settings {
 
 /// Why the database cannot be used; the source of [`StoreError::Broken`].
 #[derive(Debug, thiserror::Error)]
-enum Unfit {
+pub(super) enum Unfit {
     #[error("`database.url` must start with `sqlite:` or `postgres:`")]
     Scheme,
     #[error("`database.url` names no file: a database in memory would forget everything")]
@@ -95,7 +95,7 @@ pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-fn unfit(reason: Unfit) -> Fault {
+pub(super) fn unfit(reason: Unfit) -> Fault {
     Fault::Said(StoreError::Broken { action: "open the database", source: Box::new(reason) })
 }
 
@@ -141,11 +141,17 @@ async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error
     Ok(!connection.is_in_transaction())
 }
 
+/// Makes the folder of a file where it is missing, for its owner alone.
+pub(super) async fn make_folder(file: &Path) -> std::io::Result<()> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await,
+        None => Ok(()),
+    }
+}
+
 /// Makes the folder and the file where they are missing, readable for their owner alone: logs are private.
 async fn make_private_file(file: &Path) -> std::io::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await?;
-    }
+    make_folder(file).await?;
     tokio::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a command that cannot be run must fail the test")]
 
 mod identity;
+mod rules;
 mod scan;
 mod store;
 
@@ -16,6 +17,7 @@ const COMMANDS: &[&[&str]] = &[
     &["run"],
     &["check"],
     &["scan"],
+    &["replay"],
     &["explain"],
     &["fingerprint"],
     &["demo"],
@@ -77,6 +79,7 @@ fn commands_that_print_data_have_json() {
     let printing: &[&[&str]] = &[
         &["check"],
         &["scan"],
+        &["replay"],
         &["demo"],
         &["status"],
         &["issue", "list"],

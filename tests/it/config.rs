@@ -299,6 +299,6 @@ fn what_the_readme_shows_is_right() {
     let state = format!("[state]\nfolder = \"{}\"\n", folder.path().join("state").display());
     std::fs::write(&file, state + &blocks.concat()).unwrap();
     let mut check = Command::cargo_bin("homeostat").unwrap();
-    check.args(["check", "--config"]).arg(&file).env("CREDENTIALS_DIRECTORY", folder.path());
+    check.args(["check", "--offline", "--config"]).arg(&file).env("CREDENTIALS_DIRECTORY", folder.path());
     check.assert().success();
 }

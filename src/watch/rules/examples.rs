@@ -11,12 +11,14 @@ impl RuleSet {
             for (example, text) in rule.examples.iter().enumerate().filter(|(_, text)| !self.hits(idx, text))
             {
                 let key = format!("match[{}]", example + 1);
-                problems.push(problem(
-                    rule,
-                    &key,
-                    format!("not hit: `{text}`"),
-                    "mend the pattern or the example",
-                ));
+                let (message, hint) = match self.is_taken_back(idx, text) {
+                    true => (
+                        format!("taken back: `{text}`"),
+                        "an `except`, `only` or `alone` of the rule or its file says so",
+                    ),
+                    false => (format!("not hit: `{text}`"), "mend the pattern or the example"),
+                };
+                problems.push(problem(rule, &key, message, hint));
             }
             for (example, text) in
                 rule.counter_examples.iter().enumerate().filter(|(_, text)| self.hits(idx, text))

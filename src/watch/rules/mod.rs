@@ -14,6 +14,7 @@ mod lazy;
 mod levels;
 mod literal;
 mod parse;
+mod report;
 mod rule;
 mod set;
 mod stamp;

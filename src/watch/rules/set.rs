@@ -130,6 +130,19 @@ impl RuleSet {
         self.best_rank(line, false).is_some()
     }
 
+    /// The rules that are looked at for this line, as places in [`RuleSet::rules`]: those with a literal that stands in it, and
+    /// those without any.
+    pub fn suspects(&self, line: &[u8]) -> Vec<usize> {
+        self.suspect_ranks(line).into_iter().map(|rank| self.ranked[rank].rule).collect()
+    }
+
+    /// What `hits` needs besides a pattern, in words: for a text in which a pattern is found and the rule is not.
+    pub(super) fn is_taken_back(&self, rule: usize, text: &str) -> bool {
+        let ranked = self.ranked.iter().find(|it| it.rule == rule);
+        ranked.is_some_and(|it| text.split('\n').any(|line| it.patterns.is_match(line.as_bytes())))
+            && !self.hits(rule, text)
+    }
+
     /// Whether this one rule hits any line of a text, whatever else does.
     pub fn hits(&self, rule: usize, text: &str) -> bool {
         let Some(ranked) = self.ranked.iter().find(|it| it.rule == rule) else { return false };
@@ -145,6 +158,15 @@ impl RuleSet {
     }
 
     fn best_rank_here(&self, line: &[u8], whole: &[u8], is_alone: bool) -> Option<usize> {
+        let may_hit = |ranked: &Ranked| ranked.counts_alone || !is_alone;
+        self.suspect_ranks(line).into_iter().find(|rank| {
+            let ranked = &self.ranked[*rank];
+            may_hit(ranked) && ranked.hits(line, whole)
+        })
+    }
+
+    /// Best first.
+    fn suspect_ranks(&self, line: &[u8]) -> Vec<usize> {
         let mut suspects: Vec<usize> = self.on_every_line.clone();
         if let Some(literals) = &self.literals {
             let mut last = None;
@@ -158,11 +180,7 @@ impl RuleSet {
         }
         suspects.sort_unstable();
         suspects.dedup();
-        let may_hit = |ranked: &Ranked| ranked.counts_alone || !is_alone;
-        suspects.into_iter().find(|rank| {
-            let ranked = &self.ranked[*rank];
-            may_hit(ranked) && ranked.hits(line, whole)
-        })
+        suspects
     }
 }
 
@@ -230,7 +248,12 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
     })
 }
 
-fn parse_all(rule: &Rule, key: &str, patterns: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Hir> {
+pub(super) fn parse_all(
+    rule: &Rule,
+    key: &str,
+    patterns: &[String],
+    problems: &mut Vec<RuleProblem>,
+) -> Vec<Hir> {
     parse_from(rule, key, patterns, 0, problems)
 }
 
