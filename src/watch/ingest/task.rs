@@ -28,7 +28,7 @@ use crate::model::cursor::{Cursor, StreamKey};
 use crate::store::types::IssueBrief;
 use crate::store::{Store, StoreError};
 use crate::watch::source::lane::{Opening, Thing};
-use crate::watch::triage::{self, StormWindow, Triaged};
+use crate::watch::triage::{self, Storms, Triaged};
 
 /// Reports that may wait for the committer.
 const REPORTS: usize = 64;
@@ -109,7 +109,7 @@ struct Ingest {
     /// No sooner than this the next batch is committed, but for what people wait for.
     rest_until: Option<Instant>,
     known: moka::future::Cache<IssueKey, Option<IssueBrief>>,
-    storms: HashMap<String, StormWindow>,
+    storms: Storms,
     backoff: Backoff,
     /// Since when the database is away, as far as it was told.
     away_since: Option<Instant>,
@@ -129,7 +129,7 @@ impl Ingest {
             oldest: None,
             rest_until: None,
             known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),
-            storms: HashMap::new(),
+            storms: Storms::default(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             away_since: None,
             has_given_up: false,
@@ -257,8 +257,9 @@ impl Ingest {
                 brief
             }
         };
-        let storm = self.storms.entry(source.service.name.clone()).or_default();
-        Ok(decide(&self.parts.triage, brief, &source.service, found, self.parts.clock.now(), storm))
+        let now = self.parts.clock.now();
+        let storm = self.storms.of(&source.service.name, now, self.parts.triage.storm_window);
+        Ok(decide(&self.parts.triage, brief, &source.service, found, now, storm))
     }
 
     async fn brief(&mut self, key: &IssueKey) -> Result<Option<IssueBrief>, IngestError> {

@@ -7,4 +7,4 @@ mod decide;
 mod storm;
 
 pub use decide::{Facts, Known, Settings, Triaged, decide};
-pub use storm::{STORM_TITLE, StormWindow};
+pub use storm::{STORM_TITLE, StormWindow, Storms};

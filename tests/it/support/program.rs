@@ -2,6 +2,7 @@
 //!
 //! It gets no key and no config from the environment of the tests, and it is killed together with the value.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -50,6 +51,14 @@ impl Program {
             .arg(BINARY)
             .args(arguments);
         Self::spawn(command, tmp)
+    }
+
+    /// Starts it with what it says going into a file, where nothing of it can be read through the value.
+    pub(crate) fn start_with_output(arguments: &[&str], tmp: &Path, output: File) -> Child {
+        let again = output.try_clone().expect("a descriptor can be doubled");
+        let mut command = command(arguments);
+        command.env("TMPDIR", tmp).stdin(Stdio::null()).stdout(output).stderr(again);
+        command.spawn().expect("the binary starts")
     }
 
     /// A path as the process sees it.

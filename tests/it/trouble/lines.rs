@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write as _};
 
 use super::Ground;
 use crate::support::program::Program;
+use crate::support::wait::{PATIENCE, eventually};
 
 /// Memory a process has ever had at once, in KiB.
 fn peak_kib(pid: u32) -> u64 {
@@ -45,4 +46,17 @@ async fn a_line_of_a_gibibyte_costs_no_memory_and_hides_nothing() {
     ground.counts(3).await;
     let grown = peak_kib(program.pid()).saturating_sub(before) >> 10;
     assert!(grown < 48, "memory grew by {grown} MiB");
+}
+
+#[tokio::test]
+async fn the_daemons_own_output_is_not_watched() {
+    let ground = Ground::new();
+    let file = std::fs::OpenOptions::new().append(true).open(&ground.log).expect("the log is there");
+    let program = Program::start_with_output(&["run", "--config", &ground.config], ground.tmp(), file);
+    ground.counts(0).await;
+    let told = "homeostat writes into a file it is to watch";
+    let log = || std::fs::read_to_string(&ground.log).expect("the log is there");
+    eventually("a word about it", PATIENCE, async || log().contains(told).then_some(())).await;
+    assert_eq!(log().matches(told).count(), 1);
+    drop(program);
 }

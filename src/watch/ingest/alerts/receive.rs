@@ -1,6 +1,6 @@
 //! From a webhook to what is stored, and to how it may be answered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::stream::Source;
 use crate::watch::source::loki::{LogStream, LokiError};
-use crate::watch::triage::{self, StormWindow, Triaged};
+use crate::watch::triage::{self, Storms, Triaged};
 
 /// Loki is asked no longer than this for all alerts of a webhook: Alertmanager waits for the answer.
 const LOKI_BUDGET: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ pub struct Alerts {
     loki: Option<Loki>,
     /// Keys of alerts that are stored.
     stored: moka::future::Cache<String, ()>,
-    storms: Mutex<HashMap<String, StormWindow>>,
+    storms: Mutex<Storms>,
 }
 
 impl Alerts {
@@ -218,8 +218,9 @@ impl Alerts {
         let identity = &found.fingerprinted.levels.identity;
         let brief = self.parts.store.issue_brief(&service.name, identity).await?;
         let mut storms = self.storms.lock().unwrap_or_else(PoisonError::into_inner);
-        let storm = storms.entry(service.name.clone()).or_default();
-        Ok(decide(&self.parts.triage, brief, service, found, self.parts.clock.now(), storm))
+        let now = self.parts.clock.now();
+        let storm = storms.of(&service.name, now, self.parts.triage.storm_window);
+        Ok(decide(&self.parts.triage, brief, service, found, now, storm))
     }
 
     /// What the lines behind an alert tell; nothing if they cannot be had.

@@ -27,6 +27,7 @@ use crate::base::clock::{SharedClock, Timestamp};
 use crate::model::cursor::{Cursor, StreamKey};
 use crate::watch::source::bell::Bells;
 use crate::watch::source::lane::{DockerPlace, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
+use crate::watch::source::own;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
 
@@ -68,7 +69,7 @@ pub(super) struct Description {
 impl Description {
     pub(super) fn is_watched(&self, settings: &Settings) -> bool {
         let container = Container { name: &self.name, image: &self.image, labels: &self.labels };
-        is_watched(&settings.include, &settings.exclude, &container)
+        !own::is_own_container(&self.id) && is_watched(&settings.include, &settings.exclude, &container)
     }
 }
 

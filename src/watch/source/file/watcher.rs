@@ -22,6 +22,7 @@ use crate::base::clock::Timestamp;
 use crate::base::shutdown::Shutdown;
 use crate::watch::source::bell::{Bells, Told};
 use crate::watch::source::lane::{Outlet, ReaderGone};
+use crate::watch::source::own::is_own_output;
 
 /// Events that may wait; what comes beyond them is one look at everything.
 const EVENT_CAPACITY: usize = 1024;
@@ -61,6 +62,7 @@ pub async fn run(settings: Settings, outlet: Outlet, first_run_at: Timestamp, sh
         bells: bells(events_tx),
         watched_folders: HashSet::new(),
         is_over_limit: false,
+        is_own_told: false,
     };
     tokio::select! {
         () = shutdown.requested() => {}
@@ -86,6 +88,8 @@ struct Watcher {
     bells: Option<Bells>,
     watched_folders: HashSet<PathBuf>,
     is_over_limit: bool,
+    /// Whether it was told that a file is homeostat's own output.
+    is_own_told: bool,
 }
 
 #[derive(Debug)]
@@ -143,6 +147,12 @@ impl Watcher {
             warn!(limit = MAX_FILES, "more files match than are followed");
         }
         for path in new.into_iter().take(n_free) {
+            if std::fs::metadata(&path).is_ok_and(|file| is_own_output(&file)) {
+                if !std::mem::replace(&mut self.is_own_told, true) {
+                    warn!(path = %path.display(), "homeostat writes into a file it is to watch, it is left out");
+                }
+                continue;
+            }
             let begin = if is_first_look { self.begin_of(&path) } else { Begin::AtStart };
             self.follow(path, begin);
         }
