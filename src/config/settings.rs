@@ -26,7 +26,10 @@ use crate::watch::ingest::services;
 use crate::watch::rules::RuleSet;
 use crate::watch::source::docker;
 use crate::watch::source::file;
+use crate::watch::source::journal;
 use crate::watch::source::loki;
+use crate::watch::source::otlp;
+use crate::watch::source::syslog;
 use crate::watch::triage;
 
 /// Checked settings of every part.
@@ -61,6 +64,12 @@ pub struct Settings {
     pub messengers: Vec<messenger::Settings>,
     pub alerts: AlertSettings,
     pub loki: loki::Settings,
+    /// `None` if the journal is not read.
+    pub journal: Option<journal::Settings>,
+    /// `None` if no logs are taken this way.
+    pub otlp: Option<otlp::Settings>,
+    /// The same.
+    pub syslog: Option<syslog::Settings>,
 }
 
 impl Settings {
@@ -93,6 +102,9 @@ impl Settings {
             messengers: heal::messengers(root),
             alerts: alerts::alerts(root),
             loki: sections::loki::loki(root),
+            journal: sections::receive::journal(root),
+            otlp: sections::receive::otlp(root, &state_folder),
+            syslog: sections::receive::syslog(root, &state_folder),
             state_folder,
         }
     }

@@ -1,6 +1,7 @@
 //! The life of the daemon: start, run, stop.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,13 +28,18 @@ use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::{self, IngestParts};
 use crate::watch::source::docker;
 use crate::watch::source::file;
+use crate::watch::source::journal;
 use crate::watch::source::lane::Outlet;
 use crate::watch::source::loki;
+use crate::watch::source::otlp;
+use crate::watch::source::syslog;
 
 /// How long sources and the pipeline may take to hand over what they have read.
 pub(super) const WATCH_GRACE: Duration = Duration::from_secs(10);
 /// How long running jobs may take to finish or be released; the worker's own grace lies within.
 pub(super) const HEAL_GRACE: Duration = Duration::from_secs(30);
+/// How often an address is tried that cannot be listened on.
+const BIND_EVERY: Duration = Duration::from_secs(5);
 const SERVE_GRACE: Duration = Duration::from_secs(8);
 
 /// Told once everything is up.
@@ -145,11 +151,63 @@ pub(super) fn start_watching(tasks: &mut Tasks, parts: Watching<'_>) {
         let queries = loki::run(settings.loki.clone(), outlet.clone(), Arc::clone(clock), stop.clone());
         tasks.spawn("loki", endless(queries));
     }
+    if let Some(journal) = settings.journal.clone() {
+        tasks.spawn("journal", endless(journal::run(journal, outlet.clone(), stop.clone())));
+    }
+    receive(tasks, settings, &outlet, clock);
     let files = file::run(settings.files.clone(), outlet, first_run_at, stop.clone());
     tasks.spawn("files", async move {
         files.await;
         Ok::<_, Infallible>(())
     });
+}
+
+/// Starts to listen for logs that are sent.
+fn receive(tasks: &mut Tasks, settings: &Settings, outlet: &Outlet, clock: &SharedClock) {
+    let stop = tasks.shutdown();
+    if let Some(otlp) = settings.otlp.clone() {
+        let (outlet, clock, stop) = (outlet.clone(), Arc::clone(clock), stop.clone());
+        let address = otlp.listen;
+        let bind = move || async move { TcpListener::bind(address).await.map_err(|error| (address, error)) };
+        let run = async move {
+            if let Some(listener) = bound(bind, &stop).await {
+                otlp::run(otlp, listener, outlet, clock, stop).await;
+            }
+        };
+        tasks.spawn("otlp", endless(run));
+    }
+    if let Some(syslog) = settings.syslog.clone() {
+        let (outlet, clock) = (outlet.clone(), Arc::clone(clock));
+        let addresses = (syslog.udp, syslog.tcp);
+        let bind = move || syslog::Sockets::bind(addresses);
+        let run = async move {
+            if let Some(sockets) = bound(bind, &stop).await {
+                syslog::run(syslog, sockets, outlet, clock, stop).await;
+            }
+        };
+        tasks.spawn("syslog", endless(run));
+    }
+}
+
+/// Tries until an address can be listened on; `None` on a stop. The rest of the daemon works meanwhile.
+async fn bound<T, F>(bind: impl Fn() -> F, stop: &Shutdown) -> Option<T>
+where
+    F: Future<Output = Result<T, (SocketAddr, io::Error)>>,
+{
+    let mut is_told = false;
+    loop {
+        match bind().await {
+            Ok(bound) => return Some(bound),
+            Err((address, error)) if !is_told => {
+                is_told = true;
+                tracing::error!(%address, %error, "failed to listen for logs, will try again");
+            }
+            Err(_) => {}
+        }
+        if !stop.sleep(BIND_EVERY).await {
+            return None;
+        }
+    }
 }
 
 /// A task that cannot fail.

@@ -30,8 +30,12 @@ mod heal;
 mod http;
 /// Occurrences and cursors across kills.
 mod ingest;
+/// The journal source over a scripted `journalctl`.
+mod journal_source;
 /// Queries of a strict Loki, and recorded answers of real ones.
 mod loki_source;
+/// What collectors send over OTLP/HTTP.
+mod otlp_source;
 /// Pages in a real Chromium.
 mod pages;
 /// Traces as they stand in real logs: one record each.
@@ -54,6 +58,8 @@ mod setup;
 mod store;
 /// Shared helpers: containers, databases, git servers, scripted services.
 mod support;
+/// What programs send as syslog.
+mod syslog_source;
 /// The unit file.
 mod systemd;
 /// Full disks, endless lines: what the daemon must outlive.

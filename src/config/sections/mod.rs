@@ -5,6 +5,7 @@ pub(super) mod alerts;
 pub(super) mod github;
 pub(super) mod heal;
 pub(super) mod loki;
+pub(super) mod receive;
 pub(super) mod serve;
 pub(super) mod services;
 pub(super) mod watch;

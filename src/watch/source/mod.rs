@@ -1,4 +1,4 @@
-//! Where lines come from: Docker containers, files and Loki, each with its cursor.
+//! Where lines come from: Docker containers, files, the journal, Loki, and what is sent as OTLP or syslog, each with its cursor.
 //!
 //! Sources find what there is to read, read it to its end, and wait when nobody takes the lines. They know no store and no rule: a
 //! [`lane`] gives them a stream's committed cursor and takes whole lines.
@@ -9,6 +9,10 @@
 mod bell;
 pub mod docker;
 pub mod file;
+pub mod journal;
 pub mod lane;
 pub mod loki;
+pub mod otlp;
 mod own;
+pub mod spool;
+pub mod syslog;

@@ -16,3 +16,5 @@ pub(crate) mod private_engine;
 pub(crate) mod program;
 pub(crate) mod streams;
 pub(crate) mod wait;
+/// The watching half over a source, as the daemon runs it.
+pub(crate) mod watching;

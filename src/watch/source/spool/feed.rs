@@ -1,0 +1,389 @@
+//! The two ends of a spool: senders append and are told when it is durable; the lane gets it in order.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
+use tracing::{error, info, warn};
+
+use super::files::{self, Read1};
+use super::record::{Item, Record};
+use crate::base::backoff::Backoff;
+use crate::base::clock::{SharedClock, Timestamp};
+use crate::base::metrics;
+use crate::base::shutdown::Shutdown;
+use crate::model::cursor::{Cursor, MixedPlace, StreamKey};
+use crate::watch::source::lane::{
+    Entry, Lane, Loss, Mark, Origin, Outlet, Parcel, QUIET, ReaderGone, Settled, Thing, Writer,
+};
+use crate::watch::source::own;
+
+/// Batches that may wait for the disk.
+const WAITING: usize = 64;
+/// Bytes made durable at once.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Senders whose writers are remembered.
+const MAX_WRITERS: usize = 4096;
+
+const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+
+/// Where a spool is and how large it may get.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of the source that it serves.
+    pub source: &'static str,
+    pub folder: PathBuf,
+    /// Nothing more is taken while so much is not committed yet.
+    pub max_bytes: u64,
+}
+
+/// Why something was not taken. The sender may send it again.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    #[error("the spool is full: what came before is not stored yet")]
+    Full,
+    #[error("failed to write to the spool")]
+    Write(#[source] io::Error),
+    #[error("the spool is not open")]
+    Closed,
+}
+
+/// Some items, and who waits for them.
+#[derive(Debug)]
+struct Append {
+    items: Vec<Item>,
+    done: oneshot::Sender<Result<(), SpoolError>>,
+}
+
+/// Where senders put what came. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    appends: mpsc::Sender<Append>,
+    losses: mpsc::Sender<Loss>,
+}
+
+impl Spool {
+    /// Returns when the items are durable.
+    ///
+    /// # Errors
+    /// They are not.
+    pub async fn append(&self, items: Vec<Item>) -> Result<(), SpoolError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let (done, is_done) = oneshot::channel();
+        self.appends.send(Append { items, done }).await.map_err(|_| SpoolError::Closed)?;
+        is_done.await.unwrap_or(Err(SpoolError::Closed))
+    }
+
+    /// Notes that a sender which cannot send again has lost something. One that finds no room is in the counters only.
+    pub fn lost(&self, loss: Loss) {
+        let _ = self.losses.try_send(loss);
+    }
+}
+
+/// A spool, and what must run for it: until a shutdown, or until nobody takes the lines any more.
+pub fn start(
+    settings: Settings,
+    outlet: Outlet,
+    clock: SharedClock,
+    shutdown: Shutdown,
+) -> (Spool, impl Future<Output = ()>) {
+    let (appends_tx, appends) = mpsc::channel(WAITING);
+    let (losses_tx, losses) = mpsc::channel(WAITING);
+    let run = async move {
+        let mut n_failures = 0;
+        let folder = settings.folder.clone();
+        let (id, writer, tick) = loop {
+            let path = folder.clone();
+            match blocking(move || files::open(&path)).await {
+                Ok(opened) => break opened,
+                Err(error) => {
+                    n_failures += 1;
+                    if n_failures == 1 {
+                        error!(source = settings.source, folder = %folder.display(), %error, "the spool cannot be opened, nothing is taken");
+                    }
+                    if !shutdown.sleep(RETRY.delay(n_failures)).await {
+                        return;
+                    }
+                }
+            }
+        };
+        let (end_tx, end) = watch::channel((writer.end(), tick));
+        let (committed_tx, committed) = watch::channel(0);
+        let sink = Sink {
+            settings: settings.clone(),
+            writer: Some(writer),
+            tick,
+            end: end_tx,
+            committed,
+            clock,
+            is_full: false,
+        };
+        let feed =
+            Feed { settings, outlet, id, end, committed: committed_tx, losses, writers: HashMap::new() };
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = sink.run(appends) => {}
+            Err(ReaderGone) = feed.run() => {}
+        }
+    };
+    (Spool { appends: appends_tx, losses: losses_tx }, run)
+}
+
+/// Work on the disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// The writing end.
+struct Sink {
+    settings: Settings,
+    /// `None` while the disk works.
+    writer: Option<files::Writer>,
+    tick: i64,
+    end: watch::Sender<(u64, i64)>,
+    committed: watch::Receiver<u64>,
+    clock: SharedClock,
+    is_full: bool,
+}
+
+impl Sink {
+    async fn run(mut self, mut appends: mpsc::Receiver<Append>) {
+        while let Some(first) = appends.recv().await {
+            let (mut bytes, mut done) = (Vec::new(), Vec::new());
+            let mut next = Some(first);
+            // All that wait share one write to the disk.
+            while let Some(append) = next {
+                // Who has given up was told nothing and will send again.
+                if !append.done.is_closed() {
+                    self.write(append.items, &mut bytes);
+                    done.push(append.done);
+                }
+                next = if bytes.len() < BATCH_BYTES { appends.try_recv().ok() } else { None };
+            }
+            let n_bytes = bytes.len();
+            let result = self.store(bytes).await;
+            if result.is_ok() {
+                metrics::source_bytes(self.settings.source, n_bytes);
+            }
+            for done in done {
+                // A sender that has gone will send again.
+                let _ = done.send(match &result {
+                    Ok(()) => Ok(()),
+                    Err(SpoolError::Write(error)) => Err(SpoolError::Write(io::Error::from(error.kind()))),
+                    Err(SpoolError::Full) => Err(SpoolError::Full),
+                    Err(SpoolError::Closed) => Err(SpoolError::Closed),
+                });
+            }
+        }
+    }
+
+    fn write(&mut self, items: Vec<Item>, bytes: &mut Vec<u8>) {
+        let now = i64::try_from(self.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
+        self.tick = self.tick.max(now);
+        for item in items {
+            if own::is_own(&item.service) {
+                metrics::source_drop(self.settings.source, "own log", 1);
+            } else {
+                Record { tick: self.tick, item }.write(bytes);
+            }
+        }
+    }
+
+    async fn store(&mut self, bytes: Vec<u8>) -> Result<(), SpoolError> {
+        let waiting = self.end.borrow().0.saturating_sub(*self.committed.borrow());
+        let is_full = waiting > self.settings.max_bytes;
+        if is_full != self.is_full {
+            self.is_full = is_full;
+            let (source, max_bytes) = (self.settings.source, self.settings.max_bytes);
+            if is_full {
+                warn!(source, max_bytes, "the spool is full, nothing is taken until it is stored");
+            } else {
+                info!(source, "the spool has room again");
+            }
+        }
+        if is_full {
+            return Err(SpoolError::Full);
+        }
+        let Some(mut writer) = self.writer.take() else { return Err(SpoolError::Closed) };
+        let written = tokio::task::spawn_blocking(move || {
+            let end = writer.append(&bytes);
+            (writer, end)
+        });
+        let (writer, end) = written.await.map_err(|_| SpoolError::Closed)?;
+        self.writer = Some(writer);
+        let end = end.map_err(|error| {
+            warn!(source = self.settings.source, %error, "failed to write to the spool");
+            SpoolError::Write(error)
+        })?;
+        self.end.send_replace((end, self.tick));
+        Ok(())
+    }
+}
+
+/// The reading end.
+struct Feed {
+    settings: Settings,
+    outlet: Outlet,
+    id: String,
+    end: watch::Receiver<(u64, i64)>,
+    committed: watch::Sender<u64>,
+    losses: mpsc::Receiver<Loss>,
+    writers: HashMap<u64, Arc<Writer>>,
+}
+
+impl Feed {
+    async fn run(mut self) -> Result<(), ReaderGone> {
+        let source = self.settings.source;
+        let origin = Origin {
+            stream: StreamKey(format!("{source}:{}", self.id)),
+            label: source.to_owned(),
+            thing: Thing::Mixed,
+        };
+        let lane = self.outlet.open(origin).await?;
+        let mut place = match &lane.cursor {
+            Some(Cursor::Mixed { place: MixedPlace::Spool { offset }, .. }) => *offset,
+            Some(_) | None => {
+                let folder = self.settings.folder.clone();
+                let offset = blocking(move || files::first_place(&folder)).await.unwrap_or(0);
+                let place = MixedPlace::Spool { offset };
+                lane.send(Parcel::Start(Cursor::Mixed { place, ahead: Vec::new() })).await?;
+                offset
+            }
+        };
+        self.remove_before(place).await;
+        let mut settling: Option<(u64, oneshot::Receiver<()>)> = None;
+        let mut n_failures = 0;
+        loop {
+            let (end, tick) = *self.end.borrow_and_update();
+            if let Some((at, told)) = &mut settling
+                && told.try_recv().is_ok()
+            {
+                let at = *at;
+                settling = None;
+                self.committed.send_replace(at);
+                self.remove_before(at).await;
+            }
+            if settling.is_none() && place > *self.committed.borrow() {
+                let (told, is_told) = oneshot::channel();
+                lane.send(Parcel::Settle(Settled(told))).await?;
+                settling = Some((place, is_told));
+            }
+            if place >= end {
+                self.wait(&lane, place, tick, &mut settling).await?;
+                continue;
+            }
+            let folder = self.settings.folder.clone();
+            match blocking(move || files::read(&folder, place, end)).await {
+                Ok(read) => {
+                    n_failures = 0;
+                    place = read.place;
+                    self.send(&lane, read).await?;
+                }
+                Err(error) => {
+                    n_failures += 1;
+                    if n_failures == 1 {
+                        warn!(source, %error, "the spool cannot be read, will try again");
+                    }
+                    tokio::time::sleep(RETRY.delay(n_failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Until there is more; says meanwhile that senders are silent.
+    async fn wait(
+        &mut self,
+        lane: &Lane,
+        place: u64,
+        tick: i64,
+        settling: &mut Option<(u64, oneshot::Receiver<()>)>,
+    ) -> Result<(), ReaderGone> {
+        let idle = Instant::now();
+        let mut is_said = false;
+        loop {
+            let has_more = async {
+                tokio::select! {
+                    // The writing end lives as long as this one.
+                    _ = self.end.changed() => true,
+                    Some(loss) = self.losses.recv() => {
+                        let _ = lane.send(Parcel::Loss(loss)).await;
+                        false
+                    }
+                    told = async { match settling.as_mut() { Some((_, told)) => told.await, None => std::future::pending().await } } => {
+                        let at = settling.take().map_or(0, |(at, _)| at);
+                        if told.is_ok() {
+                            self.committed.send_replace(at);
+                        }
+                        true
+                    }
+                }
+            };
+            match timeout(QUIET, has_more).await {
+                Ok(true) => {
+                    let committed = *self.committed.borrow();
+                    self.remove_before(committed).await;
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(_) if !is_said => {
+                    is_said = true;
+                    let silent = i64::try_from(idle.elapsed().as_nanos()).unwrap_or(i64::MAX);
+                    let place = MixedPlace::Spool { offset: place };
+                    lane.send(Parcel::Read { place, until: tick.saturating_add(silent) }).await?;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn send(&mut self, lane: &Lane, read: Read1) -> Result<(), ReaderGone> {
+        if let Some((from, to)) = read.hole {
+            error!(source = self.settings.source, from, to, "a part of the spool is lost");
+            let reason = "the spool was damaged".to_owned();
+            lane.send(Parcel::Loss(Loss { from: from.to_string(), to: to.to_string(), reason })).await?;
+            let place = MixedPlace::Spool { offset: to };
+            lane.send(Parcel::Read { place, until: 0 }).await?;
+        }
+        if read.records.is_empty() {
+            return Ok(());
+        }
+        let entries = read.records.into_iter().map(|(record, offset)| self.entry(record, offset)).collect();
+        lane.send(Parcel::Entries(entries)).await
+    }
+
+    fn entry(&mut self, record: Record, offset: u64) -> Entry {
+        let Record { tick, item: Item { service, label, at, text } } = record;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(service.as_bytes()).update(&[0]).update(label.as_bytes());
+        let mut key = [0; 8];
+        hasher.finalize_xof().fill(&mut key);
+        let key = u64::from_le_bytes(key);
+        if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(&key) {
+            self.writers.clear();
+        }
+        let thing = Thing::Named { name: service };
+        let writer = self.writers.entry(key).or_insert_with(|| Arc::new(Writer { key, label, thing }));
+        Entry {
+            writer: Arc::clone(writer),
+            at: at.and_then(|at| Timestamp::from_nanosecond(at.into()).ok()),
+            tick,
+            text: Bytes::from(text),
+            mark: Mark::Spool { offset },
+        }
+    }
+
+    async fn remove_before(&self, place: u64) {
+        let folder = self.settings.folder.clone();
+        if let Err(error) = blocking(move || files::remove_before(&folder, place)).await {
+            warn!(source = self.settings.source, %error, "a segment of the spool cannot be removed");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! OTLP/HTTP: how requests are answered, and that what was answered 200 is counted once, however often homeostat is killed.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use homeostat::base::clock::SystemClock;
+use homeostat::base::secret::Secret;
+use homeostat::base::shutdown::Shutdown;
+use homeostat::store::Store;
+use homeostat::watch::source::otlp::{self, Settings};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::store::given::{Db, stories};
+use crate::support::wait::{PATIENCE, eventually};
+use crate::support::watching::{counts, watch};
+
+const TRACE: [&str; 4] = [
+    "Traceback (most recent call last):",
+    "  File \"/app/parse.py\", line 7, in parse",
+    "    return int(text)",
+    "ValueError: no number",
+];
+
+/// A listener over a store, at an address of its own or at one that it had before.
+async fn start(store: &Arc<dyn Store>, folder: &Path, at: Option<SocketAddr>) -> (SocketAddr, JoinSet<()>) {
+    let wanted = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let listener = eventually("the port", PATIENCE, async || TcpListener::bind(wanted).await.ok()).await;
+    let listen = listener.local_addr().expect("it is bound");
+    let settings = Settings {
+        listen,
+        token: Some(Secret::new("hush")),
+        folder: folder.join("spool"),
+        max_bytes: 64 << 20,
+    };
+    let run = |outlet| otlp::run(settings, listener, outlet, SystemClock::shared(), Shutdown::new());
+    (listen, watch(store, run))
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("a client can be made")
+}
+
+/// A request with these bodies as records of a service.
+fn request(service: &str, bodies: &[&str]) -> Value {
+    let records: Vec<Value> = bodies.iter().map(|body| json!({"body": {"stringValue": body}})).collect();
+    let attributes = json!([{"key": "service.name", "value": {"stringValue": service}}]);
+    json!({"resourceLogs": [{"resource": {"attributes": attributes}, "scopeLogs": [{"logRecords": records}]}]})
+}
+
+async fn post(address: SocketAddr, kind: &str, encoding: Option<&str>, body: Vec<u8>) -> Response {
+    let mut request = client().post(format!("http://{address}/v1/logs")).bearer_auth("hush");
+    if let Some(encoding) = encoding {
+        request = request.header("Content-Encoding", encoding);
+    }
+    request.header("Content-Type", kind).body(body).send().await.expect("it answers")
+}
+
+async fn said(response: Response) -> (u16, String) {
+    (response.status().as_u16(), response.text().await.expect("a text"))
+}
+
+fn packed(body: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(body).expect("memory takes it");
+    packer.finish().expect("memory takes it")
+}
+
+/// `service.name` = "wire", one record "ERROR over the wire"; written by hand after the protocol's definition.
+fn wire() -> Vec<u8> {
+    let within = |number: u8, message: &[u8]| {
+        [&[(number << 3) | 2, u8::try_from(message.len()).expect("it is short")], message].concat()
+    };
+    let attribute = [within(1, b"service.name"), within(2, &within(1, b"wire"))].concat();
+    let record = within(5, &within(1, b"ERROR over the wire"));
+    within(1, &[within(1, &within(1, &attribute)), within(2, &within(2, &record))].concat())
+}
+
+#[tokio::test]
+async fn requests_are_answered_as_the_protocol_says() {
+    let db = Db::sqlite().await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (address, mut tasks) = start(&db.store, folder.path(), None).await;
+    let (json, protobuf) = ("application/json", "application/x-protobuf");
+    let good = request("shop", &["ERROR order 1 failed"]).to_string().into_bytes();
+    assert_eq!(said(post(address, json, None, good.clone()).await).await, (200, "{}".to_owned()));
+    assert_eq!(
+        said(post(address, "application/json; charset=utf-8", Some("gzip"), packed(&good)).await).await.0,
+        200
+    );
+    assert_eq!(said(post(address, protobuf, None, wire()).await).await, (200, String::new()));
+    assert_eq!(said(post(address, protobuf, Some("gzip"), packed(&wire())).await).await.0, 200);
+    let partial =
+        json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [7, {"body": {"stringValue": "fine"}}]}]}]});
+    let answer = said(post(address, json, None, partial.to_string().into_bytes()).await).await;
+    assert_eq!(answer.0, 200);
+    assert!(answer.1.contains("\"rejectedLogRecords\":\"1\""), "{}", answer.1);
+    for (kind, encoding, body, expected) in [
+        (json, None, b"{".to_vec(), 400),
+        (protobuf, None, vec![0xff; 30], 400),
+        (json, Some("gzip"), b"no gzip".to_vec(), 400),
+        (json, Some("br"), good.clone(), 415),
+        ("text/plain", None, good.clone(), 415),
+        (json, None, vec![b' '; (16 << 20) + 1], 413),
+        (json, Some("gzip"), packed(&vec![b' '; (64 << 20) + 1]), 413),
+    ] {
+        let (status, text) = said(post(address, kind, encoding, body).await).await;
+        assert_eq!(status, expected, "{kind} {encoding:?}: {text}");
+    }
+    let stranger = client().post(format!("http://{address}/v1/logs")).header("Content-Type", json).body(good);
+    assert_eq!(stranger.send().await.expect("it answers").status().as_u16(), 401);
+    let expected = BTreeMap::from([("shop".to_owned(), 2), ("wire".to_owned(), 2)]);
+    eventually("all that was taken", PATIENCE, async || (counts(&db.store).await == expected).then_some(()))
+        .await;
+    tasks.shutdown().await;
+}
+
+stories!(what_was_answered_200_is_counted_once_however_often_homeostat_is_killed);
+
+async fn what_was_answered_200_is_counted_once_however_often_homeostat_is_killed(db: Db) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut store = db.opened_again().await;
+    let (address, mut tasks) = start(&store, folder.path(), None).await;
+    let mut truth: BTreeMap<String, u64> = BTreeMap::new();
+    // Lines of a trace that are not sent yet: a batch may end within one.
+    let mut open: Vec<&str> = Vec::new();
+    for n in 0..300 {
+        let service = ["a", "b", "c"][random.usize(0..3)];
+        let mut bodies: Vec<String> = Vec::new();
+        let target = if open.is_empty() { service } else { "traces" };
+        if open.is_empty() && random.u8(0..4) == 0 {
+            open = TRACE.to_vec();
+            *truth.entry("traces".to_owned()).or_default() += 1;
+            continue;
+        }
+        if open.is_empty() {
+            for m in 0..random.u64(1..20) {
+                bodies.push(if random.bool() {
+                    "all is well".to_owned()
+                } else {
+                    format!("ERROR order {n}{m} failed")
+                });
+            }
+            let n_errors = bodies.iter().filter(|body| body.starts_with("ERROR")).count() as u64;
+            *truth.entry(service.to_owned()).or_default() += n_errors;
+        } else {
+            let n_lines = random.usize(1..=open.len());
+            bodies.extend(open.drain(..n_lines).map(str::to_owned));
+        }
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        let body = request(target, &bodies).to_string().into_bytes();
+        let (status, text) = said(post(address, "application/json", None, body).await).await;
+        assert_eq!(status, 200, "{text}");
+        if random.u8(0..15) == 0 {
+            tasks.shutdown().await;
+            store = db.opened_again().await;
+            (_, tasks) = start(&store, folder.path(), Some(address)).await;
+        }
+    }
+    if !open.is_empty() {
+        let body = request("traces", &open).to_string().into_bytes();
+        assert_eq!(said(post(address, "application/json", None, body).await).await.0, 200);
+    }
+    truth.retain(|_, n| *n > 0);
+    let what = format!("{truth:?}");
+    eventually(&what, PATIENCE, async || (counts(&store).await == truth).then_some(())).await;
+    // Once more from what is stored: nothing comes twice.
+    tasks.shutdown().await;
+    let store = db.opened_again().await;
+    let (_, mut tasks) = start(&store, folder.path(), Some(address)).await;
+    let last = request("last", &["ERROR the last one"]).to_string().into_bytes();
+    assert_eq!(said(post(address, "application/json", None, last).await).await.0, 200);
+    truth.insert("last".to_owned(), 1);
+    eventually("the last one", PATIENCE, async || (counts(&store).await.contains_key("last")).then_some(()))
+        .await;
+    assert_eq!(counts(&store).await, truth);
+    assert_eq!(store.gaps(10).await.expect("the store answers"), []);
+    tasks.shutdown().await;
+}

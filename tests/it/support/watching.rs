@@ -1,0 +1,49 @@
+//! The watching half over one source: a real store, the real pipeline, and counts to compare.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use homeostat::base::clock::SystemClock;
+use homeostat::base::shutdown::Shutdown;
+use homeostat::store::Store;
+use homeostat::store::types::IssueFilter;
+use homeostat::watch::ingest::pipeline::Pipeline;
+use homeostat::watch::ingest::services::{self, ServiceMap};
+use homeostat::watch::ingest::{self, IngestParts};
+use homeostat::watch::source::lane::Outlet;
+use homeostat::watch::triage;
+use tokio::task::JoinSet;
+
+/// Compiled once.
+pub(crate) static PIPELINE: LazyLock<Pipeline> = LazyLock::new(Pipeline::builtin);
+
+/// Runs `source` into the store. Dropping or shutting down the set drops everything where it stands.
+pub(crate) fn watch<F>(store: &Arc<dyn Store>, source: impl FnOnce(Outlet) -> F) -> JoinSet<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (outlet, openings) = Outlet::new();
+    let parts = IngestParts {
+        store: Arc::clone(store),
+        pipeline: PIPELINE.clone(),
+        services: Arc::new(ServiceMap::new(services::Settings::default())),
+        triage: triage::Settings::default(),
+        clock: SystemClock::shared(),
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(source(outlet));
+    tasks.spawn(
+        async move { ingest::run(parts, openings, Shutdown::new()).await.expect("the store takes it") },
+    );
+    tasks
+}
+
+/// Occurrences by service.
+pub(crate) async fn counts(store: &Arc<dyn Store>) -> BTreeMap<String, u64> {
+    let filter = IssueFilter { with_counted: true, limit: 100, ..IssueFilter::default() };
+    let mut counts = BTreeMap::new();
+    for issue in store.issues(&filter).await.expect("the store answers") {
+        *counts.entry(issue.service).or_default() += issue.count;
+    }
+    counts
+}
