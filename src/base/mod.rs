@@ -11,6 +11,7 @@ pub mod id;
 pub mod markdown;
 pub mod metrics;
 pub mod redact;
+pub mod search;
 pub mod secret;
 pub mod shutdown;
 pub mod swap;

@@ -183,3 +183,57 @@ proptest! {
         prop_assert_eq!(Redactor::builtin().redact(clean.as_str()), clean);
     }
 }
+
+/// One text at least for each kind.
+const TEXTS: [&str; 22] = [
+    "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----",
+    "Authorization: Bearer abc.def-123",
+    "authorization = digest username=\"x\"",
+    "AUTHORIZATION: 0123456789",
+    "Set-Cookie: sid=abc; theme=dark",
+    "sent Bearer\t0123456789abcdef",
+    "-H 'basic Ym9iOmh1bnRlcjI='",
+    "xoxb-123456789012-abcdefGHIJKL xapp-123456789012",
+    "https://hooks.slack.com/services/T000/B000/XXXX",
+    "sk-ant-api03-abcdefghijklmnop_qrst sk-proj-abcdefghij0123456789abcdefghij",
+    "hf_abcdefghijklmnopqrstuvwxyz0123456789 SG.abcdefghijklmnop1.abcdefghijklmnop2",
+    "npm_abcdefghijklmnopqrstuvwxyz0123456789 glpat-abcdefghij0123456789",
+    "hvs.abcdefghijklmnopqrstuvwxyz dop_v1_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "SK0123456789abcdef0123456789abcdef 123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc",
+    "postgres://app:hunter2@db:5432/x https://0123456789abcdefghij@example.com",
+    "login password=hunter2 db_pwd: x passphrase => \"a b\"",
+    "client_secret: s3cr3tvalue99 apiKey='abcdef1' session-id sessionid=a1b2c3d4e5 access_key: a1b2c3d4e5",
+    "first line\n--db-password hunter2 --keep",
+    "a\n--token a1b2c3!d4",
+    "to bob@example.com",
+    "card 4111 1111 1111 1111.",
+    "AKIAIOSFODNN7 ghp_abcdefghijklmnopqrstuvwxyz eyJhbGciOiJ.eyJzdWIiOiI.x",
+];
+
+/// **Invariant:** what a pattern matches is never passed by because a literal is missing.
+#[test]
+fn every_pattern_has_its_literals_or_is_searched_for_by_itself() {
+    let redactor = Redactor::builtin();
+    let inner = &*redactor.0;
+    let syntax = syntax_of_patterns();
+    let mut n_with = 0;
+    for pattern in BUILTIN {
+        let parsed = syntax::parse_with(pattern.regex, &syntax).unwrap();
+        let literals = RequiredLiterals::of(&parsed, Searched::Texts);
+        n_with += usize::from(!literals.is_empty());
+        assert!(literals.iter().all(|it| it.len() > 2 && !it.contains(&b'\n')), "{}", pattern.kind);
+        let alone = compile(&[pattern.regex]).unwrap();
+        for text in TEXTS {
+            if let Some(found) = alone.find(text) {
+                let found = &text[found.range()];
+                let is_suspect = inner.literals.find(text.as_bytes(), 0).is_some()
+                    || inner.others.as_ref().is_some_and(|it| it.is_match(text));
+                assert!(is_suspect, "{} in {text}", pattern.kind);
+                let lower = found.to_ascii_lowercase();
+                let has_one = literals.iter().any(|it| memchr::memmem::find(lower.as_bytes(), it).is_some());
+                assert!(literals.is_empty() || has_one, "{} in {found}", pattern.kind);
+            }
+        }
+    }
+    assert!(n_with > BUILTIN.len() / 2, "only {n_with}");
+}

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::model::trace::{Frame, Runtime, Trace};
+use crate::watch::join::shape::has;
 
 static BUILTIN: LazyLock<Rules> = LazyLock::new(|| {
     let text = include_str!("../../../rules/in-app/frames.toml");
@@ -39,6 +40,11 @@ pub(super) fn mark(trace: &mut Trace) {
     }
 }
 
+/// Most beginnings differ in their first byte, which is told without a call.
+fn begins(text: &str, start: &str) -> bool {
+    text.as_bytes().first() == start.as_bytes().first() && text.starts_with(start)
+}
+
 impl Marks {
     fn is_in_app(&self, runtime: Runtime, frame: &Frame) -> bool {
         let path = frame.file.as_deref().unwrap_or("");
@@ -55,12 +61,11 @@ impl Marks {
         let function = frame.function.as_str();
         // The standard library's packages have names that a service's may have too; its files tell them apart.
         let by_function = |marks: &Self| {
-            marks.function_starts.iter().any(|it| function.starts_with(it.as_str()))
-                || marks.function_has.iter().any(|it| function.contains(it.as_str()))
+            marks.function_starts.iter().any(|it| begins(function, it))
+                || marks.function_has.iter().any(|it| has(function, it))
                 || marks.function_is.iter().any(|it| function == it)
         };
-        if self.path_has.iter().any(|it| path.contains(it.as_str()))
-            || self.path_starts.iter().any(|it| path.starts_with(it.as_str()))
+        if self.path_has.iter().any(|it| has(path, it)) || self.path_starts.iter().any(|it| begins(path, it))
         {
             return false;
         }

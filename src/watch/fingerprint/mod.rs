@@ -10,11 +10,14 @@ mod explain;
 mod frames;
 mod hash;
 mod key;
+mod memo;
 mod parse;
 mod template;
 #[cfg(test)]
 mod tests;
 mod unwrap;
+
+use std::sync::Arc;
 
 use crate::base::redact::Clean;
 use crate::model::fingerprint::Levels;
@@ -40,55 +43,61 @@ pub struct Fingerprinted {
 
 /// Makes fingerprints. Cheap to clone, safe to share.
 #[derive(Debug, Clone)]
-pub struct Fingerprinter {}
+pub struct Fingerprinter {
+    memo: Arc<memo::Memo>,
+}
 
 impl Fingerprinter {
     /// The fingerprinter with the embedded rules.
     pub fn builtin() -> Self {
-        Self {}
+        Self { memo: Arc::default() }
     }
 
     /// Reads and hashes one record. `text` is the whole record as logged, prefixes and envelope included, redacted.
     pub fn fingerprint(&self, text: &Clean) -> Fingerprinted {
-        self.explain(text).fingerprinted
+        let unwrapped = unwrap::unwrap(text.as_str());
+        let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
+        self.memo.get(&lines, || read(&lines).0)
     }
 
     /// Every step from the text to its fingerprint, for people.
     pub fn explain(&self, text: &Clean) -> Explanation {
         let unwrapped = unwrap::unwrap(text.as_str());
         let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
-        let mut trace = parse::parse(&lines);
-        if let Some(trace) = &mut trace {
-            frames::mark(trace);
-        }
-        let message = match trace.as_ref().and_then(Trace::root) {
-            Some(root) => root.message.as_str(),
-            None => lines.iter().find(|it| !it.trim().is_empty()).copied().unwrap_or(""),
-        };
-        let template = template::template(message);
-        let key = key::key(trace.as_ref(), &template);
-        let runtime = trace.as_ref().map_or(Runtime::Message, |it| it.runtime);
-        let title = title(trace.as_ref(), message);
-        let fingerprinted = Fingerprinted {
-            levels: Levels {
-                exact: hash::hash(&key.exact),
-                identity: hash::hash(&key.identity),
-                place: key.place.as_deref().map(hash::hash),
-                template: template.text,
-            },
-            preimage: key.identity,
-            title: Clean::trusted(title),
-            runtime,
-            trace,
-        };
-        Explanation {
-            prefix: unwrapped.prefix,
-            envelope: unwrapped.envelope,
-            masked: template.masked,
-            has_template: key.has_template,
-            fingerprinted,
-        }
+        let (fingerprinted, masked, has_template) = read(&lines);
+        let unwrap::Unwrapped { prefix, envelope, lines: _ } = unwrapped;
+        Explanation { prefix, envelope, masked, has_template, fingerprinted }
     }
+}
+
+/// What stands in the lines; what was masked in the message and as what; and whether the template is part of the identity.
+fn read(lines: &[&str]) -> (Fingerprinted, Vec<(String, &'static str)>, bool) {
+    let mut trace = parse::parse(lines);
+    if let Some(trace) = &mut trace {
+        frames::mark(trace);
+    }
+    let message = match trace.as_ref().and_then(Trace::root) {
+        Some(root) => root.message.as_str(),
+        None => lines.iter().find(|it| !it.trim().is_empty()).copied().unwrap_or(""),
+    };
+    let template = template::template(message);
+    let key = key::key(trace.as_ref(), &template);
+    let runtime = trace.as_ref().map_or(Runtime::Message, |it| it.runtime);
+    let title = title(trace.as_ref(), message);
+    let identity = hash::hash(&key.identity);
+    let fingerprinted = Fingerprinted {
+        levels: Levels {
+            exact: if key.exact == key.identity { identity } else { hash::hash(&key.exact) },
+            identity,
+            place: key.place.as_deref().map(hash::hash),
+            template: template.text,
+        },
+        preimage: key.identity,
+        title: Clean::trusted(title),
+        runtime,
+        trace,
+    };
+    (fingerprinted, template.masked, key.has_template)
 }
 
 /// `kind: message` of the root cause, or the message.

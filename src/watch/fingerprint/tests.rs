@@ -123,3 +123,30 @@ proptest! {
         fingerprint(&text);
     }
 }
+
+/// **Invariant:** what is remembered is what would be read.
+#[test]
+fn a_text_that_was_seen_gives_what_it_gave() {
+    let fingerprinter = Fingerprinter::builtin();
+    let texts = [
+        "ValueError: order 7",
+        "ValueError: order 8",
+        "2026-01-02 10:00:00 ERROR a.B - order 7",
+        "2026-01-02 10:00:01 ERROR a.B - order 7",
+        "a.B: x\n\tat a.C.d(C.java:1)",
+        "a.B: x\n\tat a.C.d(C.java:2)",
+        "a.B: x\n\tat a.C.d(C.java:1)\n",
+        "{\"level\":50,\"msg\":\"order 7\"}",
+        "",
+        "\n",
+    ];
+    for round in 0..3 {
+        for n in 0..200 {
+            for text in texts {
+                let text = Clean::trusted(text.replace('7', &n.to_string()));
+                let read = fingerprinter.explain(&text).fingerprinted;
+                assert_eq!(fingerprinter.fingerprint(&text), read, "round {round}: {text}");
+            }
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! A trace may begin before the first line that a rule hits: Node prints place, source and caret first, Java's logger
 //! its own line. So the joiner is fed only from the first hit on, and then gets these lines before it. Lines that no
 //! rule hits cost it nothing, and a whole block without a hit can be left out: its last lines are all that counts.
+//! A log line of its own that begins nothing parts what stands before it from what follows, so that most often only a line or two
+//! are read again.
 //! What is remembered depends only on the last lines themselves, never on how the stream was cut into blocks.
 
 use std::collections::VecDeque;
@@ -52,6 +54,14 @@ impl LookBack {
         kept.push_str(text);
         self.n_bytes += text.len();
         self.lines.push_back(Waiting { text: kept, number, at });
+    }
+
+    /// Forgets the last line that `parts` the earlier ones from what comes now, and those before it.
+    pub(super) fn forget_parted(&mut self, parts: impl Fn(&str) -> bool) {
+        let n_parted = self.lines.iter().rposition(|line| parts(&line.text)).map_or(0, |it| it + 1);
+        for _ in 0..n_parted {
+            self.pop();
+        }
     }
 
     /// The oldest line, taken out.
@@ -108,6 +118,18 @@ mod tests {
         assert_eq!(numbers(&look_back), [38, 39, 40]);
         look_back.push(&"x".repeat(MAX_BYTES + 1), 41, None, &limits());
         assert_eq!((numbers(&look_back), look_back.n_bytes), (vec![], 0));
+    }
+
+    #[test]
+    fn forgets_what_a_line_of_its_own_parts() {
+        let mut look_back = LookBack::default();
+        for (number, text) in ["/a.js:1", "INFO served", "/b.js:2", "throw x"].into_iter().enumerate() {
+            look_back.push(text, number as u64, None, &limits());
+        }
+        look_back.forget_parted(|text| text == "nothing");
+        assert_eq!(numbers(&look_back), [0, 1, 2, 3]);
+        look_back.forget_parted(crate::watch::join::parts);
+        assert_eq!(numbers(&look_back), [2, 3]);
     }
 
     #[test]

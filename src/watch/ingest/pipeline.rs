@@ -14,7 +14,7 @@ use crate::model::record::Record;
 use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
 use crate::watch::ingest::look_back::LookBack;
-use crate::watch::join::{Joiner, Limits};
+use crate::watch::join::{Joiner, Limits, parts};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
 
@@ -176,6 +176,7 @@ impl Pipeline {
             state.look_back.push(&text, number, at, &state.limits);
             return;
         }
+        state.look_back.forget_parted(parts);
         while let Some(earlier) = state.look_back.take_first() {
             state.join(&earlier.text, earlier.number, false, earlier.at);
             state.look_back.reuse(earlier.text);

@@ -4,7 +4,7 @@
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
 use super::python;
-use super::shape::{name_length, strict_at_frame};
+use super::shape::{find, name_length, strict_at_frame};
 use crate::model::trace::Runtime;
 
 /// Nothing but the head was seen.
@@ -70,7 +70,7 @@ pub(super) fn marked(view: &View<'_>) -> State {
 fn is_postgres(body: &str, words: &[&str]) -> bool {
     words
         .iter()
-        .any(|word| body.find(word).is_some_and(|at| at == 0 || (body[..at].ends_with(' ') && at < 120)))
+        .any(|word| find(body, word).is_some_and(|at| at == 0 || (body[..at].ends_with(' ') && at < 120)))
 }
 
 const DETAILS: [&str; 7] =

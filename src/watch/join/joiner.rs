@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::Limits;
 use super::block;
 use super::line::View;
-use super::machine::{State, Step, Sure, open, step};
+use super::machine::{self, State, Step, Sure, open, step};
 use super::peel;
 use super::rust;
 use crate::base::clock::Timestamp;
@@ -268,6 +268,12 @@ fn reuse(spare: &mut Vec<String>, mut text: String) {
         text.clear();
         spare.push(text);
     }
+}
+
+/// Whether this is a log line of its own that begins nothing: no record goes on across it, and none begins with it. The line is
+/// without escapes of terminals, and no rule hits it.
+pub fn parts(line: &str) -> bool {
+    machine::parts(&View::new(beginning(line), false))
 }
 
 fn beginning(line: &str) -> &str {

@@ -20,7 +20,7 @@ pub mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use joiner::Joiner;
+pub use joiner::{Joiner, parts};
 
 use std::time::Duration;
 

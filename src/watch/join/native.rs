@@ -2,7 +2,7 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
-use super::shape::numbered;
+use super::shape::{find, has, numbered};
 use crate::model::trace::Runtime;
 
 /// One line and what glibc or libstdc++ adds.
@@ -50,7 +50,7 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         return Some((state, Sure::Yes));
     }
     // `app: /a.c:21: f: Assertion `x' failed.`
-    (body.contains(": Assertion ") && body.contains(" failed")).then(|| (state(ABORT), Sure::Yes))
+    (has(body, ": Assertion ") && has(body, " failed")).then(|| (state(ABORT), Sure::Yes))
 }
 
 fn is_rule(text: &str) -> bool {
@@ -66,7 +66,7 @@ fn is_report(text: &str) -> bool {
 
 /// What a sanitizer prints when a signal comes.
 fn is_deadly(text: &str) -> bool {
-    text.contains("Sanitizer:DEADLYSIGNAL") || text.starts_with("ASAN:DEADLYSIGNAL") || text == "ASAN:SIGSEGV"
+    has(text, "Sanitizer:DEADLYSIGNAL") || text.starts_with("ASAN:DEADLYSIGNAL") || text == "ASAN:SIGSEGV"
 }
 
 /// What follows `==12==`.
@@ -93,14 +93,12 @@ fn is_heap_check(text: &str) -> bool {
 
 /// Whether a report is about a signal.
 fn is_signal(text: &str) -> bool {
-    ["SEGV", "FPE", "ILL", "BUS", "ABRT", "TRAP", "libFuzzer: deadly signal"]
-        .iter()
-        .any(|it| text.contains(it))
+    ["SEGV", "FPE", "ILL", "BUS", "ABRT", "TRAP", "libFuzzer: deadly signal"].iter().any(|it| has(text, it))
 }
 
 /// The place of `f:l:c: runtime error: …`.
 fn undefined(text: &str) -> Option<&str> {
-    let place = &text[..text.find(": runtime error: ")?];
+    let place = &text[..find(text, ": runtime error: ")?];
     let is_place =
         !place.contains(' ') && place.ends_with(|it: char| it.is_ascii_digit()) && place.contains(':');
     is_place.then_some(place)
@@ -120,7 +118,7 @@ pub(super) fn death(state: &mut State, view: &View<'_>) -> Option<Step> {
     }
     let is_signal = is_deadly(text)
         || is_report(text)
-            && ["ABRT", "libFuzzer: deadly signal", "fuzz target exited"].iter().any(|it| text.contains(it));
+            && ["ABRT", "libFuzzer: deadly signal", "fuzz target exited"].iter().any(|it| has(text, it));
     if is_signal {
         state.kind = Kind::Native;
         state.enter(REPORT);

@@ -2,7 +2,7 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
-use super::shape::{is_ruby_frame, numbered, perl_place};
+use super::shape::{has, is_ruby_frame, numbered, perl_place};
 use crate::model::trace::Runtime;
 
 /// The head was seen; its message may go on.
@@ -25,7 +25,7 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     if body == "Stack trace:" || body == "PHP Stack trace:" {
         return php(FRAMES, Sure::Orphan);
     }
-    if body.contains("\"[object] (") && !body.ends_with('}') {
+    if has(body, "\"[object] (") && !body.ends_with('}') {
         return php(QUOTED, Sure::Perhaps);
     }
     if body == "Unhandled exception:" {

@@ -176,10 +176,38 @@ pub fn perl_place(text: &str) -> bool {
 
 /// ``a.rb:6:in `f'`` or `a.rb:6:in 'C#f'`, perhaps after `gem (1.2) `.
 pub fn is_ruby_frame(text: &str) -> bool {
-    let Some(at) = text.find(":in `").or_else(|| text.find(":in '")) else { return false };
+    let Some(at) = find(text, ":in `").or_else(|| find(text, ":in '")) else { return false };
     let before = &text[..at];
     let digits = before.len() - before.trim_end_matches(|it: char| it.is_ascii_digit()).len();
     digits > 0 && before[..before.len() - digits].ends_with(':') && before.len() < 400
+}
+
+/// Where `part` stands in a line first. Lines are short, so nothing is prepared but the byte of `part` to look for, which is one that
+/// few lines have.
+pub fn find(text: &str, part: &str) -> Option<usize> {
+    let (bytes, part) = (text.as_bytes(), part.as_bytes());
+    let rarity = |it: &usize| match part[*it] {
+        b' ' => 0,
+        b'a'..=b'z' => 1,
+        b':' | b'.' | b'/' => 2,
+        b'A'..=b'Z' => 3,
+        _ => 4,
+    };
+    let place = (0..part.len()).max_by_key(rarity)?;
+    let mut from = place;
+    while let Some(at) = memchr::memchr(part[place], bytes.get(from..)?) {
+        let start = from + at - place;
+        if bytes[start..].starts_with(part) {
+            return Some(start);
+        }
+        from += at + 1;
+    }
+    None
+}
+
+/// Whether `part` stands in a line.
+pub fn has(text: &str, part: &str) -> bool {
+    find(text, part).is_some()
 }
 
 /// Whether the text begins with a name that is surely an exception's.
@@ -210,6 +238,25 @@ mod tests {
             ("Listening on 0.0.0.0:80", None),
         ] {
             assert_eq!(typed(text).map(|it| it.is_strict), strict, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_are_found_where_the_standard_library_finds_them() {
+        for text in [
+            "",
+            "a",
+            "ab",
+            "aab",
+            "abab",
+            "é: Assertion `x' failed.",
+            "::: a",
+            ":in :in `",
+            "at x: y: runtime error: z",
+        ] {
+            for part in ["a", "ab", "aab", ": Assertion ", ": ", ":in `", ": runtime error: ", "é"] {
+                assert_eq!(find(text, part), text.find(part), "{part} in {text}");
+            }
         }
     }
 

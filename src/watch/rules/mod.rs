@@ -12,13 +12,12 @@ mod escape;
 mod examples;
 mod lazy;
 mod levels;
-mod literal;
 mod parse;
 mod report;
 mod rule;
 mod set;
 mod stamp;
 
-pub use literal::{Cost, RequiredLiterals};
+pub use crate::base::search::{Cost, RequiredLiterals};
 pub use rule::{Origin, Rule, RuleProblem};
 pub use set::RuleSet;

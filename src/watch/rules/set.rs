@@ -1,21 +1,20 @@
 //! Rules compiled to one set.
 //!
-//! One aho-corasick automaton over the required literals of all rules says which rules may hit a line; only their
+//! One search for the required literals of all rules says which rules may hit a line; only their
 //! regexes run. Rules without a literal are tried on every line.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex_automata::util::syntax::{Config, parse_with};
 use regex_syntax::hir::Hir;
 
 use super::escape::unescaped;
 use super::lazy::{Lazy, Shared};
 use super::levels;
-use super::literal::{Cost, RequiredLiterals};
 use super::rule::{Rule, RuleProblem};
 use super::stamp;
 use crate::base::redact::Clean;
+use crate::base::search::{Cost, Literals, RequiredLiterals, Searched};
 use crate::model::detection::Detection;
 
 /// Rules, checked and compiled. Shared by all streams.
@@ -23,7 +22,10 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Best first: by severity, then in the order of the rules.
     ranked: Vec<Ranked>,
-    literals: Option<AhoCorasick>,
+    /// The required literals of all rules, sorted.
+    texts: Vec<Vec<u8>>,
+    /// The search for them; made when it is needed first.
+    literals: OnceLock<Literals>,
     /// For each literal of the automaton, the ranks of the rules that require it.
     ranks_of: Vec<Vec<usize>>,
     /// Ranks of the rules without a literal.
@@ -66,12 +68,12 @@ impl RuleSet {
             return Err(problems);
         }
         ranked.sort_by_key(|it| std::cmp::Reverse(it.detection.severity));
-        let mut texts: Vec<&[u8]> = ranked.iter().flat_map(|it| it.literals.iter()).collect();
+        let mut texts: Vec<Vec<u8>> =
+            ranked.iter().flat_map(|it| it.literals.iter()).map(<[u8]>::to_vec).collect();
         texts.sort_unstable();
         texts.dedup();
-        let ranks_with = |text: &&[u8]| {
-            let ranks =
-                ranked.iter().enumerate().filter(|(_, it)| it.literals.iter().any(|own| own == *text));
+        let ranks_with = |text: &Vec<u8>| {
+            let ranks = ranked.iter().enumerate().filter(|(_, it)| it.literals.iter().any(|own| own == text));
             ranks.map(|(rank, _)| rank).collect()
         };
         let ranks_of: Vec<Vec<usize>> = texts.iter().map(ranks_with).collect();
@@ -81,15 +83,7 @@ impl RuleSet {
             .filter(|(_, it)| it.literals.is_empty())
             .map(|(rank, _)| rank)
             .collect();
-        let literals = (!texts.is_empty()).then(|| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::DFA))
-                .build(&texts)
-                .expect("a few thousand bytes of literals stay far below the automaton's limits")
-        });
-        Ok(Self { literals, ranks_of, on_every_line, ranked, rules })
+        Ok(Self { texts, literals: OnceLock::new(), ranks_of, on_every_line, ranked, rules })
     }
 
     /// The rules in the order they were given.
@@ -168,15 +162,9 @@ impl RuleSet {
     /// Best first.
     fn suspect_ranks(&self, line: &[u8]) -> Vec<usize> {
         let mut suspects: Vec<usize> = self.on_every_line.clone();
-        if let Some(literals) = &self.literals {
-            let mut last = None;
-            for hit in literals.find_overlapping_iter(line) {
-                let literal = hit.pattern().as_usize();
-                if last != Some(literal) {
-                    suspects.extend(&self.ranks_of[literal]);
-                }
-                last = Some(literal);
-            }
+        if !self.texts.is_empty() {
+            let literals = self.literals.get_or_init(|| Literals::new(&self.texts, b""));
+            literals.all(line, |literal| suspects.extend(&self.ranks_of[literal]));
         }
         suspects.sort_unstable();
         suspects.dedup();
@@ -224,7 +212,8 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
     if !problems.is_empty() {
         return Err(problems);
     }
-    let literals = RequiredLiterals::union(patterns.iter().map(RequiredLiterals::of));
+    let literals =
+        RequiredLiterals::union(patterns.iter().map(|it| RequiredLiterals::of(it, Searched::Lines)));
     let patterns = Lazy::new(patterns);
     if !rule.origin.is_shipped() {
         let too_big = |error: regex_automata::meta::BuildError| {

@@ -2,13 +2,6 @@
 //!
 //! Whole blocks are searched at once; lines are cut only around hits. Pure.
 
-mod prefilter;
 mod scanner;
-#[cfg(target_arch = "x86_64")]
-mod vector;
-#[cfg(target_arch = "x86_64")]
-mod windowed;
-#[cfg(target_arch = "x86_64")]
-mod windows;
 
 pub use scanner::Scanner;

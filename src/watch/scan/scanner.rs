@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::prefilter::Prefilter;
+use crate::base::search::Literals;
 use crate::watch::rules::RuleSet;
 
 /// Finds the lines worth a closer look. Case is folded; a block without a hit costs one pass.
@@ -14,7 +14,7 @@ pub struct Scanner {
     /// In all spellings, without those that contain another.
     literals: Vec<Vec<u8>>,
     /// Made for logs like the first block.
-    prefilter: OnceLock<Prefilter>,
+    prefilter: OnceLock<Literals>,
     needs_every_line: bool,
 }
 
@@ -43,7 +43,7 @@ impl Scanner {
     /// Works on plain lines and on lines wrapped in JSON alike. What stands behind the last line break is a line too.
     pub fn candidates<'b>(&'b self, block: &'b [u8]) -> impl Iterator<Item = Range<usize>> + 'b {
         let prefilter = (!self.needs_every_line)
-            .then(|| self.prefilter.get_or_init(|| Prefilter::new(&self.literals, block)));
+            .then(|| self.prefilter.get_or_init(|| Literals::new(&self.literals, block)));
         let mut at = 0;
         std::iter::from_fn(move || {
             if at >= block.len() {
@@ -63,10 +63,24 @@ impl Scanner {
 
 /// A literal as plain text, as Docker and other writers of JSON spell it, and as Docker spells the JSON of a program.
 fn spellings(literal: &[u8]) -> Vec<Vec<u8>> {
-    let json = as_json(literal, Writer::Other);
-    let docker = as_json(literal, Writer::Docker);
+    let part = without_controls(literal);
+    let json = as_json(&part, Writer::Other);
+    let docker = as_json(&part, Writer::Docker);
     let nested = [as_json(&json, Writer::Other), as_json(&json, Writer::Docker)];
-    [vec![literal.to_vec(), json, docker], nested.to_vec()].concat()
+    let mut all = [vec![literal.to_vec(), json, docker], nested.to_vec()].concat();
+    if part.len() < literal.len() {
+        // However a control character is spelled, it begins with this.
+        let follows =
+            literal.windows(part.len() + 1).any(|it| it.starts_with(&part) && it[part.len()] < b' ');
+        all[1..].iter_mut().filter(|_| follows).for_each(|it| it.push(b'\\'));
+    }
+    all
+}
+
+/// The longest part without control characters, which writers of JSON spell in many ways; the whole where that is too short.
+fn without_controls(literal: &[u8]) -> Vec<u8> {
+    let parts = literal.split(|it| *it < b' ');
+    parts.max_by_key(|it| it.len()).filter(|it| it.len() > 2).unwrap_or(literal).to_vec()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,6 +149,19 @@ mod tests {
         check("err=\"", &lines.join("\n"), &lines);
         let lines = [r#"{"log":"a\u003cb\u003e"}"#, r#"{"log":"a<b>"}"#];
         check("a<b>", &lines.join("\n"), &lines);
+    }
+
+    #[test]
+    fn knows_control_characters_however_they_are_spelled() {
+        let lines = [
+            r#"{"log":"boom\t"}"#,
+            r#"{"log":"Boom\u0009x"}"#,
+            r#"{"log":"{\"m\":\"boom\\t\"}"}"#,
+            "boom\tx",
+        ];
+        check(r"boom\t", &format!("{}\nboom x", lines.join("\n")), &lines);
+        let lines = [r#"{"log":"\tboom"}"#, r#"{"log":"\u0009boom"}"#];
+        check(r"\tboom", &lines.join("\n"), &lines);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::watch::join::shape;
 pub(super) fn is_head(text: &str) -> bool {
     (text.starts_with("==") && (text.contains("ERROR: ") || text.contains("WARNING: ")))
         || text.starts_with("terminate called ")
-        || text.contains(": runtime error: ") && !text.contains("panic")
-        || text.contains(": Assertion ") && text.contains(" failed")
+        || shape::has(text, ": runtime error: ") && !text.contains("panic")
+        || shape::has(text, ": Assertion ") && shape::has(text, " failed")
         || (text.starts_with("ERROR: ") || text.starts_with("WARNING: ")) && text.contains("Sanitizer: ")
         || text.starts_with("*** ") && text.contains("detected ***")
         || shape::numbered(text).is_some_and(|it| it.starts_with("0x"))

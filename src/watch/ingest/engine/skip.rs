@@ -5,6 +5,7 @@ use crate::watch::ingest::decode::line::readable;
 use crate::watch::ingest::decode::{Format, Unwrapped};
 use crate::watch::ingest::look_back::MAX_LINES;
 use crate::watch::ingest::pipeline::RawLine;
+use crate::watch::join::parts;
 
 /// Where the next line begins that a rule hits, as far as the block was searched: that place, or the block's end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,13 +75,17 @@ impl BlockEngine {
         let to = At { offset: next, line_idx: from.line_idx + n_lines };
         let mut starts = [0; MAX_LINES];
         let mut end = skipped.len();
-        let n_kept = n_lines.min(MAX_LINES);
-        for start in starts[..n_kept].iter_mut().rev() {
+        let mut n_kept = 0;
+        while n_kept < n_lines.min(MAX_LINES) {
             let text = skipped[..end].strip_suffix(b"\n").unwrap_or(&skipped[..end]);
-            *start = memchr::memrchr(b'\n', text).map_or(0, |it| it + 1);
-            end = *start;
+            end = memchr::memrchr(b'\n', text).map_or(0, |it| it + 1);
+            n_kept += 1;
+            starts[MAX_LINES - n_kept] = end;
+            if parts(&readable(&text[end..]).text) {
+                break;
+            }
         }
-        for (kept_idx, start) in starts[..n_kept].iter().enumerate() {
+        for (kept_idx, start) in starts[MAX_LINES - n_kept..].iter().enumerate() {
             let at = At { offset: from.offset + start, line_idx: to.line_idx - n_kept + kept_idx };
             self.remember(input, 0, at);
         }
@@ -129,7 +134,13 @@ impl BlockEngine {
                 self.count_places(input, from, std, ring.nth_last(n_kept));
             }
         }
-        for n in (1..=n_kept).rev() {
+        let parts_others = |n: &usize| {
+            let (unwrapped, _) = self.read(input.format, line_at(input.text, ring.nth_last(*n)));
+            unwrapped.is_some_and(|it| parts(&readable(&it.text).text))
+        };
+        // Where the lines' times make their places, each line counts.
+        let n_parted = if input.has_timed_places() { None } else { (1..=n_kept).find(parts_others) };
+        for n in (1..=n_parted.unwrap_or(n_kept)).rev() {
             self.remember(input, idx, ring.nth_last(n));
         }
     }

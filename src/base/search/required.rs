@@ -12,13 +12,13 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 const MAX_LITERALS: usize = 64;
 
 /// Classes larger than this are not spelled out.
-const MAX_CLASS: usize = 4;
+const MAX_CLASS: usize = 8;
 
 /// A literal shorter than this is found in nearly every line and is not used.
 const MIN_LENGTH: usize = 3;
 
-/// From here on rarer is not better: `error` is rare enough, and one literal is cheaper than thirty longer ones.
-const RARE_ENOUGH: f32 = 4.5;
+/// From here on rarer is not better: `error:` is rare enough, and one literal is cheaper than thirty longer ones.
+const RARE_ENOUGH: f32 = 5.6;
 
 /// Words of which ordinary lines are full: they say nothing.
 const COMMON: &str = "level severity info message status http log com. org. name with code due line time user signal backend column connection server process \
@@ -48,18 +48,27 @@ impl Cost {
     }
 }
 
+/// What the pattern is searched for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searched {
+    /// Lines without their breaks.
+    Lines,
+    /// Texts of several lines.
+    Texts,
+}
+
 /// Texts, in lower-case ASCII, of which at least one is in everything that is matched; empty if there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequiredLiterals(BTreeSet<Vec<u8>>);
 
 impl RequiredLiterals {
     /// Reads them off a parsed pattern.
-    pub(super) fn of(pattern: &Hir) -> Self {
-        Self(shortest(analyse(pattern).best().filter(|set| score(set) > 0.0).unwrap_or_default()))
+    pub fn of(pattern: &Hir, searched: Searched) -> Self {
+        Self(shortest(analyse(pattern, searched).best().filter(|set| score(set) > 0.0).unwrap_or_default()))
     }
 
     /// What is required by one of several patterns; nothing as soon as one of them requires nothing.
-    pub(super) fn union(all: impl IntoIterator<Item = Self>) -> Self {
+    pub fn union(all: impl IntoIterator<Item = Self>) -> Self {
         let mut union = BTreeSet::new();
         for Self(set) in all {
             if set.is_empty() {
@@ -120,14 +129,14 @@ impl Piece {
     }
 }
 
-fn analyse(pattern: &Hir) -> Piece {
+fn analyse(pattern: &Hir, searched: Searched) -> Piece {
     match pattern.kind() {
         HirKind::Empty | HirKind::Look(_) => Piece::exactly([Vec::new()]),
         HirKind::Literal(literal) => Piece::exactly([literal.0.to_ascii_lowercase()]),
-        HirKind::Class(class) => Piece { exact: spelled_out(class), required: None },
-        HirKind::Capture(capture) => analyse(&capture.sub),
+        HirKind::Class(class) => Piece { exact: spelled_out(class, searched), required: None },
+        HirKind::Capture(capture) => analyse(&capture.sub, searched),
         HirKind::Repetition(repetition) => {
-            let piece = analyse(&repetition.sub);
+            let piece = analyse(&repetition.sub, searched);
             match (repetition.min, repetition.max, piece.exact) {
                 (0, Some(1), Some(exact)) => Piece::exactly(exact.into_iter().chain([Vec::new()])),
                 (0, _, _) => Piece::default(),
@@ -135,17 +144,17 @@ fn analyse(pattern: &Hir) -> Piece {
                 (_, _, exact) => Piece { exact: None, required: better(exact, piece.required) },
             }
         }
-        HirKind::Concat(pieces) => concat(pieces),
-        HirKind::Alternation(pieces) => alternation(pieces),
+        HirKind::Concat(pieces) => concat(pieces, searched),
+        HirKind::Alternation(pieces) => alternation(pieces, searched),
     }
 }
 
-fn concat(pieces: &[Hir]) -> Piece {
+fn concat(pieces: &[Hir], searched: Searched) -> Piece {
     // `run` is all that the last exact pieces can be together; `word` is the part of it that has no choice, which may
     // be enough by itself: `failed` in `(?:build|job|step) failed`.
     let (mut run, mut word) = (nothing(), Vec::new());
     let (mut required, mut is_whole) = (None, true);
-    for piece in pieces.iter().map(analyse) {
+    for piece in pieces.iter().map(|it| analyse(it, searched)) {
         required = better(required, piece.required);
         match &piece.exact {
             Some(exact) if exact.len() == 1 => word.extend(exact.iter().flatten()),
@@ -178,8 +187,8 @@ fn nothing() -> Set {
     Set::from([Vec::new()])
 }
 
-fn alternation(pieces: &[Hir]) -> Piece {
-    let pieces: Vec<Piece> = pieces.iter().map(analyse).collect();
+fn alternation(pieces: &[Hir], searched: Searched) -> Piece {
+    let pieces: Vec<Piece> = pieces.iter().map(|it| analyse(it, searched)).collect();
     let exact = pieces.iter().try_fold(Set::new(), |mut all, piece| {
         all.extend(piece.exact.clone()?);
         (all.len() <= MAX_LITERALS).then_some(all)
@@ -192,7 +201,7 @@ fn alternation(pieces: &[Hir]) -> Piece {
 }
 
 /// The members of a small class, without regard to case.
-fn spelled_out(class: &Class) -> Option<Set> {
+fn spelled_out(class: &Class, searched: Searched) -> Option<Set> {
     let mut members = Set::new();
     match class {
         Class::Bytes(class) => {
@@ -216,8 +225,9 @@ fn spelled_out(class: &Class) -> Option<Set> {
             }
         }
     }
-    // Lines are searched without their breaks.
-    members.remove(b"\n".as_slice());
+    if searched == Searched::Lines {
+        members.remove(b"\n".as_slice());
+    }
     (!members.is_empty()).then_some(members)
 }
 
@@ -232,7 +242,12 @@ fn better(left: Option<Set>, right: Option<Set>) -> Option<Set> {
 fn score(set: &Set) -> f32 {
     let weight_of = |text: &[u8]| text.iter().map(|byte| weight(*byte)).sum::<f32>();
     let rarity = |literal: &Vec<u8>| -> f32 {
-        let common = COMMON.split(' ').filter(|it| contains(literal, it.as_bytes()));
+        // At the start of a word: `uncaught` is not common because `caught` is.
+        let has_word = |word: &str| {
+            let mut places = memchr::memmem::find_iter(literal, word);
+            places.any(|at| at == 0 || !literal[at - 1].is_ascii_alphabetic())
+        };
+        let common = COMMON.split(' ').filter(|it| has_word(it));
         weight_of(literal) - common.map(|it| weight_of(it.as_bytes())).sum::<f32>()
     };
     let shortest = set.iter().map(Vec::len).min().unwrap_or_default();
@@ -258,8 +273,12 @@ mod tests {
     use super::*;
 
     fn check(pattern: &str, expected: &[&str]) {
-        let parsed = regex_automata::util::syntax::parse_with(pattern, &super::super::set::syntax()).unwrap();
-        let found = RequiredLiterals::of(&parsed);
+        let parsed = regex_automata::util::syntax::parse_with(
+            pattern,
+            &regex_automata::util::syntax::Config::new().unicode(false).utf8(false).multi_line(true),
+        )
+        .unwrap();
+        let found = RequiredLiterals::of(&parsed, Searched::Lines);
         let found: Vec<_> = found.iter().map(|it| std::str::from_utf8(it).unwrap()).collect();
         assert_eq!(found, expected, "of: {pattern}");
     }
@@ -267,13 +286,13 @@ mod tests {
     #[test]
     fn finds_what_every_match_contains() {
         check("(?i)traceback", &["traceback"]);
-        check(r"\b[A-Z]\w+(?:Error|Exception): ", &["error", "exception"]);
-        check(r#""level": ?"(?:error|fatal)""#, &["error", "fatal"]);
+        check(r"\b[A-Z]\w+(?:Error|Exception): ", &["error: ", "exception: "]);
+        check(r#""level": ?"error""#, &[r#""error""#]);
         check(r#""level": ?50\b"#, &[r#""level": 50"#, r#""level":50"#]);
-        check(r"(?i)\bout of memory|oom-?kill", &["kill", "out of memory"]);
+        check(r"(?i)\bout of memory|oom-?kill", &["oom-kill", "oomkill", "out of memory"]);
         check(r"(?:foo)?bar\w+bazqux\d*", &["bazqux"]);
         check(r"^goroutine \d+ \[", &["goroutine "]);
-        check(r"(?i)error[:\s]|errors", &["error"]);
+        check(r"(?i)error[: ]|errors", &["error ", "error:", "errors"]);
         check(r"(?i)\b(?:build|job|step) failed[:!]", &[" failed"]);
     }
 

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn lines_found(prefilter: &Prefilter, text: &[u8]) -> Vec<usize> {
+fn lines_found(search: &Literals, text: &[u8]) -> Vec<usize> {
     let mut lines = Vec::new();
     let mut from = 0;
-    while let Some(hit) = prefilter.find(text, from) {
+    while let Some(hit) = search.find(text, from) {
         let line = text[..hit].iter().filter(|byte| **byte == b'\n').count();
         lines.push(line);
         from = memchr::memchr(b'\n', &text[hit..]).map_or(text.len(), |it| hit + it + 1);
@@ -65,25 +65,34 @@ proptest! {
         (literals, text) in literals().prop_flat_map(|it| (text(&it), Just(it))).prop_map(|(text, it)| (it, text))
     ) {
         let expected = by_hand(&literals, &text);
-        prop_assert_eq!(lines_found(&Prefilter::Automaton(automaton(&literals)), &text), &expected[..]);
-        prop_assert_eq!(lines_found(&Prefilter::new(&literals, &text), &text), expected);
+        prop_assert_eq!(lines_found(&Literals::without_vectors(&literals), &text), &expected[..]);
+        let search = Literals::new(&literals, &text);
+        prop_assert_eq!(lines_found(&search, &text), expected);
+        let lower = text.to_ascii_lowercase();
+        let is_inside = |number: &usize| memchr::memmem::find(&lower, &literals[*number]).is_some();
+        let expected: Vec<usize> = (0..literals.len()).filter(is_inside).collect();
+        for search in [search, Literals::without_vectors(&literals)] {
+            let mut found = std::collections::BTreeSet::new();
+            search.all(&text, |it| { found.insert(it); });
+            prop_assert_eq!(found.into_iter().collect::<Vec<_>>(), &expected[..]);
+        }
     }
 }
 
 #[test]
 fn literals_are_found_at_every_place_of_a_block() {
     let literals = [b"error".to_vec(), b"oom".to_vec(), "é!!".as_bytes().to_vec()];
-    for prefilter in [Prefilter::new(&literals, b""), Prefilter::Automaton(automaton(&literals))] {
+    for search in [Literals::new(&literals, b""), Literals::without_vectors(&literals)] {
         for literal in ["ERROR", "Oom", "é!!", "\u{1b}"] {
             for before in 0..200 {
                 for after in [0, 1, 3, 70] {
                     let text =
                         [&b"."[..].repeat(before), literal.as_bytes(), &"é".repeat(after).into_bytes()]
                             .concat();
-                    let found = prefilter.find(&text, 0);
+                    let found = search.find(&text, 0);
                     let is_inside = found.is_some_and(|it| (before..before + literal.len()).contains(&it));
                     assert!(is_inside, "{literal} behind {before}, before {after}: {found:?}");
-                    assert_eq!(prefilter.find(&text[..before], 0), None);
+                    assert_eq!(search.find(&text[..before], 0), None);
                 }
             }
         }

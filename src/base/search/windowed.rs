@@ -1,6 +1,6 @@
 //! The search by windows: places that may begin one, then a table of the windows there are, then the literals themselves.
 
-use super::prefilter::ESCAPE;
+use super::literals::ESCAPE;
 use super::vector::Vector;
 use super::windows::{WIDTH, plan};
 
@@ -56,22 +56,33 @@ impl Windowed {
         self.vector.find(text, from, |at| self.is_hit(text, at))
     }
 
+    /// Tells the number of every literal in the text, as often as it is there.
+    pub(super) fn all(&self, text: &[u8], mut found: impl FnMut(usize)) {
+        self.vector.find(text, 0, |at| {
+            self.entries_at(text, at).for_each(&mut found);
+            false
+        });
+    }
+
     /// Whether an escape or a literal whose window begins at `at` stands there.
     #[inline]
     fn is_hit(&self, text: &[u8], at: usize) -> bool {
-        if text[at] == ESCAPE {
-            return true;
-        }
-        let mut number = self.table[place(window(text, at))];
-        while let Some(entry) = usize::from(number).checked_sub(1).map(|it| &self.entries[it]) {
+        text[at] == ESCAPE || self.entries_at(text, at).next().is_some()
+    }
+
+    /// The numbers of the literals whose window begins at `at` and that stand there.
+    #[inline]
+    fn entries_at<'t>(&'t self, text: &'t [u8], at: usize) -> impl Iterator<Item = usize> + 't {
+        let first = self.table[place(window(text, at))];
+        let numbers = std::iter::successors(usize::from(first).checked_sub(1), |number| {
+            usize::from(self.entries[*number].next).checked_sub(1)
+        });
+        numbers.filter(move |number| {
+            let entry = &self.entries[*number];
             let start = at.checked_sub(entry.offset);
             let here = start.and_then(|it| text.get(it..it + entry.literal.len()));
-            if here.is_some_and(|it| it.eq_ignore_ascii_case(&entry.literal)) {
-                return true;
-            }
-            number = entry.next;
-        }
-        false
+            here.is_some_and(|it| it.eq_ignore_ascii_case(&entry.literal))
+        })
     }
 }
 

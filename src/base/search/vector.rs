@@ -4,11 +4,11 @@
 //! Each byte of a window is looked up by its two halves in tables of 16 bits, one bit for each bucket of windows; a place is
 //! told where one bucket has passed all bytes, or where an escape stands. What is told is not sure: the caller looks closely.
 //!
-//! Valgrind knows AVX2: `cargo test --lib --no-run watch::scan`, then `valgrind TEST-BINARY watch::scan --test-threads 1`.
+//! Valgrind knows AVX2: `cargo test --lib --no-run base::search`, then `valgrind TEST-BINARY base::search --test-threads 1`.
 
 use std::arch::x86_64::*;
 
-use super::prefilter::ESCAPE;
+use super::literals::ESCAPE;
 use super::windows::{BUCKETS, Bucket, WIDTH};
 
 /// Bytes looked at in one step.
