@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use regex_automata::util::{captures::Captures, syntax};
 use regex_automata::{Input, Match, meta::Regex};
@@ -52,12 +52,18 @@ impl std::fmt::Debug for Hidden {
 }
 
 struct Inner {
+    patterns: Vec<String>,
+    kinds: Vec<Kind>,
+    /// Made when a text is there to be redacted: it takes longer than to start without.
+    searches: OnceLock<Searches>,
+}
+
+struct Searches {
     regex: Regex,
     /// One of these stands in everything that a pattern with required literals matches.
     literals: Literals,
     /// The patterns without.
-    others: Option<Regex>,
-    kinds: Vec<Kind>,
+    others: Regex,
     placeholder: Regex,
 }
 
@@ -90,25 +96,19 @@ impl Redactor {
         }
         let own = extra.iter().map(|it| (it.name.as_str(), it.pattern.as_str(), Check::Always));
         let built = BUILTIN.iter().map(|Pattern { kind, regex, check }| (*kind, *regex, *check));
-        let (mut regexes, mut kinds) = (Vec::new(), Vec::new());
-        for (name, regex, check) in own.chain(built) {
-            regexes.push(regex);
+        let (mut patterns, mut kinds) = (Vec::new(), Vec::new());
+        for (name, pattern, check) in own.chain(built) {
+            patterns.push(pattern.to_owned());
             kinds.push(Kind { name: name.to_owned(), check });
         }
-        let regex =
-            compile(&regexes).map_err(|reason| vec![PatternProblem { name: "all".into(), reason }])?;
-        let others = regexes_without_literals(&regexes);
-        let literals: BTreeSet<Vec<u8>> = regexes
-            .iter()
-            .flat_map(|it| required(it).iter().map(<[u8]>::to_vec).collect::<Vec<_>>())
-            .collect();
-        let literals = Literals::new(&literals.into_iter().collect::<Vec<_>>(), b"");
-        let others = (!others.is_empty())
-            .then(|| compile(&others))
-            .transpose()
-            .map_err(|reason| vec![PatternProblem { name: "all".into(), reason }])?;
-        let placeholder = compile(&[r"\[redacted:[a-z0-9-]+\]"]).expect("a constant pattern");
-        Ok(Self(Arc::new(Inner { regex, literals, others, kinds, placeholder })))
+        let inner = Inner { patterns, kinds, searches: OnceLock::new() };
+        if !extra.is_empty() {
+            // Nobody knows whether these can be built together.
+            let searches = Searches::new(&inner.patterns)
+                .map_err(|reason| vec![PatternProblem { name: "all".into(), reason }])?;
+            inner.searches.get_or_init(|| searches);
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
     /// `text` without secrets and personal data. Where nothing is found it costs one search and the copy.
@@ -154,11 +154,9 @@ impl Redactor {
 
     /// One pass over the text; `None` if there is nothing to replace.
     fn pass(&self, text: &str, name: &mut dyn FnMut(&Kind, &str) -> String) -> Option<String> {
-        let Inner { regex, literals, others, kinds, .. } = &*self.0;
-        // Most texts have nothing of the kind, and this is told in a fraction of the time.
-        let is_suspect = literals.find(text.as_bytes(), 0).is_some()
-            || others.as_ref().is_some_and(|others| others.is_match(text));
-        if !is_suspect || !regex.is_match(text) {
+        let (searches, kinds) = (self.searches(), &self.0.kinds);
+        let regex = &searches.regex;
+        if !searches.is_suspect(text) || !regex.is_match(text) {
             return None;
         }
         let mut placeholders = None;
@@ -193,7 +191,34 @@ impl Redactor {
     }
 
     fn placeholders(&self, text: &str) -> Vec<Range<usize>> {
-        self.0.placeholder.find_iter(text).map(|found| found.range()).collect()
+        self.searches().placeholder.find_iter(text).map(|found| found.range()).collect()
+    }
+
+    fn searches(&self) -> &Searches {
+        self.0.searches.get_or_init(|| {
+            Searches::new(&self.0.patterns)
+                .expect("the built-in patterns are tested, others were built when they were read")
+        })
+    }
+}
+
+impl Searches {
+    fn new(patterns: &[String]) -> Result<Self, String> {
+        let all: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let others: Vec<&str> = all.iter().copied().filter(|it| required(it).is_empty()).collect();
+        let literals: BTreeSet<Vec<u8>> =
+            all.iter().flat_map(|it| required(it).iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect();
+        Ok(Self {
+            regex: compile(&all)?,
+            literals: Literals::new(&literals.into_iter().collect::<Vec<_>>(), b""),
+            others: compile(&others)?,
+            placeholder: compile(&[r"\[redacted:[a-z0-9-]+\]"])?,
+        })
+    }
+
+    /// Whether there may be something to hide. Most texts have nothing, and this tells it in a fraction of the time.
+    fn is_suspect(&self, text: &str) -> bool {
+        self.literals.find(text.as_bytes(), 0).is_some() || self.others.is_match(text)
     }
 }
 
@@ -224,10 +249,6 @@ fn outside(placeholders: &[Range<usize>], secret: Range<usize>) -> Option<Range<
 fn required(regex: &str) -> RequiredLiterals {
     let parsed = syntax::parse_with(regex, &syntax_of_patterns());
     parsed.map_or_else(|_| RequiredLiterals::default(), |it| RequiredLiterals::of(&it, Searched::Texts))
-}
-
-fn regexes_without_literals<'r>(regexes: &[&'r str]) -> Vec<&'r str> {
-    regexes.iter().copied().filter(|it| required(it).is_empty()).collect()
 }
 
 fn compile(regexes: &[&str]) -> Result<Regex, String> {

@@ -244,8 +244,9 @@ fn score(set: &Set) -> f32 {
     let rarity = |literal: &Vec<u8>| -> f32 {
         // At the start of a word: `uncaught` is not common because `caught` is.
         let has_word = |word: &str| {
-            let mut places = memchr::memmem::find_iter(literal, word);
-            places.any(|at| at == 0 || !literal[at - 1].is_ascii_alphabetic())
+            let is_start = |at: usize| at == 0 || !literal[at - 1].is_ascii_alphabetic();
+            let word = word.as_bytes();
+            literal.windows(word.len()).enumerate().any(|(at, here)| here == word && is_start(at))
         };
         let common = COMMON.split(' ').filter(|it| has_word(it));
         weight_of(literal) - common.map(|it| weight_of(it.as_bytes())).sum::<f32>()
