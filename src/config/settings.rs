@@ -50,6 +50,8 @@ pub struct Settings {
     pub docker: Option<docker::Settings>,
     pub files: file::Settings,
     pub rules: Arc<RuleSet>,
+    /// Of services that want some rules to be other.
+    pub service_rules: BTreeMap<String, Arc<RuleSet>>,
     pub redactor: Redactor,
     pub triage: triage::Settings,
     pub services: services::Settings,
@@ -79,6 +81,8 @@ impl Settings {
         let github = github::github(root);
         let (triage, default_route) = watch::triage(root);
         let (services, files) = sections::services::services(root, default_route);
+        let rules = watch::rules(root);
+        let service_rules = sections::service_rules::service_rules(root, &rules);
         Self {
             file: root.file(),
             sections: SectionHashes::default(),
@@ -88,7 +92,8 @@ impl Settings {
             http: serve::http(root),
             docker: watch::docker(root),
             files,
-            rules: watch::rules(root),
+            rules,
+            service_rules,
             redactor: watch::redactor(root),
             triage,
             services,

@@ -50,7 +50,8 @@ pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: crate::base::shut
 /// The pure way of a record, with the config's rules and redaction.
 pub(super) fn pipeline(settings: &Settings) -> Pipeline {
     let (rules, redactor) = (Arc::clone(&settings.rules), settings.redactor.clone());
-    Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default())
+    let pipeline = Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default());
+    pipeline.with_services(&settings.service_rules)
 }
 
 /// What takes the webhooks of Alertmanager.

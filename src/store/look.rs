@@ -119,10 +119,11 @@ mod tests {
             sqlx::query(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
         };
-        change("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
-            .await;
-        assert_eq!(look(&settings).await.unwrap(), Look::Behind { n_steps: 1 });
-        change("update _sqlx_migrations set version = 9999 where version = (select max(version) from _sqlx_migrations)").await;
+        change("update _sqlx_migrations set checksum = x'00' where version = 1").await;
         assert!(look(&settings).await.is_err());
+        change("update _sqlx_migrations set version = 9999 where version = 1").await;
+        assert!(look(&settings).await.is_err());
+        change("delete from _sqlx_migrations").await;
+        assert_eq!(look(&settings).await.unwrap(), Look::Missing);
     }
 }

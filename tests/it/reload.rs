@@ -171,6 +171,19 @@ async fn rules_change_under_load_and_counts_stay_exact() {
     .await;
     assert_eq!(ground.count("late", "fir").await, 0);
 
+    // A service that does not want the rule any more.
+    ground.put_config(&format!(
+        "{more}[[service]]\nname = \"late\"\nfiles = [\"{}/late.log\"]\n[[service.rule]]\nrules = [\"shop.*\"]\noff = true\n",
+        ground.path("logs").display()
+    ));
+    ground.reloads("used", 8).await;
+    append(&ground.path("logs/late.log"), "an oak order\nKeyError: 'last'\n");
+    eventually("the line after it", PATIENCE, async || {
+        (ground.count("late", "KeyError").await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(ground.count("late", "oak").await, 1);
+
     let n_written = writer.end();
     assert!(n_written > 100, "{n_written}");
     eventually("every trace", PATIENCE, async || {

@@ -7,5 +7,6 @@ pub(super) mod heal;
 pub(super) mod loki;
 pub(super) mod receive;
 pub(super) mod serve;
+pub(super) mod service_rules;
 pub(super) mod services;
 pub(super) mod watch;

@@ -94,6 +94,8 @@ fn service(section: &Section<'_>, default_route: Route) -> Option<Entry> {
             "add `repository`, or set route = \"ticket\"",
         );
     }
+    // Their own reader takes them: they need the rules.
+    let _ = section.sections("rule");
     let (containers, images) = (globs(section, "containers"), globs(section, "images"));
     let files = globs(section, "files");
     Some(Entry {

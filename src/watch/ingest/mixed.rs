@@ -70,6 +70,8 @@ enum Sent {
 /// One writer with something open, or that wrote just now.
 #[derive(Debug)]
 struct Member {
+    /// With the rules of its service.
+    pipeline: Pipeline,
     source: Arc<Source>,
     state: StreamState,
     last_tick: i64,
@@ -213,7 +215,7 @@ impl Mixing {
         let mut member = self.members.remove(&writer.key);
         if let Some(member) = &mut member {
             for line in text.split(|byte| *byte == b'\n') {
-                self.pipeline.push(&mut member.state, line, at, &mut found);
+                member.pipeline.push(&mut member.state, line, at, &mut found);
             }
             self.n_lines += member.state.counts().lines - n_before;
             let held = member.held_since();
@@ -251,6 +253,7 @@ impl Mixing {
             };
             let service = services.of(&origin);
             Member {
+                pipeline: pipeline.for_service(&service.name),
                 source: Arc::new(Source::new(origin, service)),
                 state: pipeline.stream(),
                 last_tick: tick,
@@ -291,7 +294,7 @@ impl Mixing {
             self.held.remove(&(held, writer));
         }
         let mut found = Vec::new();
-        self.pipeline.flush(&mut member.state, &mut found);
+        member.pipeline.flush(&mut member.state, &mut found);
         self.note(&member.source, writer, found);
     }
 

@@ -5,6 +5,7 @@
 //!
 //! While nothing is open, lines that no rule hits go no further than a short look-back.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use crate::base::clock::Timestamp;
@@ -18,6 +19,9 @@ use crate::watch::join::{Joiner, Limits, parts};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
 
+/// Rules of a service, and the scanner over them.
+type OwnRules = (Arc<RuleSet>, Arc<Scanner>);
+
 /// What all streams share: rules, redactor, fingerprinter and bounds. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
@@ -26,6 +30,8 @@ pub struct Pipeline {
     redactor: Redactor,
     fingerprinter: Fingerprinter,
     limits: Limits,
+    /// Of services that want some rules to be other.
+    of_services: Arc<HashMap<String, OwnRules>>,
 }
 
 /// What is remembered of one stream between its lines.
@@ -135,7 +141,24 @@ impl Pipeline {
         limits: Limits,
     ) -> Self {
         let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
-        Self { rules, scanner, redactor, fingerprinter, limits }
+        Self { rules, scanner, redactor, fingerprinter, limits, of_services: Arc::default() }
+    }
+
+    /// The same, with rules of their own for some services.
+    pub fn with_services(self, rules: &BTreeMap<String, Arc<RuleSet>>) -> Self {
+        let own = |rules: &Arc<RuleSet>| (Arc::clone(rules), Arc::new(Scanner::new(Arc::clone(rules))));
+        let of_services = rules.iter().map(|(name, rules)| (name.clone(), own(rules))).collect();
+        Self { of_services: Arc::new(of_services), ..self }
+    }
+
+    /// The pipeline for what this service logs.
+    pub fn for_service(&self, name: &str) -> Self {
+        match self.of_services.get(name) {
+            Some((rules, scanner)) => {
+                Self { rules: Arc::clone(rules), scanner: Arc::clone(scanner), ..self.clone() }
+            }
+            None => self.clone(),
+        }
     }
 
     /// The shipped rules, patterns and bounds.

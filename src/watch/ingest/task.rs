@@ -174,12 +174,13 @@ impl Ingest {
         for stream in source.streams() {
             self.live.insert(stream.clone(), VecDeque::new());
         }
-        let (pipeline, shutdown) = (self.parts.pipeline.clone(), self.shutdown.clone());
+        let shutdown = self.shutdown.clone();
         if is_mixed {
-            let services = Arc::clone(&self.parts.services);
+            let (services, pipeline) = (Arc::clone(&self.parts.services), self.parts.pipeline.clone());
             let task = MixedTask { source, pipeline, services, cursor, parcels, reports, shutdown };
             self.streams.spawn(task.run());
         } else {
+            let pipeline = self.parts.pipeline.for_service(&source.service.name);
             let task = StreamTask { source, pipeline, committed, parcels, reports, shutdown };
             self.streams.spawn(task.run());
         }

@@ -25,7 +25,7 @@ impl Lazy {
     ///
     /// # Errors
     /// Where they are too large.
-    pub(super) fn build(&self) -> Result<&Regex, BuildError> {
+    pub(super) fn build(&self) -> Result<&Regex, Box<BuildError>> {
         if let Some(built) = self.built.get() {
             return Ok(built);
         }
@@ -43,10 +43,11 @@ impl Lazy {
     }
 }
 
-fn build(patterns: &[Hir]) -> Result<Regex, BuildError> {
+fn build(patterns: &[Hir]) -> Result<Regex, Box<BuildError>> {
     Regex::builder()
         .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(1 << 20)))
         .build_many_from_hir(patterns)
+        .map_err(Box::new)
 }
 
 /// The lists seen so far, by their texts.

@@ -60,8 +60,11 @@ pub(super) fn named(name: &str) -> Option<&'static [&'static str]> {
     }
 }
 
+/// Parts of a list, each with the place of its first entry.
+type Parts<'t> = Vec<(usize, &'t [String])>;
+
 /// The entries of a list, each part with the place of its first entry: the sets that stand in it, and what is its own.
-pub(super) fn split(texts: &[String]) -> (Vec<(usize, &[String])>, Vec<(usize, &[String])>) {
+pub(super) fn split(texts: &[String]) -> (Parts<'_>, Parts<'_>) {
     let (mut named, mut own) = (Vec::new(), Vec::new());
     let (mut at, mut own_from) = (0, 0);
     while at < texts.len() {

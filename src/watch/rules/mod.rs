@@ -7,6 +7,7 @@
 //!
 //! Pure: no clock, no database; [`RuleSet::load_dir`] is the one function that reads files.
 
+mod adjust;
 mod builtin;
 mod escape;
 mod examples;
@@ -19,5 +20,6 @@ mod set;
 mod stamp;
 
 pub use crate::base::search::{Cost, RequiredLiterals};
+pub use adjust::{Adjustment, check_pattern};
 pub use rule::{Origin, Rule, RuleProblem};
 pub use set::RuleSet;

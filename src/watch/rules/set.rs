@@ -216,7 +216,7 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
         RequiredLiterals::union(patterns.iter().map(|it| RequiredLiterals::of(it, Searched::Lines)));
     let patterns = Lazy::new(patterns);
     if !rule.origin.is_shipped() {
-        let too_big = |error: regex_automata::meta::BuildError| {
+        let too_big = |error: Box<regex_automata::meta::BuildError>| {
             vec![problem(rule, "any", format!("too large to compile: {error}"), "use smaller repetitions")]
         };
         if patterns.build().map_err(too_big)?.is_match("") {
@@ -274,7 +274,7 @@ fn parse_from(
 }
 
 /// The regex parser draws its message over several lines; its last line says what is wrong.
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
