@@ -69,6 +69,11 @@ impl Pending {
         !self.gaps.is_empty() || self.groups.values().any(|group| !group.jobs.is_empty())
     }
 
+    /// Whether it is more than cursors that moved.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.groups.is_empty() || !self.settled.is_empty()
+    }
+
     pub(super) fn has(&self, key: &IssueKey) -> bool {
         self.groups.contains_key(key)
     }

@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::decode::Format;
 use super::engine::{BlockEngine, Input, OddLines};
@@ -16,6 +18,9 @@ use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, FilePlace, StreamKey};
 use crate::model::service::Service;
 use crate::watch::source::lane::{Block, DockerPlace, Loss, Origin, Parcel, Places, Settled};
+
+/// How often a stream tells how far it is when it has found nothing.
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// What a stream, or a pair of them, tells the committer.
 #[derive(Debug)]
@@ -95,9 +100,12 @@ impl StreamTask {
     pub(super) async fn run(mut self) {
         let mut reading = Reading::new(&self);
         let mut n_lines_told = 0;
+        let mut told_at = Instant::now() - TELL_EVERY;
         while let Some(parcel) = self.next().await {
             let mut found = Vec::new();
             let mut loss = None;
+            // Blocks come one after the other; anything else may be the last for long.
+            let is_still = !matches!(parcel, Parcel::Block(_));
             match parcel {
                 Parcel::Start(cursor) => reading.start = [Some(cursor), None],
                 Parcel::StartPair(cursors) => reading.start_pair(&self.pipeline, cursors),
@@ -109,10 +117,16 @@ impl StreamTask {
                 Parcel::Quiet => reading.engine.flush(&mut |_, it| found.push(it)),
                 Parcel::End => reading.engine.finish(&mut |_, it| found.push(it)),
             }
-            let cursors = reading.moved();
             let n_lines_now = reading.engine.n_lines();
             let n_lines = n_lines_now.saturating_sub(std::mem::replace(&mut n_lines_told, n_lines_now));
             metrics::source_read(self.source.stream.source(), n_lines, 0, found.len() as u64);
+            // A cursor alone is no news: what was read is read again if it is lost.
+            let is_news = !found.is_empty() || loss.is_some() || is_still;
+            if !is_news && told_at.elapsed() < TELL_EVERY {
+                continue;
+            }
+            told_at = Instant::now();
+            let cursors = reading.moved();
             if found.is_empty() && loss.is_none() && cursors == [None, None] {
                 continue;
             }
@@ -121,6 +135,8 @@ impl StreamTask {
                 return;
             }
         }
+        let source = Arc::clone(&self.source);
+        let _ = self.reports.send(Report { cursors: reading.moved(), ..Report::of(source) }).await;
         let end = Report { is_end: true, ..Report::of(self.source) };
         // The committer is gone: it is on its way out and needs no farewell.
         let _ = self.reports.send(end).await;

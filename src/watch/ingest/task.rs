@@ -35,7 +35,7 @@ const REPORTS: usize = 64;
 /// Occurrences are committed at this age, so that those of one moment share a commit …
 const COALESCE: Duration = Duration::from_millis(10);
 /// … but not so often that committing takes more than its share: the pause after a commit is this many times as long as it took …
-const REST: u32 = 8;
+const REST: u32 = 6;
 /// … and no longer than this …
 const MAX_REST: Duration = Duration::from_millis(250);
 /// … or when the batch has so many groups. Cursors alone can wait: without them a little is read again after a crash.
@@ -143,7 +143,7 @@ impl Ingest {
         if is_full || self.pending.is_urgent() {
             return Some(Instant::now());
         }
-        let due = if self.pending.n_groups() == 0 { oldest + CURSORS_EVERY } else { oldest + COALESCE };
+        let due = if self.pending.is_awaited() { oldest + COALESCE } else { oldest + CURSORS_EVERY };
         Some(self.rest_until.map_or(due, |rest_until| due.max(rest_until)))
     }
 
@@ -301,7 +301,9 @@ impl Ingest {
                     self.is_back();
                     let took = started.elapsed();
                     metrics::commit("ok", took);
-                    self.rest_until = Some(Instant::now() + (took * REST).min(MAX_REST));
+                    if !batch.groups.is_empty() {
+                        self.rest_until = Some(Instant::now() + (took * REST).min(MAX_REST));
+                    }
                     count_stored(&batch.groups);
                     Pending::settle(settled);
                     // What was new or acted upon is asked for again; the rest is as it was.

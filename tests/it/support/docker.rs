@@ -196,6 +196,12 @@ impl Container {
         self.engine.inspect_container(&self.id, None).await.is_ok()
     }
 
+    /// Where the engine keeps its log.
+    pub(crate) async fn log_path(&self) -> std::path::PathBuf {
+        let inspection = self.engine.inspect_container(&self.id, None).await.expect("the engine knows it");
+        inspection.log_path.expect("it has a log").into()
+    }
+
     /// Runs a command in it, to its end.
     pub(crate) async fn run(&self, script: &str) {
         let cmd = ["sh", "-c", script].map(str::to_owned).to_vec();

@@ -24,7 +24,7 @@ pub(super) fn unwrap(line: &[u8]) -> Option<Unwrapped<'_>> {
 
 /// The engine's own form.
 fn as_written(line: &[u8]) -> Option<Unwrapped<'_>> {
-    let rest = line.strip_prefix(BEGINNING)?;
+    let rest = line.strip_prefix(BEGINNING.as_slice())?;
     let text = &rest[..end_of_string(rest)?];
     let rest = rest[text.len()..].strip_prefix(br#"","stream":""#)?;
     let stream = &rest[..memchr::memchr(b'"', rest)?];

@@ -24,6 +24,7 @@ use super::select::{Container, is_watched};
 use crate::base::backoff::Backoff;
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
+use crate::base::metrics;
 use crate::model::cursor::{Cursor, StreamKey};
 use crate::watch::source::bell::Bells;
 use crate::watch::source::lane::{DockerPlace, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
@@ -55,6 +56,8 @@ pub(super) struct Handle {
     pub(super) nudge: Notify,
     /// The container was seen running or stopped, so it may have logged.
     pub(super) has_started: AtomicBool,
+    /// The follower takes the container for running.
+    pub(super) is_running: AtomicBool,
 }
 
 /// A container as an event, the list or an inspection describes it.
@@ -160,7 +163,9 @@ impl Follower {
                 AnswerEnd::Clean { .. } => true,
                 // Removed after it had stopped: then the answer before this one counts.
                 AnswerEnd::Gone => is_whole && !inspection.is_running,
-                AnswerEnd::Unreadable | AnswerEnd::Damaged | AnswerEnd::Failed(_) => false,
+                AnswerEnd::Stalled | AnswerEnd::Unreadable | AnswerEnd::Damaged | AnswerEnd::Failed(_) => {
+                    false
+                }
             };
             match end {
                 AnswerEnd::Clean { .. } if !inspection.is_running => {
@@ -172,6 +177,10 @@ impl Follower {
                 AnswerEnd::Clean { n_lines } if n_lines > 0 || begin.elapsed() > QUICK => self.n_failures = 0,
                 // The inspection will say the same as `Gone`, perhaps not at once.
                 AnswerEnd::Clean { .. } | AnswerEnd::Failed(_) | AnswerEnd::Gone => self.pause(&end).await,
+                AnswerEnd::Stalled => {
+                    warn!(container = %self.description.name, "the engine stopped sending the log of a container, asking again");
+                    metrics::reconnect("docker");
+                }
                 AnswerEnd::Unreadable => {
                     warn!(container = %self.description.name, "the log driver of a container cannot be read");
                     open.lose("its log driver cannot be read").await?;
@@ -269,6 +278,7 @@ impl Follower {
         let response =
             self.shared.docker.inspect_container(&self.description.id, None).await.map_err(meaning)?;
         let inspection = Inspection::new(&response);
+        self.handle.is_running.store(inspection.is_running, Ordering::Relaxed);
         if inspection.started_at.is_some() {
             self.handle.has_started.store(true, Ordering::Relaxed);
         }

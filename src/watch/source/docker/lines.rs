@@ -122,6 +122,11 @@ fn next_stamp(nanos: i64, body: &[u8], now_nanos: i64) -> Option<usize> {
     })
 }
 
+/// The time before a message.
+pub(super) fn stamp_of(message: &[u8]) -> Option<i64> {
+    split_stamp(message).map(|(nanos, _)| nanos)
+}
+
 /// The time before a message, and the message.
 fn split_stamp(message: &[u8]) -> Option<(i64, &[u8])> {
     let (stamp, body) = message.split_at_checked(STAMP_BYTES)?;

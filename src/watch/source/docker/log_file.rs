@@ -24,8 +24,11 @@ use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, QUIET, Reade
 /// Between two looks at a file that is written to all the time.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
-/// A file that has grown within this time is looked at every [`BUSY_PAUSE`]; then its bell is hung, and the writer pauses.
+/// A file that has grown within this time is looked at every [`BUSY_PAUSE`]; then its bell is hung.
 const BUSY: Duration = Duration::from_millis(40);
+
+/// A writer pauses that has written nothing for so long.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A file whose bell hangs is looked at this often all the same.
 const POLL: Duration = Duration::from_secs(10);
@@ -53,6 +56,8 @@ pub(super) struct LogFile {
     is_nameless: bool,
     /// The end was told, and nothing came since.
     is_ended: bool,
+    /// Everything was read a moment ago.
+    is_hot: bool,
 }
 
 /// What became of the name since the last look.
@@ -94,6 +99,7 @@ impl LogFile {
             has_fresh_news: false,
             is_nameless: false,
             is_ended: false,
+            is_hot: false,
         }))
     }
 
@@ -119,7 +125,7 @@ impl LogFile {
         };
         let path = self.path.clone();
         let is_last = self.parts.is_empty();
-        let read = blocking(move || {
+        let read = work(self.is_hot, move || {
             let mut reader = reader;
             let block = reader.next_block()?;
             let name = match &block {
@@ -137,6 +143,8 @@ impl LogFile {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
         };
+        // What comes after the end was written just now, and is in memory.
+        self.is_hot = block.is_none() && is_last;
         if let Some(block) = block {
             self.parts.push_front((reader, taken_to));
             self.send(block, taken_to).await?;
@@ -184,6 +192,7 @@ impl LogFile {
     /// Waits until there may be more.
     pub(super) async fn wait(&mut self) {
         let silent = self.last_growth.elapsed();
+        self.is_hot &= silent < BUSY;
         if silent < BUSY {
             self.is_armed = false;
             sleep(BUSY_PAUSE).await;
@@ -232,7 +241,7 @@ impl LogFile {
             self.has_fresh_news = false;
             return self.lane.send(Parcel::Quiet).await;
         }
-        if silent >= BUSY && std::mem::take(&mut self.has_fresh_news) {
+        if silent >= PAUSE && std::mem::take(&mut self.has_fresh_news) {
             return self.lane.send(Parcel::Pause).await;
         }
         Ok(())
@@ -262,6 +271,14 @@ fn name_of(path: &Path, reader: &crate::watch::source::file::reader::Reader) -> 
         return Ok(Name::Replaced);
     }
     Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
+}
+
+/// Does work that waits for a disk where it keeps nobody waiting; or here and now, if nothing is waited for.
+async fn work<T: Send + 'static>(
+    is_hot: bool,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    if is_hot { work() } else { blocking(work).await }
 }
 
 /// Does work that waits for a disk where it keeps nobody waiting.

@@ -4,6 +4,7 @@
 //! itself cannot read is told by the way the answer ends.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -13,13 +14,16 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
-use super::lines::{Joiner, Line, TerminalSplitter};
+use super::lines::{Joiner, Line, TerminalSplitter, stamp_of};
 use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::model::cursor::Cursor;
 use crate::watch::source::lane::{
     Block, DockerPlace, Lane, Loss, MAX_BLOCK_BYTES, Parcel, Places, QUIET, ReaderGone,
 };
+
+/// A follower that hears nothing for so long is compared with what the engine has.
+const STALL_CHECK: Duration = Duration::from_secs(60);
 
 /// How an answer ended.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(super) enum AnswerEnd {
     Gone,
     /// The container's log driver cannot be read.
     Unreadable,
+    /// The engine has lines that it did not send: its follower was lost on a rotation, or with the engine's own restart.
+    Stalled,
     /// The engine found a place in its own log that it cannot read.
     Damaged,
     /// The connection broke, or the engine refused for now.
@@ -106,7 +112,15 @@ impl Lanes {
                         Ok(frame) => frame,
                         Err(_) => {
                             self.tell_quiet().await?;
-                            frames.next().await
+                            loop {
+                                match timeout(STALL_CHECK, frames.next()).await {
+                                    Ok(frame) => break frame,
+                                    Err(_) if is_follow && self.is_behind(docker, id).await => {
+                                        return Ok(AnswerEnd::Stalled);
+                                    }
+                                    Err(_) => {}
+                                }
+                            }
                         }
                     }
                 }
@@ -130,6 +144,23 @@ impl Lanes {
         }
         self.send().await?;
         Ok(AnswerEnd::Clean { n_lines: self.n_lines() - n_lines_before })
+    }
+
+    /// Whether the engine has a line that is newer than all that was read.
+    async fn is_behind(&self, docker: &Docker, id: &str) -> bool {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).tail("1").build();
+        let mut last = pin!(docker.logs(id, Some(options)));
+        let read = [Some(&self.stdout), self.stderr.as_ref()].into_iter().flatten();
+        let newest = read.map(|reading| reading.place.nanos).max().unwrap_or(0);
+        // What the follower waits for comes now or was lost: a line that was written in this moment is no proof.
+        let settled = self.now_nanos().saturating_sub(i64::try_from(QUIET.as_nanos()).unwrap_or(i64::MAX));
+        while let Ok(Some(Ok(output))) = timeout(STALL_CHECK, last.next()).await {
+            let nanos = stamp_of(&output.into_bytes());
+            if nanos.is_some_and(|nanos| nanos > newest && nanos < settled) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The container has stopped and its log was read to the end: a line without a line break is whole.

@@ -34,6 +34,9 @@ use crate::watch::source::lane::Outlet;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
+/// Where the machine's own engine listens: Docker, and Podman, which speaks the same language.
+const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
+
 /// For the engine to begin an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -102,8 +105,13 @@ fn connect(settings: &Settings) -> Result<Docker, DockerError> {
 
 fn host(settings: &Settings) -> String {
     let host = settings.host.clone().or_else(|| env::var(env::DOCKER_HOST));
-    host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned())
+    host.unwrap_or_else(|| {
+        let is_there = |path: &&str| std::path::Path::new(path).exists();
+        let socket = SOCKETS.iter().find(|path| is_there(path)).unwrap_or(&SOCKETS[0]);
+        format!("unix://{socket}")
+    })
 }
+
 /// Whether the engine answers; for `check` and for the start.
 pub async fn check(settings: &Settings) -> Result<(), DockerError> {
     let docker = connect(settings)?;
@@ -274,8 +282,10 @@ impl Watcher {
                 summary.state.is_some_and(|state| !matches!(state.to_string().as_str(), "" | "created"));
             let is_running = summary.state.is_some_and(|state| state.to_string() == "running");
             if let Some(description) = describe_summary(summary) {
-                let is_known = self.followed.contains_key(&description.id);
-                if !is_known || is_running || is_back {
+                let known = self.followed.get(&description.id);
+                let is_believed = known.map(|it| it.handle.is_running.load(Ordering::Relaxed));
+                // Each look costs the engine a question: only where the follower does not know it yet.
+                if is_believed != Some(is_running) || is_back {
                     self.see(description, has_started);
                 }
             }

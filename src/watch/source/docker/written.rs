@@ -6,14 +6,18 @@
 use super::stamp;
 
 /// What every line begins with.
-pub(in crate::watch) const BEGINNING: &[u8] = br#"{"log":""#;
+pub(in crate::watch) const BEGINNING: &[u8; 8] = br#"{"log":""#;
 
 /// What stands between the text and the name of the stream. Never within a text, whose quotes are escaped.
-const STREAM: &[u8] = br#"","stream":"std"#;
+const STREAM: &[u8; 15] = br#"","stream":"std"#;
 
-/// The time's key, and how much its value takes at most.
-const TIME: &[u8] = br#","time":""#;
-const MAX_TIME: usize = 48;
+/// The rest of the name.
+const OUT: &[u8; 4] = b"out\"";
+const ERR: &[u8; 4] = b"err\"";
+
+/// The time's key, and how long its value is: with nine digits of a second, or less.
+const TIME: &[u8; 9] = br#","time":""#;
+const TIME_LENGTHS: std::ops::RangeInclusive<usize> = 20..=35;
 
 /// What is seen of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,22 +31,31 @@ pub(in crate::watch) struct Glance<'l> {
 
 /// Stream, time and whether the text is whole; `None` for a line of another form. `line` has no line break.
 pub(in crate::watch) fn glance(line: &[u8]) -> Option<Glance<'_>> {
-    let rest = line.strip_prefix(BEGINNING)?.strip_suffix(b"\"}")?;
-    let near = rest.len().saturating_sub(MAX_TIME);
-    let mark = near + memchr::memrchr(b',', &rest[near..])?;
-    let time = rest[mark..].strip_prefix(TIME)?;
-    let rest = &rest[..mark];
-    // Between the stream and the time there may be what the log driver was told to add.
-    let stream = match rest.len().checked_sub(STREAM.len() + 4).filter(|at| rest[*at..].starts_with(STREAM)) {
-        Some(at) => at,
-        None => memchr::memmem::rfind(rest, STREAM)?,
-    };
-    let name = &rest[stream + STREAM.len()..];
-    let is_stderr = name.starts_with(b"err\"");
-    if !is_stderr && !name.starts_with(b"out\"") {
+    if line.first_chunk() != Some(BEGINNING) || !line.ends_with(b"\"}") {
         return None;
     }
-    Some(Glance { stream: usize::from(is_stderr), is_whole: ends_with_break(&rest[..stream]), time })
+    let rest = &line[BEGINNING.len()..];
+    // Nearly always all nine digits are there.
+    let mark_of = |time: &usize| rest.len().checked_sub(time + 2 + TIME.len());
+    let is_mark = |at: &usize| chunk(rest, *at) == Some(TIME);
+    let mark = mark_of(&30).filter(is_mark);
+    let mark = mark.or_else(|| TIME_LENGTHS.rev().filter_map(|time| mark_of(&time)).find(is_mark))?;
+    let time = &rest[mark + TIME.len()..rest.len() - 2];
+    let rest = &rest[..mark];
+    // Between the stream and the time there may be what the log driver was told to add.
+    let stream =
+        rest.len().checked_sub(STREAM.len() + OUT.len()).filter(|at| chunk(rest, *at) == Some(STREAM));
+    let stream = stream.or_else(|| memchr::memmem::rfind(rest, STREAM))?;
+    let name = chunk(rest, stream + STREAM.len())?;
+    if name != OUT && name != ERR {
+        return None;
+    }
+    Some(Glance { stream: usize::from(name == ERR), is_whole: ends_with_break(&rest[..stream]), time })
+}
+
+/// So many bytes from here on: compared at once.
+fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> {
+    text.get(at..)?.first_chunk()
 }
 
 /// Whether JSON text ends with an escaped line break, and not with an escaped backslash and an `n`.

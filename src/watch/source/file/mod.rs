@@ -3,6 +3,7 @@
 //! [`run`] finds the files that patterns name and follows each by its path, through rotation by renaming, by copying, and
 //! in the time while homeostat was away.
 
+mod budget;
 mod buffer;
 mod paths;
 pub(super) mod reader;

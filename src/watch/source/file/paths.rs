@@ -3,7 +3,8 @@
 //! A pattern is an absolute path with the wildcards of globset, for example `/var/log/app/*.log` or `/srv/**/error.log`. What a rotation
 //! leaves behind is left out, as it is read through the name it had: see [`super::rotation`].
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -11,7 +12,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::rotation::is_rotated_name;
 
 /// Files that are followed at the same time; what patterns name beyond them is left out, with a warning.
-pub(super) const MAX_FILES: usize = 4096;
+pub(super) const MAX_FILES: usize = 16_384;
 
 /// Endings of compressed files.
 const COMPRESSED: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "zip"];
@@ -115,17 +116,30 @@ impl Pattern {
                 matching.push(path);
             }
         }
-        let names: Vec<String> = matching.iter().filter_map(|path| name_of(path)).collect();
+        let names: HashSet<String> = matching.iter().filter_map(|path| name_of(path)).collect();
         for path in matching {
             let is_left_over = name_of(&path).is_some_and(|name| {
                 is_compressed(&path)
-                    || names.iter().any(|other| *other != name && is_rotated_name(other, &name))
+                    || names_before(&name)
+                        .any(|other| names.contains(other.as_ref()) && is_rotated_name(&other, &name))
             });
             if !is_left_over && path.is_file() {
                 files.insert(path);
             }
         }
     }
+}
+
+/// The names that a rotated file with this name may have had: without the mark at its end, or before its ending.
+fn names_before(name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let ending = name.rfind('.').map(|at| &name[at..]);
+    let marks = name.match_indices(['.', '-', '_']).map(|(at, _)| at).filter(|at| *at > 0);
+    marks
+        .flat_map(move |at| {
+            let inner = ending.map(|ending| Cow::Owned(format!("{}{ending}", &name[..at])));
+            [Some(Cow::Borrowed(&name[..at])), inner].into_iter().flatten()
+        })
+        .filter(move |other| *other != name)
 }
 
 fn name_of(path: &Path) -> Option<String> {

@@ -144,13 +144,8 @@ impl Reader {
 
     /// Whether the system tells of everything that is written to the file: no other machine can.
     pub(super) fn is_local(&self) -> bool {
-        /// Linux' numbers of network file systems: NFS, SMB in its ages, 9P, Ceph, AFS, FUSE. Source: `man 2 statfs`.
-        const REMOTE: [u64; 7] =
-            [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x6573_5546];
         let (Body::Plain(file) | Body::Packed { file, .. }) = &self.body;
-        let kind =
-            rustix::fs::fstatfs(file).map(|it| u64::from_ne_bytes(it.f_type.to_ne_bytes()) & 0xffff_ffff);
-        kind.is_ok_and(|kind| !REMOTE.contains(&kind))
+        rustix::fs::fstatfs(file).is_ok_and(|it| is_local(&it))
     }
 
     /// Bytes of its text.
@@ -252,6 +247,19 @@ impl Reader {
     fn prefix(&self, len: usize) -> io::Result<Vec<u8>> {
         self.body.beginning(len.min(PREFIX_BYTES))
     }
+}
+
+/// Whether the system tells of every name that comes and goes in a folder.
+pub(super) fn is_local_folder(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|it| is_local(&it))
+}
+
+fn is_local(file_system: &rustix::fs::StatFs) -> bool {
+    /// Linux' numbers of network file systems: NFS, SMB in its ages, 9P, Ceph, FUSE. Source: `man 2 statfs`.
+    const REMOTE: [u64; 7] =
+        [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x6573_5546];
+    let kind = u64::from_ne_bytes(file_system.f_type.to_ne_bytes()) & 0xffff_ffff;
+    !REMOTE.contains(&kind)
 }
 
 /// NUL bytes at the start of what was read.

@@ -124,11 +124,15 @@ fn find(
     current: Option<&Reader>,
 ) -> io::Result<Option<(usize, Reader)>> {
     let mut copy = None;
+    let has_inode = |reader: &Reader| reader.place().is_in_file_of(place);
+    // A copy is only made of a file that then goes on under its own inode.
+    let mut is_truncated = current.is_some_and(has_inode);
     for (sibling_idx, (path, _)) in siblings.iter().enumerate() {
         let Some(reader) = open_if_there(path)? else { continue };
         if reader.is_at(place)? {
             return Ok(Some((sibling_idx, reader)));
         }
+        is_truncated |= has_inode(&reader);
         // Compressed, it has another inode and the same content.
         if place.prefix_len >= MIN_COPY_PREFIX && is_packed(path) && reader.has_content_of(place)? {
             return Ok(Some((sibling_idx, reader)));
@@ -138,11 +142,6 @@ fn find(
             copy = Some((sibling_idx, reader));
         }
     }
-    // A copy is only made of a file that then goes on under its own inode.
-    let is_truncated = current.is_some_and(|current| {
-        let now = current.place();
-        (now.device, now.inode) == (place.device, place.inode)
-    });
     Ok(copy.filter(|_| is_truncated))
 }
 

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
+use super::budget::Budget;
 use super::reader::{Place, Reader};
 use super::rotation::{ReadSoFar, plan};
 use crate::base::backoff::Backoff;
@@ -29,7 +30,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 const BUSY: Duration = Duration::from_millis(40);
 
 /// A writer pauses that has written nothing for so long.
-pub(in crate::watch::source) const PAUSE: Duration = Duration::from_millis(40);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A file whose bell hangs is looked at less often by this.
 const LISTENING: u32 = 10;
@@ -66,6 +67,8 @@ pub(super) struct Tail {
     pub(super) outlet: Outlet,
     /// Something happened in the path's folder.
     pub(super) wake: Arc<Notify>,
+    /// How many files may be open.
+    pub(super) budget: Arc<Budget>,
     /// Where a change of the file is told, if the system does that.
     pub(super) bells: Option<Bells>,
     /// The longest wait without being woken.
@@ -101,6 +104,12 @@ struct Following {
     is_local: bool,
     /// When the file that had the name was last written to.
     written_at: Option<SystemTime>,
+    /// The right to have files open; without it there are no readers.
+    permit: Option<OwnedSemaphorePermit>,
+    /// Read to its end, and closed for others; its place says where to go on.
+    is_closed: bool,
+    /// Everything was read a moment ago.
+    is_hot: bool,
 }
 
 /// What became of the name since the last look.
@@ -132,6 +141,9 @@ impl Following {
             is_settled: true,
             is_local: false,
             written_at: None,
+            permit: None,
+            is_closed: false,
+            is_hot: false,
         };
         let mut n_failures = 0;
         let mut is_begun = false;
@@ -164,6 +176,7 @@ impl Following {
         if !is_new {
             return self.replan(ReadSoFar::Partly).await;
         }
+        self.permit = self.tail.budget.one().await;
         let (path, begin) = (self.tail.path.clone(), self.tail.begin);
         let opened = blocking(move || {
             let mut reader = Reader::open(&path)?;
@@ -187,22 +200,19 @@ impl Following {
 
     /// Reads all there is, then looks what became of the name. `true` if the path can be left.
     async fn look(&mut self) -> Result<io::Result<bool>, ReaderGone> {
-        if let Err(error) = self.drain().await? {
-            return Ok(Err(error));
+        if self.is_closed {
+            return self.look_at_closed().await;
         }
-        let Some(reader) = self.readers.pop_back() else {
-            return self.look_without_file().await;
-        };
-        let path = self.tail.path.clone();
-        let (reader, name) = match blocking(move || name_of(&path, &reader).map(|name| (reader, name))).await
-        {
-            Ok(seen) => seen,
-            // The reader is lost with the error: the place says where to go on.
+        let name = match self.drain().await? {
+            Ok(name) => name,
+            // A reader may be lost with the error: the place says where to go on.
             Err(error) => return self.replan(ReadSoFar::Partly).await.map(|planned| planned.and(Err(error))),
+        };
+        let (Some(name), Some(reader)) = (name, self.readers.back()) else {
+            return self.look_without_file().await;
         };
         let is_within_line = reader.is_within_line();
         self.is_local = reader.is_local();
-        self.readers.push_back(reader);
         let silent = self.last_growth.elapsed();
         self.is_settled = name == Name::Same && !is_within_line;
         self.tell_silence(silent, is_within_line).await?;
@@ -225,10 +235,27 @@ impl Following {
                 self.give_rest().await?;
                 self.note_written();
                 self.readers.clear();
+                self.permit = None;
                 self.lane.send(Parcel::End).await?;
                 Ok(Ok(false))
             }
         }
+    }
+
+    /// Looks whether a file that was closed must be opened again.
+    async fn look_at_closed(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+        let (path, place) = (self.tail.path.clone(), self.place);
+        let is_same = blocking(move || {
+            let metadata = std::fs::metadata(path)?;
+            let is_same_file = (metadata.dev(), metadata.ino()) == (place.device, place.inode);
+            Ok(is_same_file && metadata.len() == place.offset)
+        });
+        if is_same.await.unwrap_or(false) {
+            self.tell_silence(self.last_growth.elapsed(), false).await?;
+            return Ok(Ok(false));
+        }
+        self.is_closed = false;
+        self.replan(ReadSoFar::Partly).await
     }
 
     /// Nothing has the name: something may come to have it.
@@ -245,6 +272,9 @@ impl Following {
 
     /// Plans anew from the present place, and reads what that gives.
     async fn replan(&mut self, so_far: ReadSoFar) -> Result<io::Result<bool>, ReaderGone> {
+        if self.permit.is_none() {
+            self.permit = self.tail.budget.one().await;
+        }
         let (path, place) = (self.tail.path.clone(), self.place);
         let mut planned = match blocking(move || plan(&path, &place, so_far)).await {
             Ok(planned) => planned,
@@ -260,44 +290,47 @@ impl Following {
         }
         self.readers = planned.readers;
         self.last_growth = Instant::now();
-        self.drain().await.map(|drained| drained.map(|()| false))
+        self.drain().await.map(|drained| drained.map(|_| false))
     }
 
-    /// Reads all readers but the last to their end for good, and the last one as far as it goes now.
-    async fn drain(&mut self) -> Result<io::Result<()>, ReaderGone> {
+    /// Reads all readers but the last to their end for good, and the last one as far as it goes now; then looks at the name. `None` where
+    /// there is no reader.
+    async fn drain(&mut self) -> Result<io::Result<Option<Name>>, ReaderGone> {
         while let Some(mut reader) = self.readers.pop_front() {
-            loop {
-                let (next, block) = match blocking(move || {
-                    let mut reader = reader;
+            let is_last = self.readers.is_empty();
+            let name = loop {
+                let path = is_last.then(|| self.tail.path.clone());
+                let read = work(self.is_hot, move || {
                     let n_before = reader.n_read();
                     let block = reader.next_block()?;
                     let has_grown = reader.n_read() > n_before;
-                    Ok((reader, (block, has_grown)))
-                })
-                .await
-                {
+                    let name = path.filter(|_| block.is_none()).map(|path| name_of(&path, &reader));
+                    Ok((reader, block, has_grown, name.transpose()?))
+                });
+                let (read_on, block, has_grown, name) = match read.await {
                     Ok(read) => read,
                     Err(error) => return Ok(Err(error)),
                 };
-                reader = next;
-                let (block, has_grown) = block;
+                reader = read_on;
                 if has_grown {
                     self.last_growth = Instant::now();
                 }
-                let Some(block) = block else { break };
+                // What comes from here on was written just now, and is in memory.
+                self.is_hot = block.is_none();
+                let Some(block) = block else { break name };
                 self.place = reader.place();
                 self.send(block).await?;
-            }
-            if self.readers.is_empty() {
+            };
+            if is_last {
                 self.readers.push_front(reader);
-                break;
+                return Ok(Ok(name));
             }
             if let Some(block) = reader.give_rest() {
                 self.send(block).await?;
             }
             self.place = reader.place();
         }
-        Ok(Ok(()))
+        Ok(Ok(None))
     }
 
     /// Gives the line that has no end.
@@ -341,14 +374,20 @@ impl Following {
 
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Result<(), ReaderGone> {
+        if self.is_settled && self.readers.len() == 1 && self.tail.budget.is_short() {
+            self.readers.clear();
+            self.permit = None;
+            self.is_closed = true;
+        }
         let silent = self.last_growth.elapsed();
-        if silent < BUSY && !self.readers.is_empty() {
+        self.is_hot &= silent < BUSY;
+        if silent < BUSY && (!self.readers.is_empty() || self.is_closed) {
             self.is_armed = false;
             sleep(BUSY_PAUSE).await;
             return Ok(());
         }
         let is_listening = self.is_armed;
-        if !self.is_armed && !self.readers.is_empty() {
+        if !self.is_armed && (!self.readers.is_empty() || self.is_closed) {
             let path = self.tail.path.as_path();
             self.is_armed =
                 self.tail.bells.as_ref().is_some_and(|bells| bells.arm(path, &self.tail.wake).is_ok());
@@ -403,6 +442,14 @@ fn name_of(path: &Path, reader: &Reader) -> io::Result<Name> {
         return Ok(Name::Replaced { is_empty: metadata.len() == 0 });
     }
     Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
+}
+
+/// Does work that waits for a disk where it keeps nobody waiting; or here and now, if nothing is waited for.
+async fn work<T: Send + 'static>(
+    is_hot: bool,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    if is_hot { work() } else { blocking(work).await }
 }
 
 /// Does work that waits for a disk where it keeps nobody waiting.

@@ -15,7 +15,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, warn};
 
 use super::Patterns;
+use super::budget::Budget;
 use super::paths::MAX_FILES;
+use super::reader::is_local_folder;
 use super::tail::{Begin, Tail, follow};
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
@@ -26,6 +28,9 @@ use crate::watch::source::own::is_own_output;
 
 /// Events that may wait; what comes beyond them is one look at everything.
 const EVENT_CAPACITY: usize = 1024;
+
+/// Where the system tells of everything, only every so many of the looks are taken.
+const LISTENING: u32 = 10;
 
 /// From a new name to the look for it.
 const SETTLE: Duration = Duration::from_millis(5);
@@ -60,7 +65,9 @@ pub async fn run(settings: Settings, outlet: Outlet, first_run_at: Timestamp, sh
         followed: HashMap::new(),
         tasks: JoinSet::new(),
         bells: bells(events_tx),
+        budget: Arc::new(Budget::of_system()),
         watched_folders: HashSet::new(),
+        is_told_of_all: false,
         is_over_limit: false,
         is_own_told: false,
     };
@@ -86,7 +93,10 @@ struct Watcher {
     followed: HashMap<PathBuf, Followed>,
     tasks: JoinSet<(PathBuf, Result<(), ReaderGone>)>,
     bells: Option<Bells>,
+    budget: Arc<Budget>,
     watched_folders: HashSet<PathBuf>,
+    /// The system tells of every name that comes or goes.
+    is_told_of_all: bool,
     is_over_limit: bool,
     /// Whether it was told that a file is homeostat's own output.
     is_own_told: bool,
@@ -106,9 +116,14 @@ impl Watcher {
         let mut is_first_look = true;
         let mut is_listening = true;
         let mut is_to_find = false;
+        let mut n_ticks = 0;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
+                    n_ticks += 1;
+                    if !is_first_look && !is_to_find && self.is_told_of_all && n_ticks % LISTENING != 0 {
+                        continue;
+                    }
                     is_to_find = false;
                     self.find(std::mem::take(&mut is_first_look)).await;
                 }
@@ -179,6 +194,7 @@ impl Watcher {
             begin,
             outlet: self.outlet.clone(),
             wake: Arc::clone(&wake),
+            budget: Arc::clone(&self.budget),
             bells: self.bells.clone(),
             poll_every: self.settings.poll_every,
         };
@@ -189,10 +205,17 @@ impl Watcher {
     /// Listens to folders that are new. One that was removed and made again is another one: polling finds what is in it.
     fn listen_to(&mut self, folders: BTreeSet<PathBuf>) {
         let Some(bells) = &self.bells else { return };
+        // Folders of other machines are told of only in part, and roots may be missing yet.
+        self.is_told_of_all = folders.iter().all(|folder| is_local_folder(folder))
+            && self.settings.patterns.roots().iter().all(|root| folders.contains(root));
         self.watched_folders.retain(|folder| folders.contains(folder));
         for folder in folders.into_iter().chain(self.settings.patterns.roots()) {
-            if !self.watched_folders.contains(&folder) && bells.watch_folder(&folder).is_ok() {
-                self.watched_folders.insert(folder);
+            if self.watched_folders.contains(&folder) {
+                continue;
+            }
+            match bells.watch_folder(&folder) {
+                Ok(()) => drop(self.watched_folders.insert(folder)),
+                Err(_) => self.is_told_of_all = false,
             }
         }
     }
