@@ -98,7 +98,7 @@ mod tests {
         check(
             &[off],
             "ERROR:  deadlock detected",
-            Some(("level.text-error", Severity::Error, Action::Issue)),
+            Some(("database.error", Severity::Error, Action::Issue)),
         );
     }
 
