@@ -95,11 +95,7 @@ mod tests {
         check(&[quiet], "upstream returned 503", Some(("http.5xx", Severity::Error, Action::Count)));
         // What the better rule leaves is the next one's.
         let off = Adjustment { is_off: true, ..wish("postgres.*") };
-        check(
-            &[off],
-            "ERROR:  deadlock detected",
-            Some(("database.error", Severity::Error, Action::Issue)),
-        );
+        check(&[off], "ERROR:  deadlock detected", Some(("database.error", Severity::Error, Action::Issue)));
     }
 
     #[test]
