@@ -34,6 +34,8 @@ pub(super) struct Pending {
     gaps: Vec<Gap>,
     /// Sources to be told when all this is committed.
     settled: Vec<Settled>,
+    /// One of the cursors is the first of its stream.
+    has_start: bool,
 }
 
 impl Pending {
@@ -71,7 +73,7 @@ impl Pending {
 
     /// Whether it is more than cursors that moved.
     pub(super) fn is_awaited(&self) -> bool {
-        !self.groups.is_empty() || !self.settled.is_empty()
+        !self.groups.is_empty() || !self.settled.is_empty() || self.has_start
     }
 
     pub(super) fn has(&self, key: &IssueKey) -> bool {
@@ -81,6 +83,7 @@ impl Pending {
     /// Takes cursor and loss of a report; its findings come one by one through [`Pending::add`].
     pub(super) fn note(&mut self, report: &mut Report, now: Timestamp) {
         self.settled.append(&mut report.settled);
+        self.has_start |= report.is_start;
         for (stream, cursor) in report.source.streams().zip(&mut report.cursors) {
             if let Some(cursor) = cursor.take() {
                 self.cursors.insert(stream.clone(), cursor);
@@ -156,6 +159,7 @@ impl Pending {
 
     /// The batch; nothing is pending after it.
     pub(super) fn take(&mut self) -> CommitBatch {
+        self.has_start = false;
         let keys = std::mem::take(&mut self.order);
         let mut groups = std::mem::take(&mut self.groups);
         let mut cursors: Vec<_> = self.cursors.drain().collect();

@@ -34,6 +34,8 @@ pub(super) struct Report {
     pub(super) of_writers: Vec<(Arc<Source>, Found)>,
     /// Sources that wait until all this is committed.
     pub(super) settled: Vec<Settled>,
+    /// Reading begins: that must be known before anything happens to the source.
+    pub(super) is_start: bool,
     /// The lane is gone; nothing follows.
     pub(super) is_end: bool,
 }
@@ -48,6 +50,7 @@ impl Report {
             loss: None,
             of_writers: Vec::new(),
             settled: Vec::new(),
+            is_start: false,
             is_end: false,
         }
     }
@@ -106,6 +109,7 @@ impl StreamTask {
             let mut loss = None;
             // Blocks come one after the other; anything else may be the last for long.
             let is_still = !matches!(parcel, Parcel::Block(_));
+            let is_start = matches!(parcel, Parcel::Start(_) | Parcel::StartPair(_));
             match parcel {
                 Parcel::Start(cursor) => reading.start = [Some(cursor), None],
                 Parcel::StartPair(cursors) => reading.start_pair(&self.pipeline, cursors),
@@ -131,7 +135,12 @@ impl StreamTask {
                 continue;
             }
             let source = Arc::clone(&self.source);
-            if self.reports.send(Report { found, cursors, loss, ..Report::of(source) }).await.is_err() {
+            if self
+                .reports
+                .send(Report { found, cursors, loss, is_start, ..Report::of(source) })
+                .await
+                .is_err()
+            {
                 return;
             }
         }

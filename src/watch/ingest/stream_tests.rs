@@ -89,24 +89,29 @@ fn written(is_pair: bool, (stream, nanos, text): &Line) -> String {
     )
 }
 
+/// Of both streams.
+type Cursors = [Option<Cursor>; 2];
+
+/// A stream read alone: its state, and place and offset of each line.
+type Alone = (StreamState, Vec<(DockerPlace, u64)>);
+
 /// What each stream alone says line after line: findings, and the cursors after every line of all.
-fn by_line(is_pair: bool, lines: &[Line]) -> (Vec<(usize, Found)>, Vec<[Option<Cursor>; 2]>) {
+fn by_line(is_pair: bool, lines: &[Line]) -> (Vec<(usize, Found)>, Vec<Cursors>) {
     let pipeline = Pipeline::builtin();
-    let mut states: [(StreamState, Vec<(DockerPlace, u64)>, usize); 2] =
-        [0, 1].map(|_| (pipeline.stream(), Vec::new(), 0));
+    let mut states: [Alone; 2] = [0, 1].map(|_| (pipeline.stream(), Vec::new()));
     let mut found = Vec::new();
     let mut cursors = Vec::new();
     let mut offset = FILE.offset;
     for (line_idx, line) in lines.iter().enumerate() {
         let (stream, nanos, text) = line;
-        let (state, places, _) = &mut states[if is_pair { *stream } else { 0 }];
+        let (state, places) = &mut states[if is_pair { *stream } else { 0 }];
         let last = places.last().map_or(DockerPlace { nanos: 0, n_at_nanos: 0 }, |it| it.0);
         places.push((last.next(*nanos), offset));
         let at = is_pair.then(|| Timestamp::from_nanosecond((*nanos).into()).unwrap());
         let mut new = Vec::new();
         pipeline.push(state, text.as_bytes(), at, &mut new);
         // A stream that is silent while the other goes on is at its end.
-        for (state, places, _) in &mut states {
+        for (state, places) in &mut states {
             let last = places.last().map_or(0, |it: &(DockerPlace, u64)| it.0.nanos);
             if is_pair && last + 2_000_000_000 < *nanos {
                 pipeline.flush(state, &mut new);
@@ -114,7 +119,7 @@ fn by_line(is_pair: bool, lines: &[Line]) -> (Vec<(usize, Found)>, Vec<[Option<C
         }
         found.extend(new.into_iter().map(|it| (line_idx, it)));
         offset += written(is_pair, line).len() as u64;
-        let cursor = |(state, places, _): &(StreamState, Vec<(DockerPlace, u64)>, usize)| {
+        let cursor = |(state, places): &Alone| {
             let held = state.held_since().map(|it| places[usize::try_from(it).unwrap()]);
             let last = places.last().map_or(DockerPlace { nanos: 0, n_at_nanos: 0 }, |it| it.0);
             let place = FilePlace { offset: held.map_or(offset, |it| it.1), ..FILE };
@@ -129,11 +134,7 @@ fn by_line(is_pair: bool, lines: &[Line]) -> (Vec<(usize, Found)>, Vec<[Option<C
 }
 
 /// The same by blocks of so many lines each: findings by text, and the cursors after each block.
-fn by_block(
-    is_pair: bool,
-    lines: &[Line],
-    cuts: &[usize],
-) -> (Vec<Found>, Vec<(usize, [Option<Cursor>; 2])>) {
+fn by_block(is_pair: bool, lines: &[Line], cuts: &[usize]) -> (Vec<Found>, Vec<(usize, Cursors)>) {
     let mut reading = Reading::new(&idle_task(is_pair));
     let mut found = Vec::new();
     let mut cursors = Vec::new();

@@ -17,6 +17,9 @@ use crate::watch::source::lane::Loss;
 /// A short beginning is no proof that a file is a copy of another.
 const MIN_COPY_PREFIX: u32 = 16;
 
+/// One this long is, also where the file itself is not there any more.
+const LONG_COPY_PREFIX: u32 = 128;
+
 /// What to read, in this order, and what is lost.
 #[derive(Debug, Default)]
 pub(in crate::watch::source) struct Plan {
@@ -124,6 +127,7 @@ fn find(
     current: Option<&Reader>,
 ) -> io::Result<Option<(usize, Reader)>> {
     let mut copy = None;
+    let mut n_copies = 0;
     let has_inode = |reader: &Reader| reader.place().is_in_file_of(place);
     // A copy is only made of a file that then goes on under its own inode.
     let mut is_truncated = current.is_some_and(has_inode);
@@ -139,10 +143,13 @@ fn find(
         }
         // The newest copy: an older one of a file with the same head was copied before.
         if place.prefix_len >= MIN_COPY_PREFIX && reader.has_content_of(place)? {
+            n_copies += 1;
             copy = Some((sibling_idx, reader));
         }
     }
-    Ok(copy.filter(|_| is_truncated))
+    // The inode may be gone, with what the file held after the cut; a beginning this long is proof enough if one file alone has it.
+    let is_sure = n_copies == 1 && place.prefix_len >= LONG_COPY_PREFIX;
+    Ok(copy.filter(|_| is_truncated || is_sure))
 }
 
 fn open_if_there(path: &Path) -> io::Result<Option<Reader>> {
