@@ -1,4 +1,4 @@
-//! The journal source, over a scripted `journalctl` that follows, ends, is killed and forgets.
+//! The journal source, over a scripted `journalctl` that follows, ends, is killed and forgets, and over files read by the real one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -160,5 +160,48 @@ async fn a_journal_that_was_vacuumed_is_a_gap_and_one_that_is_away_is_waited_for
     let gaps: Vec<_> =
         gaps.iter().map(|gap| (gap.from.as_str(), gap.to.as_str(), gap.reason.as_str())).collect();
     assert_eq!(gaps, [("s=1;i=2", "s=1;i=4", "the journal was cut before it was read")]);
+    tasks.shutdown().await;
+}
+
+/// Writes entries into a file of the journal's own format.
+fn write_journal(folder: &std::path::Path, numbers: std::ops::Range<u64>) {
+    const CONVERT: &str = "/lib/systemd/systemd-journal-remote";
+    let mut export = String::new();
+    for n in numbers {
+        let (micros, id) = (1_795_232_769_000_000 + n * 1000, "1123456789abcdef0123456789abcdef");
+        export.push_str(&format!(
+            "__CURSOR=s={id};i={n:x};b={id};m={n:x};t={micros:x};x=0\n__REALTIME_TIMESTAMP={micros}\n\
+             __MONOTONIC_TIMESTAMP={n}\n_BOOT_ID={id}\n_SYSTEMD_UNIT=shop.service\nMESSAGE=ERROR order {n} failed\n\n"
+        ));
+    }
+    let input = folder.join("export");
+    fs::write(&input, export).expect("a file can be written");
+    let mut convert = std::process::Command::new(CONVERT);
+    convert.arg("-o").arg(folder.join("files/shop.journal")).arg(&input);
+    let output = convert.output().expect("systemd-journal-remote runs: `scripts/setup test` installs it");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn files_are_read_with_the_real_journalctl() {
+    let db = Db::sqlite().await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    fs::create_dir(folder.path().join("files")).expect("a folder can be made");
+    write_journal(folder.path(), 1..4);
+    let settings = Settings { folder: Some(folder.path().join("files")), ..Settings::default() };
+    let start = || watch(&db.store, |outlet| journal::run(settings.clone(), outlet, Shutdown::new()));
+    let mut tasks = start();
+    let name = format!("journal:{}:{}", machine(), folder.path().join("files").display());
+    let key = homeostat::model::cursor::StreamKey(name);
+    eventually("the first cursor", PATIENCE, async || db.store.cursor(&key).await.ok()?).await;
+    let mut truth = BTreeMap::new();
+    for (numbers, n_seen) in [(4..10, 6), (10..15, 11)] {
+        write_journal(folder.path(), numbers);
+        truth.insert("shop".to_owned(), n_seen);
+        wait_for(&db.store, &truth).await;
+        tasks.shutdown().await;
+        tasks = start();
+    }
+    assert_eq!(db.store.gaps(10).await.expect("the store answers"), []);
     tasks.shutdown().await;
 }

@@ -30,7 +30,7 @@ mod heal;
 mod http;
 /// Occurrences and cursors across kills.
 mod ingest;
-/// The journal source over a scripted `journalctl`.
+/// The journal source over a scripted `journalctl`, and over the real one.
 mod journal_source;
 /// Queries of a strict Loki, and recorded answers of real ones.
 mod loki_source;

@@ -47,7 +47,11 @@ async fn answers_of_real_servers_are_read() {
             let recording = serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON");
             for (status, body) in exchanges(&recording) {
                 let is_log_query = body.contains("\"resultType\":\"streams\"");
-                if status == 200 && is_log_query && !body.contains('\u{2026}') && body.ends_with("}}") {
+                if status == 200
+                    && is_log_query
+                    && !body.contains('\u{2026}')
+                    && body.trim_end().ends_with("}}")
+                {
                     let streams =
                         read(body.as_bytes()).unwrap_or_else(|error| panic!("{version} {name}: {error}"));
                     n_answers += 1;
