@@ -7,6 +7,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use homeostat::base::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::run;
@@ -153,7 +154,7 @@ fn replay_tells_what_other_rules_would_have_done() {
 fn replay_takes_only_what_was_logged_since_then() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), &rule("shop.order", "issue", "order \\d+ fails", "order 7 fails"));
-    let now = jiff::Timestamp::now();
+    let now = SystemClock.now();
     let line = |hours: i64| {
         let at = now - jiff::SignedDuration::from_hours(hours);
         format!(

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::T0;
 
 fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("HOMEOSTAT_CORPUS").map(PathBuf::from)?.join("../fixtures/loki");
+    let folder = homeostat::base::env::path(homeostat::base::env::CORPUS)?.join("../fixtures/loki");
     folder.is_dir().then_some(folder)
 }
 

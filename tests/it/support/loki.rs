@@ -197,6 +197,7 @@ impl State {
         None
     }
 
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer as any other")]
     fn check(&self, params: &BTreeMap<String, String>) -> Result<Asked, Answer> {
         let number = |name: &str| params.get(name).map(|it| it.parse::<i64>());
         let (Some(Ok(start)), Some(Ok(end))) = (number("start"), number("end")) else {
@@ -227,6 +228,7 @@ impl State {
         Ok(Asked { query, start, end, limit, is_forward })
     }
 
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer as any other")]
     fn query_range(&self, params: &BTreeMap<String, String>, is_categorized: bool) -> Result<Value, Answer> {
         let asked = self.check(params)?;
         let Some((matchers, filter)) = parse(&asked.query) else {
@@ -267,12 +269,13 @@ impl State {
         let mut result: Vec<Value> =
             streams.into_iter().map(|(stream, values)| json!({"stream": stream, "values": values})).collect();
         // The order of streams means nothing.
-        if self.n_asked % 2 == 0 {
+        if self.n_asked.is_multiple_of(2) {
             result.reverse();
         }
         Ok(json!({"status": "success", "data": {"resultType": "streams", "result": result, "stats": {}}}))
     }
 
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer as any other")]
     fn series(&self, params: &BTreeMap<String, String>) -> Result<Value, Answer> {
         let Some((matchers, _)) = params.get("match[]").and_then(|selector| parse(selector)) else {
             return Err(text(400, "0 matchers in request"));

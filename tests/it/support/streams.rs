@@ -100,7 +100,14 @@ pub(crate) async fn answer(
                             streams.entry(key.clone()).or_default().n_ends += 1;
                         }
                     }
-                    other => take(streams.entry(keys[0].clone()).or_default(), other),
+                    other @ (Parcel::Start(_)
+                    | Parcel::Block(_)
+                    | Parcel::Loss(_)
+                    | Parcel::Quiet
+                    | Parcel::Pause
+                    | Parcel::Entries(_)
+                    | Parcel::Read { .. }
+                    | Parcel::Settle(_)) => take(streams.entry(keys[0].clone()).or_default(), other),
                 });
             }
         });

@@ -11,9 +11,9 @@ mod log_file;
 mod log_plan;
 mod reading;
 mod select;
-pub(in crate::watch) mod stamp;
+pub(crate) mod stamp;
 mod watcher;
-pub(in crate::watch) mod written;
+pub(crate) mod written;
 
 pub use select::Patterns;
 pub use watcher::{DockerError, Settings, check, run};

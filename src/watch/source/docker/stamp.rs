@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 const DAY: i64 = 86_400;
 
 /// A time as nanoseconds since 1970; `None` for anything but a time.
-pub(in crate::watch) fn nanos(time: &[u8]) -> Option<i64> {
+pub(crate) fn nanos(time: &[u8]) -> Option<i64> {
     as_written(time).or_else(|| {
         let timestamp: Timestamp = std::str::from_utf8(time).ok()?.parse().ok()?;
         i64::try_from(timestamp.as_nanosecond()).ok()
@@ -14,7 +14,7 @@ pub(in crate::watch) fn nanos(time: &[u8]) -> Option<i64> {
 }
 
 /// The same as a timestamp.
-pub(in crate::watch) fn timestamp(time: &[u8]) -> Option<Timestamp> {
+pub(crate) fn timestamp(time: &[u8]) -> Option<Timestamp> {
     Timestamp::from_nanosecond(nanos(time)?.into()).ok()
 }
 

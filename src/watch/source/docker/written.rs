@@ -6,7 +6,7 @@
 use super::stamp;
 
 /// What every line begins with.
-pub(in crate::watch) const BEGINNING: &[u8; 8] = br#"{"log":""#;
+pub(crate) const BEGINNING: &[u8; 8] = br#"{"log":""#;
 
 /// What stands between the text and the name of the stream. Never within a text, whose quotes are escaped.
 const STREAM: &[u8; 15] = br#"","stream":"std"#;
@@ -21,16 +21,16 @@ const TIME_LENGTHS: std::ops::RangeInclusive<usize> = 20..=35;
 
 /// What is seen of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::watch) struct Glance<'l> {
+pub(crate) struct Glance<'l> {
     /// 0 for stdout, 1 for stderr.
-    pub(in crate::watch) stream: usize,
+    pub(crate) stream: usize,
     /// The text does not go on in the stream's next line.
-    pub(in crate::watch) is_whole: bool,
-    pub(in crate::watch) time: &'l [u8],
+    pub(crate) is_whole: bool,
+    pub(crate) time: &'l [u8],
 }
 
 /// Stream, time and whether the text is whole; `None` for a line of another form. `line` has no line break.
-pub(in crate::watch) fn glance(line: &[u8]) -> Option<Glance<'_>> {
+pub(crate) fn glance(line: &[u8]) -> Option<Glance<'_>> {
     if line.first_chunk() != Some(BEGINNING) || !line.ends_with(b"\"}") {
         return None;
     }
@@ -59,7 +59,7 @@ fn chunk<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> {
 }
 
 /// Whether JSON text ends with an escaped line break, and not with an escaped backslash and an `n`.
-pub(in crate::watch) fn ends_with_break(text: &[u8]) -> bool {
+pub(crate) fn ends_with_break(text: &[u8]) -> bool {
     let Some(before) = text.strip_suffix(b"n") else { return false };
     let n_backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
     n_backslashes % 2 == 1
@@ -67,7 +67,7 @@ pub(in crate::watch) fn ends_with_break(text: &[u8]) -> bool {
 
 impl Glance<'_> {
     /// When it was logged, in nanoseconds since 1970.
-    pub(in crate::watch) fn nanos(&self) -> Option<i64> {
+    pub(crate) fn nanos(&self) -> Option<i64> {
         stamp::nanos(self.time)
     }
 }

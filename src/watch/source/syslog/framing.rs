@@ -60,26 +60,29 @@ impl Framer {
             let held = &self.held[at..];
             match count_of(held) {
                 Count::Unknown => break,
-                Count::Of { head, len } if held.len() >= head + len => {
-                    out.push(held[head..head + len].to_vec());
-                    at += head + len;
-                }
-                Count::Of { head, len } if len > MAX_MESSAGE => {
-                    if held.len() < head + MAX_MESSAGE {
+                Count::Of { head, len } => {
+                    let kept = len.min(MAX_MESSAGE);
+                    if held.len() < head + kept {
                         break;
                     }
-                    out.push(held[head..head + MAX_MESSAGE].to_vec());
-                    let n_held = held.len() - head;
-                    self.n_cut += (n_held - MAX_MESSAGE) as u64;
-                    self.skip = len - n_held;
-                    self.held.clear();
-                    return;
+                    out.push(held[head..head + kept].to_vec());
+                    // Of one that is cut, as much as is there is left out at once, the rest as it comes.
+                    let n_cut = (held.len() - head).min(len) - kept;
+                    self.n_cut += n_cut as u64;
+                    self.skip = len - kept - n_cut;
+                    at += head + kept + n_cut;
+                    if self.skip > 0 {
+                        break;
+                    }
                 }
-                Count::Of { .. } => break,
                 Count::None => match memchr::memchr(b'\n', held) {
                     Some(end) => {
-                        if !held[..end].trim_ascii().is_empty() {
-                            out.push(held[..end].to_vec());
+                        let kept = end.min(MAX_MESSAGE);
+                        if !held[..kept].trim_ascii().is_empty() {
+                            out.push(held[..kept].to_vec());
+                        }
+                        if end > kept {
+                            self.n_cut += (end + 1 - kept) as u64;
                         }
                         at += end + 1;
                     }
