@@ -68,6 +68,17 @@ pub struct Writer {
     pub thing: Thing,
 }
 
+impl Writer {
+    /// The key of what calls itself `service` and is known as `label`: the same on every run.
+    pub fn key_of(service: &str, label: &str) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(service.as_bytes()).update(&[0]).update(label.as_bytes());
+        let mut key = [0; 8];
+        hasher.finalize_xof().fill(&mut key);
+        u64::from_le_bytes(key)
+    }
+}
+
 /// One text of one writer, in the order of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

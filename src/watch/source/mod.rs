@@ -7,6 +7,7 @@
 //! reports as a loss.
 
 mod bell;
+mod blocking;
 pub mod docker;
 pub mod file;
 pub mod journal;

@@ -18,6 +18,7 @@ use super::log_plan::{Part, plan};
 use crate::base::metrics;
 use crate::model::cursor::Cursor;
 use crate::watch::source::bell::Bells;
+use crate::watch::source::blocking::{blocking, work};
 use crate::watch::source::file::rotation::{self, ReadSoFar};
 use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, QUIET, ReaderGone};
 
@@ -271,17 +272,4 @@ fn name_of(path: &Path, reader: &crate::watch::source::file::reader::Reader) -> 
         return Ok(Name::Replaced);
     }
     Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
-}
-
-/// Does work that waits for a disk where it keeps nobody waiting; or here and now, if nothing is waited for.
-async fn work<T: Send + 'static>(
-    is_hot: bool,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    if is_hot { work() } else { blocking(work).await }
-}
-
-/// Does work that waits for a disk where it keeps nobody waiting.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -21,6 +21,7 @@ use crate::base::backoff::Backoff;
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::watch::source::bell::Bells;
+use crate::watch::source::blocking::{blocking, work};
 use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
 
 /// Between two looks at a file that is written to all the time: each look costs the writer, and lines may come together.
@@ -442,17 +443,4 @@ fn name_of(path: &Path, reader: &Reader) -> io::Result<Name> {
         return Ok(Name::Replaced { is_empty: metadata.len() == 0 });
     }
     Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
-}
-
-/// Does work that waits for a disk where it keeps nobody waiting; or here and now, if nothing is waited for.
-async fn work<T: Send + 'static>(
-    is_hot: bool,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    if is_hot { work() } else { blocking(work).await }
-}
-
-/// Does work that waits for a disk where it keeps nobody waiting.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

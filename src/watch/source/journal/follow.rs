@@ -219,11 +219,7 @@ impl Following {
 
     fn entry(&mut self, entry: JournalEntry) -> Option<Entry> {
         let JournalEntry { cursor, nanos, service, label, unit, message } = entry;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(service.as_bytes()).update(&[0]).update(label.as_bytes());
-        let mut key = [0; 8];
-        hasher.finalize_xof().fill(&mut key);
-        let key = u64::from_le_bytes(key);
+        let key = Writer::key_of(&service, &label);
         if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(&key) {
             self.writers.clear();
         }

@@ -18,6 +18,7 @@ use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, MixedPlace, StreamKey};
+use crate::watch::source::blocking::blocking;
 use crate::watch::source::lane::{
     Entry, Lane, Loss, Mark, Origin, Outlet, Parcel, QUIET, ReaderGone, Settled, Thing, Writer,
 };
@@ -135,11 +136,6 @@ pub fn start(
         }
     };
     (Spool { appends: appends_tx, losses: losses_tx }, run)
-}
-
-/// Work on the disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// The writing end.
@@ -361,11 +357,7 @@ impl Feed {
 
     fn entry(&mut self, record: Record, offset: u64) -> Entry {
         let Record { tick, item: Item { service, label, at, text } } = record;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(service.as_bytes()).update(&[0]).update(label.as_bytes());
-        let mut key = [0; 8];
-        hasher.finalize_xof().fill(&mut key);
-        let key = u64::from_le_bytes(key);
+        let key = Writer::key_of(&service, &label);
         if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(&key) {
             self.writers.clear();
         }
