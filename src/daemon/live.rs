@@ -19,6 +19,7 @@ use crate::config::{Changes, Settings};
 use crate::model::service::{Service, Services};
 use crate::store::Store;
 use crate::watch::ingest::alerts::Alerts;
+use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::ingest::services::ServiceMap;
 
 /// Sections that a running daemon cannot change.
@@ -54,7 +55,8 @@ impl Live {
         clock: &SharedClock,
     ) -> Result<Self, DaemonError> {
         let services = Arc::new(ServiceMap::new(settings.services.clone()));
-        let alerts = build::alerts(&settings, store, clock, &services, build::pipeline(&settings))?;
+        let pipeline = build::pipeline(&settings);
+        let alerts = build::alerts(&settings, store, clock, &services, pipeline.clone())?;
         let first_run_at = store.first_run_at(clock.now()).await.map_err(DaemonError::Store)?;
         let mut live = Self {
             settings,
@@ -66,7 +68,7 @@ impl Live {
             healing: Tasks::new(Shutdown::new()),
             first_run_at,
         };
-        live.start_watching();
+        live.start_watching(pipeline);
         if let Some(healing) = live.prepare_healing(&live.settings).await? {
             healing.start(&mut live.healing).await;
         }
@@ -109,7 +111,7 @@ impl Live {
 
         let services = Arc::new(ServiceMap::new(new.services.clone()));
         let pipeline = build::pipeline(&new);
-        let alerts = build::alerts(&new, &self.store, &self.clock, &services, pipeline)?;
+        let alerts = build::alerts(&new, &self.store, &self.clock, &services, pipeline.clone())?;
         let healing = match changes.touch_more_than(&[FIXED.as_slice(), &WATCHED].concat()) {
             true => Some(self.prepare_healing(&new).await?),
             false => None,
@@ -123,7 +125,7 @@ impl Live {
         if is_watching_other {
             self.watch.stop(WATCH_GRACE).await;
             self.watch = Tasks::new(Shutdown::new());
-            self.start_watching();
+            self.start_watching(pipeline);
         }
         if let Some(healing) = healing {
             self.healing.stop(HEAL_GRACE).await;
@@ -135,13 +137,13 @@ impl Live {
         Ok(changes)
     }
 
-    fn start_watching(&mut self) {
+    fn start_watching(&mut self, pipeline: Pipeline) {
         let parts = Watching {
             settings: &self.settings,
             store: &self.store,
             clock: &self.clock,
             services: &self.services.get(),
-            pipeline: build::pipeline(&self.settings),
+            pipeline,
             first_run_at: self.first_run_at,
         };
         run::start_watching(&mut self.watch, parts);
