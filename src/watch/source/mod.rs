@@ -15,5 +15,6 @@ pub mod lane;
 pub mod loki;
 pub mod otlp;
 mod own;
+mod pace;
 pub mod spool;
 pub mod syslog;

@@ -5,13 +5,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::log_plan::{Part, plan};
@@ -19,17 +18,10 @@ use crate::base::metrics;
 use crate::model::cursor::Cursor;
 use crate::watch::source::bell::Bells;
 use crate::watch::source::blocking::{blocking, work};
+use crate::watch::source::file::name::{Name, name_of};
 use crate::watch::source::file::rotation::{self, ReadSoFar};
-use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, QUIET, ReaderGone};
-
-/// Between two looks at a file that is written to all the time.
-const BUSY_PAUSE: Duration = Duration::from_millis(10);
-
-/// A file that has grown within this time is looked at every [`BUSY_PAUSE`]; then its bell is hung.
-const BUSY: Duration = Duration::from_millis(40);
-
-/// A writer pauses that has written nothing for so long.
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, ReaderGone};
+use crate::watch::source::pace::{BUSY_PAUSE, Pace};
 
 /// A file whose bell hangs is looked at this often all the same.
 const POLL: Duration = Duration::from_secs(10);
@@ -50,25 +42,13 @@ pub(super) struct LogFile {
     bells: Option<Bells>,
     wake: Arc<Notify>,
     is_armed: bool,
-    last_growth: Instant,
-    has_news: bool,
-    has_fresh_news: bool,
+    pace: Pace,
     /// The name has no file just now.
     is_nameless: bool,
     /// The end was told, and nothing came since.
     is_ended: bool,
     /// Everything was read a moment ago.
     is_hot: bool,
-}
-
-/// What became of the name since the last look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
-    Same,
-    /// Cut: the engine keeps one file only.
-    Truncated,
-    Replaced,
-    Missing,
 }
 
 impl LogFile {
@@ -95,9 +75,7 @@ impl LogFile {
             bells,
             wake: Arc::new(Notify::new()),
             is_armed: false,
-            last_growth: Instant::now(),
-            has_news: false,
-            has_fresh_news: false,
+            pace: Pace::new(),
             is_nameless: false,
             is_ended: false,
             is_hot: false,
@@ -110,7 +88,7 @@ impl LogFile {
             match self.step().await? {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.tell_silence().await?;
+                    self.pace.tell(self.pace.silent(), &self.lane).await?;
                     return Ok(Ok(true));
                 }
                 Err(error) => return Ok(Err(error)),
@@ -151,7 +129,7 @@ impl LogFile {
             self.send(block, taken_to).await?;
             return Ok(Ok(true));
         }
-        if !is_last || name == Name::Replaced {
+        if !is_last || matches!(name, Name::Replaced { .. }) {
             if let Some(rest) = reader.give_rest() {
                 self.send(rest, taken_to).await?;
             }
@@ -161,6 +139,7 @@ impl LogFile {
             }
             return Ok(Ok(true));
         }
+        // The engine keeps one file only, and cuts it.
         if name == Name::Truncated {
             return self.replan(Some((reader.place(), ReadSoFar::ToEndWhenLastSeen))).await;
         }
@@ -192,9 +171,9 @@ impl LogFile {
 
     /// Waits until there may be more.
     pub(super) async fn wait(&mut self) {
-        let silent = self.last_growth.elapsed();
-        self.is_hot &= silent < BUSY;
-        if silent < BUSY {
+        let is_busy = self.pace.is_busy();
+        self.is_hot &= is_busy;
+        if is_busy {
             self.is_armed = false;
             sleep(BUSY_PAUSE).await;
             return;
@@ -208,8 +187,8 @@ impl LogFile {
             }
         }
         let longest = if self.is_armed { POLL } else { POLL_WITHOUT_BELL };
-        let until_quiet = QUIET.checked_sub(silent).filter(|left| self.has_news && !left.is_zero());
-        if timeout(until_quiet.unwrap_or(longest).min(longest), self.wake.notified()).await.is_ok() {
+        let until_told = self.pace.until_told(self.pace.silent()).unwrap_or(longest);
+        if timeout(until_told.min(longest), self.wake.notified()).await.is_ok() {
             self.is_armed = false;
         }
     }
@@ -223,8 +202,7 @@ impl LogFile {
             }
             self.parts.push_back((reader, taken_to));
         }
-        self.has_news = false;
-        self.has_fresh_news = false;
+        self.pace.settle();
         if std::mem::replace(&mut self.is_ended, true) {
             return Ok(());
         }
@@ -236,40 +214,14 @@ impl LogFile {
         self.lane.send(Parcel::Loss(loss)).await
     }
 
-    async fn tell_silence(&mut self) -> Result<(), ReaderGone> {
-        let silent = self.last_growth.elapsed();
-        if silent >= QUIET && std::mem::take(&mut self.has_news) {
-            self.has_fresh_news = false;
-            return self.lane.send(Parcel::Quiet).await;
-        }
-        if silent >= PAUSE && std::mem::take(&mut self.has_fresh_news) {
-            return self.lane.send(Parcel::Pause).await;
-        }
-        Ok(())
-    }
-
     async fn send(&mut self, block: Block, taken_to: [u64; 2]) -> Result<(), ReaderGone> {
         let Block { text, places } = block;
         let Places::File { device, inode, prefix_hash, prefix_len, offset } = places else { return Ok(()) };
         let place = rotation::Place { device, inode, prefix_hash, prefix_len, offset };
-        self.last_growth = Instant::now();
-        self.has_news = true;
-        self.has_fresh_news = true;
+        self.pace.grown();
+        self.pace.sent();
         self.is_ended = false;
         metrics::source_bytes("docker", text.len());
         self.lane.send(Parcel::Block(Block { text, places: Places::DockerFile { place, taken_to } })).await
     }
-}
-
-fn name_of(path: &Path, reader: &crate::watch::source::file::reader::Reader) -> io::Result<Name> {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Name::Missing),
-        Err(error) => return Err(error),
-    };
-    let place = reader.place();
-    if (metadata.dev(), metadata.ino()) != (place.device, place.inode) {
-        return Ok(Name::Replaced);
-    }
-    Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
 }

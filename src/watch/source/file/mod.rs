@@ -5,6 +5,7 @@
 
 mod budget;
 mod buffer;
+pub(super) mod name;
 mod paths;
 pub(super) mod reader;
 pub(super) mod rotation;

@@ -6,15 +6,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::budget::Budget;
+use super::name::{Name, name_of};
 use super::reader::{Place, Reader};
 use super::rotation::{ReadSoFar, plan};
 use crate::base::backoff::Backoff;
@@ -22,16 +23,8 @@ use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::watch::source::bell::Bells;
 use crate::watch::source::blocking::{blocking, work};
-use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
-
-/// Between two looks at a file that is written to all the time: each look costs the writer, and lines may come together.
-const BUSY_PAUSE: Duration = Duration::from_millis(10);
-
-/// A file that has grown within this time is looked at every [`BUSY_PAUSE`]; then its bell is hung.
-const BUSY: Duration = Duration::from_millis(40);
-
-/// A writer pauses that has written nothing for so long.
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
+use crate::watch::source::pace::{BUSY_PAUSE, Pace};
 
 /// A file whose bell hangs is looked at less often by this.
 const LISTENING: u32 = 10;
@@ -91,12 +84,8 @@ struct Following {
     readers: VecDeque<Reader>,
     /// Everything before it was given.
     place: Place,
-    /// When the file last grew, or changed.
-    last_growth: Instant,
-    /// Lines were sent since the stream was last called quiet.
-    has_news: bool,
-    /// Lines were sent since the writer last paused.
-    has_fresh_news: bool,
+    /// When the file last grew, or changed, and what was told of it.
+    pace: Pace,
     /// The bell hangs, and everything was read since.
     is_armed: bool,
     /// The name has its file, and that ends with a whole line.
@@ -113,19 +102,6 @@ struct Following {
     is_hot: bool,
 }
 
-/// What became of the name since the last look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
-    Same,
-    /// It is the same file, but was cut or written anew.
-    Truncated,
-    /// It has another file.
-    Replaced {
-        is_empty: bool,
-    },
-    Removed,
-}
-
 impl Following {
     async fn run(tail: Tail) -> Result<(), ReaderGone> {
         let lane = open(&tail).await?;
@@ -135,9 +111,7 @@ impl Following {
             lane,
             readers: VecDeque::new(),
             place: place.unwrap_or(Place::NOWHERE),
-            last_growth: Instant::now(),
-            has_news: false,
-            has_fresh_news: false,
+            pace: Pace::new(),
             is_armed: false,
             is_settled: true,
             is_local: false,
@@ -214,9 +188,11 @@ impl Following {
         };
         let is_within_line = reader.is_within_line();
         self.is_local = reader.is_local();
-        let silent = self.last_growth.elapsed();
+        let silent = self.pace.silent();
         self.is_settled = name == Name::Same && !is_within_line;
-        self.tell_silence(silent, is_within_line).await?;
+        if !is_within_line {
+            self.pace.tell(silent, &self.lane).await?;
+        }
         match name {
             Name::Same if is_within_line && silent >= LINE_PATIENCE => {
                 self.give_rest().await.map(|()| Ok(false))
@@ -231,8 +207,8 @@ impl Following {
                 self.note_written();
                 self.replan(ReadSoFar::ToEnd { written_at: self.written_at }).await
             }
-            Name::Removed if silent < SETTLE_EMPTY => Ok(Ok(false)),
-            Name::Removed => {
+            Name::Missing if silent < SETTLE_EMPTY => Ok(Ok(false)),
+            Name::Missing => {
                 self.give_rest().await?;
                 self.note_written();
                 self.readers.clear();
@@ -252,7 +228,7 @@ impl Following {
             Ok(is_same_file && metadata.len() == place.offset)
         });
         if is_same.await.unwrap_or(false) {
-            self.tell_silence(self.last_growth.elapsed(), false).await?;
+            self.pace.tell(self.pace.silent(), &self.lane).await?;
             return Ok(Ok(false));
         }
         self.is_closed = false;
@@ -261,7 +237,7 @@ impl Following {
 
     /// Nothing has the name: something may come to have it.
     async fn look_without_file(&mut self) -> Result<io::Result<bool>, ReaderGone> {
-        if self.last_growth.elapsed() >= FORGET {
+        if self.pace.silent() >= FORGET {
             return Ok(Ok(true));
         }
         let path = self.tail.path.clone();
@@ -290,7 +266,7 @@ impl Following {
             self.lane.send(Parcel::Loss(loss)).await?;
         }
         self.readers = planned.readers;
-        self.last_growth = Instant::now();
+        self.pace.grown();
         self.drain().await.map(|drained| drained.map(|_| false))
     }
 
@@ -314,7 +290,7 @@ impl Following {
                 };
                 reader = read_on;
                 if has_grown {
-                    self.last_growth = Instant::now();
+                    self.pace.grown();
                 }
                 // What comes from here on was written just now, and is in memory.
                 self.is_hot = block.is_none();
@@ -346,25 +322,9 @@ impl Following {
     }
 
     async fn send(&mut self, block: Block) -> Result<(), ReaderGone> {
-        self.has_news = true;
-        self.has_fresh_news = true;
+        self.pace.sent();
         metrics::source_bytes("file", block.text.len());
         self.lane.send(Parcel::Block(block)).await
-    }
-
-    /// Tells the reader that the writer pauses, or is quiet.
-    async fn tell_silence(&mut self, silent: Duration, is_within_line: bool) -> Result<(), ReaderGone> {
-        if is_within_line {
-            return Ok(());
-        }
-        if silent >= QUIET && std::mem::take(&mut self.has_news) {
-            self.has_fresh_news = false;
-            return self.lane.send(Parcel::Quiet).await;
-        }
-        if silent >= PAUSE && std::mem::take(&mut self.has_fresh_news) {
-            return self.lane.send(Parcel::Pause).await;
-        }
-        Ok(())
     }
 
     /// Notes when the file was last written to that has the name no more.
@@ -380,9 +340,9 @@ impl Following {
             self.permit = None;
             self.is_closed = true;
         }
-        let silent = self.last_growth.elapsed();
-        self.is_hot &= silent < BUSY;
-        if silent < BUSY && (!self.readers.is_empty() || self.is_closed) {
+        let is_busy = self.pace.is_busy();
+        self.is_hot &= is_busy;
+        if is_busy && (!self.readers.is_empty() || self.is_closed) {
             self.is_armed = false;
             sleep(BUSY_PAUSE).await;
             return Ok(());
@@ -403,11 +363,8 @@ impl Following {
             true => self.tail.poll_every,
             false => self.tail.poll_every.min(UNSETTLED),
         };
-        let until = |has_news: bool, limit: Duration| {
-            limit.checked_sub(silent).filter(|left| has_news && !left.is_zero()).unwrap_or(longest)
-        };
-        let (until_quiet, until_pause) = (until(self.has_news, QUIET), until(self.has_fresh_news, PAUSE));
-        if timeout(longest.min(until_quiet).min(until_pause), self.tail.wake.notified()).await.is_ok() {
+        let until_told = self.pace.until_told(self.pace.silent()).unwrap_or(longest);
+        if timeout(until_told.min(longest), self.tail.wake.notified()).await.is_ok() {
             self.is_armed = false;
         }
         Ok(())
@@ -430,17 +387,4 @@ async fn open(tail: &Tail) -> Result<Lane, ReaderGone> {
         thing: Thing::File { path: tail.path.clone() },
     };
     tail.outlet.open(origin).await
-}
-
-fn name_of(path: &Path, reader: &Reader) -> io::Result<Name> {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Name::Removed),
-        Err(error) => return Err(error),
-    };
-    let place = reader.place();
-    if (metadata.dev(), metadata.ino()) != (place.device, place.inode) {
-        return Ok(Name::Replaced { is_empty: metadata.len() == 0 });
-    }
-    Ok(if reader.is_unchanged()? { Name::Same } else { Name::Truncated })
 }
