@@ -18,3 +18,4 @@ mod own;
 mod pace;
 pub mod spool;
 pub mod syslog;
+mod writers;

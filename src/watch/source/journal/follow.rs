@@ -2,10 +2,8 @@
 //!
 //! It is started at the last entry that was read, not after it: that this entry comes first shows that nothing in between was vacuumed.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,15 +25,13 @@ use crate::watch::source::lane::{
     Entry, Lane, Loss, Mark, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing, Writer,
 };
 use crate::watch::source::own;
+use crate::watch::source::writers::Writers;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
 
 /// Entries on the lane at a time, and bytes of one of them with all its fields.
 const PARCEL_ENTRIES: usize = 512;
 const MAX_ENTRY_BYTES: usize = 8 << 20;
-
-/// Processes whose writers are remembered.
-const MAX_WRITERS: usize = 4096;
 
 /// What of the journal is read.
 #[derive(Debug, Clone)]
@@ -99,7 +95,7 @@ async fn follow(settings: Settings, outlet: Outlet) -> Result<(), ReaderGone> {
         Some(_) | None => None,
     };
     let mut following =
-        Following { settings, lane, cursor: known, tick: 0, writers: HashMap::new(), is_told: false };
+        Following { settings, lane, cursor: known, tick: 0, writers: Writers::default(), is_told: false };
     let mut n_failures = 0;
     loop {
         let started = Instant::now();
@@ -126,7 +122,7 @@ struct Following {
     /// Of the last entry that was sent; empty for the journal's beginning, `None` before it is known where to begin.
     cursor: Option<String>,
     tick: i64,
-    writers: HashMap<u64, Option<Arc<Writer>>>,
+    writers: Writers,
     is_told: bool,
 }
 
@@ -220,21 +216,18 @@ impl Following {
     fn entry(&mut self, entry: JournalEntry) -> Option<Entry> {
         let JournalEntry { cursor, nanos, service, label, unit, message } = entry;
         let key = Writer::key_of(&service, &label);
-        if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(&key) {
-            self.writers.clear();
-        }
         let is_own = own::is_own(&service) || unit.is_some_and(|unit| own::is_own(&unit));
-        let writer = self.writers.entry(key).or_insert_with(|| {
-            (!is_own).then(|| Arc::new(Writer { key, label, thing: Thing::Named { name: service } }))
-        });
+        let writer = self
+            .writers
+            .get(key, || (!is_own).then_some(Writer { key, label, thing: Thing::Named { name: service } }));
         if writer.is_none() {
             metrics::source_drop("journal", "own log", 1);
         }
         Some(Entry {
-            writer: Arc::clone(writer.as_ref()?),
+            writer: writer?,
             at: Timestamp::from_nanosecond(nanos.into()).ok(),
             tick: self.tick,
-            text: Bytes::from(message).trim_end(),
+            text: without_blank_end(message.into()),
             mark: Mark::Journal { cursor },
         })
     }
@@ -279,15 +272,9 @@ async fn last_words(child: &mut Child) -> String {
     text.trim().replace('\n', ", ")
 }
 
-/// Without blanks and line breaks at the end.
-trait TrimEnd {
-    fn trim_end(self) -> Self;
-}
-
-impl TrimEnd for Bytes {
-    fn trim_end(mut self) -> Self {
-        let len = self.trim_ascii_end().len();
-        self.truncate(len);
-        self
-    }
+/// The text without blanks and line breaks at its end.
+fn without_blank_end(mut text: Bytes) -> Bytes {
+    let len = text.trim_ascii_end().len();
+    text.truncate(len);
+    text
 }

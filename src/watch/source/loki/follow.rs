@@ -3,7 +3,6 @@
 //! What is stamped later than `now - lag` is left for the next time: entries come late, and what was read is not asked for again. The
 //! streams of a query share one lane; a stream is a writer of its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, MixedPlace, StreamKey};
 use crate::watch::source::lane::{Entry, Lane, Mark, Origin, Outlet, Parcel, ReaderGone, Thing, Writer};
 use crate::watch::source::own;
+use crate::watch::source::writers::Writers;
 
 /// A client needs a limit of its own: an answer that is too big for Loki itself never comes.
 const TIMEOUT: Duration = Duration::from_secs(45);
@@ -36,9 +36,6 @@ const MEND_PAUSE: Duration = Duration::from_secs(60);
 /// Entries on the lane at a time, and their bytes.
 const PARCEL_ENTRIES: usize = 512;
 const PARCEL_BYTES: usize = 256 << 10;
-
-/// Streams whose writers are remembered.
-const MAX_WRITERS: usize = 4096;
 
 /// The queries to follow.
 #[derive(Debug, Clone, Default)]
@@ -122,7 +119,7 @@ async fn follow(
     };
     let pages = Pages::new(client, query.query.clone(), (nanos, &seen), nanos, query.max_range);
     let mut following =
-        Following { query, pages, lane, writers: HashMap::new(), n_failures: 0, is_told: false };
+        Following { query, pages, lane, writers: Writers::default(), n_failures: 0, is_told: false };
     loop {
         let now = clock.now();
         following.pages.set_end(before(now, following.query.lag));
@@ -157,8 +154,8 @@ struct Following {
     query: Query,
     pages: Pages,
     lane: Lane,
-    /// By the hash of their labels; `None` for homeostat's own.
-    writers: HashMap<u64, Option<Arc<Writer>>>,
+    /// By the hash of their labels; homeostat's own is not watched.
+    writers: Writers,
     n_failures: u32,
     is_told: bool,
 }
@@ -197,25 +194,20 @@ impl Following {
     }
 
     fn entry(&mut self, entry: LokiEntry) -> Option<Entry> {
-        if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(&entry.stream) {
-            self.writers.clear();
-        }
         let labels = &entry.labels;
-        let writer = self.writers.entry(entry.stream).or_insert_with(|| {
+        let writer = self.writers.get(entry.stream, || {
             let named = self.query.service_labels.iter().find_map(|name| labels.get(name));
             let label = selector::written(labels);
             let name = named.filter(|name| !name.is_empty()).unwrap_or(&label).clone();
             let is_own = own::is_own(&name) || labels.get("unit").is_some_and(|unit| own::is_own(unit));
-            (!is_own).then(|| {
-                Arc::new(Writer { key: entry.stream, label: label.clone(), thing: Thing::Named { name } })
-            })
+            (!is_own).then_some(Writer { key: entry.stream, label, thing: Thing::Named { name } })
         });
         let mut text = Bytes::from(entry.text);
         while let Some(whole) = text.strip_suffix(b"\n") {
             text.truncate(whole.len());
         }
         Some(Entry {
-            writer: Arc::clone(writer.as_ref()?),
+            writer: writer?,
             at: Timestamp::from_nanosecond(entry.nanos.into()).ok(),
             tick: entry.nanos,
             text,

@@ -1,9 +1,7 @@
 //! The two ends of a spool: senders append and are told when it is durable; the lane gets it in order.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
-use super::files::{self, Read1};
+use super::files::{self, Portion};
 use super::record::{Item, Record};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{SharedClock, Timestamp};
@@ -23,14 +21,12 @@ use crate::watch::source::lane::{
     Entry, Lane, Loss, Mark, Origin, Outlet, Parcel, QUIET, ReaderGone, Settled, Thing, Writer,
 };
 use crate::watch::source::own;
+use crate::watch::source::writers::Writers;
 
 /// Batches that may wait for the disk.
 const WAITING: usize = 64;
 /// Bytes made durable at once.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// Senders whose writers are remembered.
-const MAX_WRITERS: usize = 4096;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
@@ -128,7 +124,7 @@ pub fn start(
             is_full: false,
         };
         let feed =
-            Feed { settings, outlet, id, end, committed: committed_tx, losses, writers: HashMap::new() };
+            Feed { settings, outlet, id, end, committed: committed_tx, losses, writers: Writers::default() };
         tokio::select! {
             () = shutdown.requested() => {}
             () = sink.run(appends) => {}
@@ -232,7 +228,7 @@ struct Feed {
     end: watch::Receiver<(u64, i64)>,
     committed: watch::Sender<u64>,
     losses: mpsc::Receiver<Loss>,
-    writers: HashMap<u64, Arc<Writer>>,
+    writers: Writers,
 }
 
 impl Feed {
@@ -340,7 +336,7 @@ impl Feed {
         }
     }
 
-    async fn send(&mut self, lane: &Lane, read: Read1) -> Result<(), ReaderGone> {
+    async fn send(&mut self, lane: &Lane, read: Portion) -> Result<(), ReaderGone> {
         if let Some((from, to)) = read.hole {
             error!(source = self.settings.source, from, to, "a part of the spool is lost");
             let reason = "the spool was damaged".to_owned();
@@ -351,25 +347,22 @@ impl Feed {
         if read.records.is_empty() {
             return Ok(());
         }
-        let entries = read.records.into_iter().map(|(record, offset)| self.entry(record, offset)).collect();
+        let entries =
+            read.records.into_iter().filter_map(|(record, offset)| self.entry(record, offset)).collect();
         lane.send(Parcel::Entries(entries)).await
     }
 
-    fn entry(&mut self, record: Record, offset: u64) -> Entry {
+    fn entry(&mut self, record: Record, offset: u64) -> Option<Entry> {
         let Record { tick, item: Item { service, label, at, text } } = record;
         let key = Writer::key_of(&service, &label);
-        if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(&key) {
-            self.writers.clear();
-        }
         let thing = Thing::Named { name: service };
-        let writer = self.writers.entry(key).or_insert_with(|| Arc::new(Writer { key, label, thing }));
-        Entry {
-            writer: Arc::clone(writer),
+        Some(Entry {
+            writer: self.writers.get(key, || Some(Writer { key, label, thing }))?,
             at: at.and_then(|at| Timestamp::from_nanosecond(at.into()).ok()),
             tick,
             text: Bytes::from(text),
             mark: Mark::Spool { offset },
-        }
+        })
     }
 
     async fn remove_before(&self, place: u64) {

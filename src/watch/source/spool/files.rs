@@ -77,9 +77,9 @@ impl Writer {
     }
 }
 
-/// What was read from a place on.
+/// A portion of the spool: what was read from a place on.
 #[derive(Debug)]
-pub(super) struct Read1 {
+pub(super) struct Portion {
     /// Records with the place after each.
     pub(super) records: Vec<(Record, u64)>,
     /// Where to go on.
@@ -89,12 +89,12 @@ pub(super) struct Read1 {
 }
 
 /// Reads some records from `place` on, before `end`.
-pub(super) fn read(folder: &Path, place: u64, end: u64) -> io::Result<Read1> {
+pub(super) fn read(folder: &Path, place: u64, end: u64) -> io::Result<Portion> {
     let segments = segments(folder)?;
     let Some(start) = segments.iter().rev().find(|start| **start <= place).copied() else {
         // What came before the first segment there is lost.
         let next = segments.first().copied().unwrap_or(end).min(end);
-        return Ok(Read1 { records: Vec::new(), place: next, hole: Some((place, next)) });
+        return Ok(Portion { records: Vec::new(), place: next, hole: Some((place, next)) });
     };
     let next = segments.iter().find(|next| **next > place).copied().unwrap_or(end).min(end);
     let mut file = File::open(segment(folder, start))?;
@@ -106,10 +106,10 @@ pub(super) fn read(folder: &Path, place: u64, end: u64) -> io::Result<Read1> {
         let n = (&mut file).take(want).read_to_end(&mut bytes)?;
         let (records, len) = records_of(&bytes, place);
         if !records.is_empty() {
-            return Ok(Read1 { records, place: place + len as u64, hole: None });
+            return Ok(Portion { records, place: place + len as u64, hole: None });
         }
         if n == 0 || bytes.len() as u64 >= next - place || Record::parse(&bytes) == Parsed::Broken {
-            return Ok(Read1 { records, place: next, hole: Some((place, next)) });
+            return Ok(Portion { records, place: next, hole: Some((place, next)) });
         }
         // One record that is longer than that.
         limit *= 4;
@@ -137,7 +137,7 @@ pub(super) fn remove_before(folder: &Path, place: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes of all segments.
+/// Where the first segment begins.
 pub(super) fn first_place(folder: &Path) -> io::Result<u64> {
     Ok(segments(folder)?.first().copied().unwrap_or(0))
 }
