@@ -137,6 +137,36 @@ async fn a_stream_is_quiet_once_after_its_last_line() {
 }
 
 #[tokio::test]
+async fn over_the_api_a_pause_is_told_long_before_silence_and_of_each_stream() {
+    let container = Launch::shell(BUSYBOX, "echo one; sleep 1; echo two; sleep 1000").create(&engine()).await;
+    let script = "echo error >&2; while :; do echo chat; sleep 0.01; done";
+    let chatty = Launch::shell(BUSYBOX, script).create(&engine()).await;
+    let names = [container.name.as_str(), chatty.name.as_str()];
+    let source = Source::start(
+        Settings { reads_files: false, ..settings(&names) },
+        Timestamp::UNIX_EPOCH,
+        HashMap::new(),
+    );
+    container.start().await;
+    chatty.start().await;
+    let stdout = eventually("quiet", PATIENCE, async || {
+        let stream = of(&source.streams, &container, "stdout");
+        (stream.n_quiets > 0).then_some(stream)
+    })
+    .await;
+    assert_eq!((stdout.lines, stdout.n_pauses, stdout.n_quiets), (vec!["one".into(), "two".into()], 2, 1));
+    // The other stream never stops.
+    let stderr = eventually("quiet", PATIENCE, async || {
+        let stream = of(&source.streams, &chatty, "stderr");
+        (stream.n_quiets > 0).then_some(stream)
+    })
+    .await;
+    assert_eq!((stderr.lines, stderr.n_pauses, stderr.n_quiets), (vec!["error".into()], 1, 1));
+    assert_eq!(of(&source.streams, &chatty, "stdout").n_quiets, 0);
+    source.stop().await;
+}
+
+#[tokio::test]
 async fn a_source_that_starts_again_goes_on_after_any_line() {
     // Many lines share a nanosecond only by chance; the parts of a long line always do.
     let script = "for i in $(seq 1 300); do echo out $i; echo err $i >&2; done; \

@@ -22,6 +22,8 @@ pub(crate) struct Stream {
     pub(crate) losses: Vec<String>,
     /// How often it was called quiet.
     pub(crate) n_quiets: usize,
+    /// How often its writer was said to pause.
+    pub(crate) n_pauses: usize,
     pub(crate) n_ends: usize,
     /// Name of the container, or path of the file.
     pub(crate) label: String,
@@ -169,7 +171,8 @@ fn take(stream: &mut Stream, parcel: Parcel) {
         Parcel::Loss(loss) => stream.losses.push(loss.reason),
         // A file or a container has one writer.
         Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
-        Parcel::StartPair(_) | Parcel::Pause => {}
+        Parcel::StartPair(_) => {}
+        Parcel::Pause => stream.n_pauses += 1,
         Parcel::Quiet => stream.n_quiets += 1,
         Parcel::End => stream.n_ends += 1,
         Parcel::Block(block) => {

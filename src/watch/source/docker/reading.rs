@@ -3,7 +3,7 @@
 //! The engine takes whole seconds for `since`, and one request gives both streams; each stream skips up to its own place. What the engine
 //! itself cannot read is told by the way the answer ends.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -11,8 +11,8 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::LogsOptionsBuilder;
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
-use tokio::time::timeout;
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::time::{Instant, timeout};
 
 use super::lines::{Joiner, Line, TerminalSplitter, stamp_of};
 use crate::base::clock::SharedClock;
@@ -21,9 +21,13 @@ use crate::model::cursor::Cursor;
 use crate::watch::source::lane::{
     Block, DockerPlace, Lane, Loss, MAX_BLOCK_BYTES, Parcel, Places, QUIET, ReaderGone,
 };
+use crate::watch::source::pace::Pace;
 
 /// A follower that hears nothing for so long is compared with what the engine has.
 const STALL_CHECK: Duration = Duration::from_secs(60);
+
+/// The frames of an answer.
+type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>;
 
 /// How an answer ended.
 #[derive(Debug)]
@@ -64,6 +68,10 @@ pub(super) struct Lanes {
     stderr: Option<Reading>,
     terminal: Option<TerminalSplitter>,
     clock: SharedClock,
+    /// Time of the line that came last.
+    newest: i64,
+    /// Since when nothing came although it was listened for.
+    silent_since: Instant,
 }
 
 impl Lanes {
@@ -79,6 +87,8 @@ impl Lanes {
             stderr: stderr.map(|it| Reading::new(it, is_terminal)),
             terminal: is_terminal.then(TerminalSplitter::default),
             clock,
+            newest: 0,
+            silent_since: Instant::now(),
         }
     }
 
@@ -101,27 +111,16 @@ impl Lanes {
         for reading in self.readings() {
             reading.begin();
         }
-        let mut frames = pin!(docker.logs(id, Some(options)));
+        let mut frames: Frames = Box::pin(docker.logs(id, Some(options)));
         loop {
             let frame = match frames.next().now_or_never() {
                 Some(frame) => frame,
                 // Nothing more at once: what there is must not wait.
                 None => {
                     self.send().await?;
-                    match timeout(QUIET, frames.next()).await {
-                        Ok(frame) => frame,
-                        Err(_) => {
-                            self.tell_quiet().await?;
-                            loop {
-                                match timeout(STALL_CHECK, frames.next()).await {
-                                    Ok(frame) => break frame,
-                                    Err(_) if is_follow && self.is_behind(docker, id).await => {
-                                        return Ok(AnswerEnd::Stalled);
-                                    }
-                                    Err(_) => {}
-                                }
-                            }
-                        }
+                    match self.wait(&mut frames, docker, id, is_follow).await? {
+                        Some(frame) => frame,
+                        None => return Ok(AnswerEnd::Stalled),
                     }
                 }
             };
@@ -144,6 +143,29 @@ impl Lanes {
         }
         self.send().await?;
         Ok(AnswerEnd::Clean { n_lines: self.n_lines() - n_lines_before })
+    }
+
+    /// Waits for the next frame, and says meanwhile that the streams are silent; `None` if the engine has lines that do not come.
+    async fn wait(
+        &mut self,
+        frames: &mut Frames,
+        docker: &Docker,
+        id: &str,
+        is_follow: bool,
+    ) -> Result<Option<Option<Result<LogOutput, EngineError>>>, ReaderGone> {
+        loop {
+            self.tell_silence().await?;
+            let until_told = self.until_told();
+            match timeout(until_told.unwrap_or(STALL_CHECK), frames.next()).await {
+                Ok(frame) => {
+                    self.silent_since = Instant::now();
+                    return Ok(Some(frame));
+                }
+                Err(_) if until_told.is_some() => {}
+                Err(_) if is_follow && self.is_behind(docker, id).await => return Ok(None),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Whether the engine has a line that is newer than all that was read.
@@ -199,6 +221,8 @@ impl Lanes {
 
     /// Takes one frame; `false` if it is the engine's own complaint and not output.
     fn take(&mut self, output: LogOutput) -> bool {
+        let n_lines_before = self.n_lines();
+        let is_stderr = matches!(output, LogOutput::StdErr { .. });
         match (output, &mut self.terminal) {
             (LogOutput::Console { message }, Some(splitter)) => {
                 let now_nanos = i64::try_from(self.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
@@ -214,6 +238,10 @@ impl Lanes {
             },
             (LogOutput::StdOut { message } | LogOutput::StdIn { message }, _) => self.stdout.take(&message),
         }
+        if self.n_lines() > n_lines_before {
+            let taken_by = self.stderr.as_ref().filter(|_| is_stderr).unwrap_or(&self.stdout);
+            self.newest = taken_by.place.nanos;
+        }
         true
     }
 
@@ -221,16 +249,25 @@ impl Lanes {
         for reading in self.readings() {
             reading.send().await?;
         }
+        // While a lane was full nobody listened.
+        self.silent_since = Instant::now();
+        self.tell_silence().await
+    }
+
+    /// Tells the readers of streams that pause, or are quiet.
+    async fn tell_silence(&mut self) -> Result<(), ReaderGone> {
+        let (newest, silent) = (self.newest, self.silent_since.elapsed());
+        for reading in self.readings() {
+            let silent = reading.silent(newest, silent);
+            reading.pace.tell(silent, &reading.lane).await?;
+        }
         Ok(())
     }
 
-    async fn tell_quiet(&mut self) -> Result<(), ReaderGone> {
-        for reading in self.readings() {
-            if std::mem::take(&mut reading.has_news) {
-                reading.lane.send(Parcel::Quiet).await?;
-            }
-        }
-        Ok(())
+    /// When the next such word is due.
+    fn until_told(&mut self) -> Option<Duration> {
+        let (newest, silent) = (self.newest, self.silent_since.elapsed());
+        self.readings().filter_map(|it| it.pace.until_told(it.silent(newest, silent))).min()
     }
 
     /// The second from which all streams find what they have not read.
@@ -271,8 +308,7 @@ struct Reading {
     places: Vec<DockerPlace>,
     /// Lines taken so far.
     n_lines: u64,
-    /// Lines were sent since the stream was last called quiet.
-    has_news: bool,
+    pace: Pace,
 }
 
 impl Reading {
@@ -286,7 +322,7 @@ impl Reading {
             text: Vec::new(),
             places: Vec::new(),
             n_lines: 0,
-            has_news: false,
+            pace: Pace::new(),
         }
     }
 
@@ -340,6 +376,13 @@ impl Reading {
         !is_repeated
     }
 
+    /// How long it was silent, when nothing came at all for `silent` and the container's last line is of this time: what it wrote before
+    /// would have come before that one.
+    fn silent(&self, newest: i64, silent: Duration) -> Duration {
+        let behind = u64::try_from(newest.saturating_sub(self.place.nanos)).unwrap_or(0);
+        silent.max(Duration::from_nanos(behind))
+    }
+
     async fn send(&mut self) -> Result<(), ReaderGone> {
         if self.places.is_empty() {
             return Ok(());
@@ -347,7 +390,7 @@ impl Reading {
         let text = Bytes::from(std::mem::take(&mut self.text));
         let places = Places::Docker(std::mem::take(&mut self.places));
         metrics::source_bytes("docker", text.len());
-        self.has_news = true;
+        self.pace.sent();
         self.lane.send(Parcel::Block(Block { text, places })).await
     }
 }
