@@ -14,8 +14,10 @@ use homeostat::store::Store;
 use homeostat::watch::source::otlp::{self, Settings};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::store::given::{Db, stories};
 use crate::support::wait::{PATIENCE, eventually};
@@ -121,7 +123,95 @@ async fn requests_are_answered_as_the_protocol_says() {
     tasks.shutdown().await;
 }
 
-stories!(what_was_answered_200_is_counted_once_however_often_homeostat_is_killed);
+/// A connection of its own, with what begins a request on it.
+async fn begin(address: SocketAddr, token: &str, len: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let head = format!(
+        "POST /v1/logs HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {len}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("it can be sent");
+    stream
+}
+
+/// The first line that is answered.
+async fn status_line(stream: TcpStream) -> String {
+    let mut line = String::new();
+    let read = BufReader::new(stream);
+    let mut read = std::pin::pin!(read);
+    timeout(PATIENCE, read.read_line(&mut line)).await.expect("an answer in time").expect("an answer");
+    line
+}
+
+#[tokio::test]
+async fn strangers_and_crowds_are_refused_before_their_bodies_are_read() {
+    let db = Db::sqlite().await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (address, mut tasks) = start(&db.store, folder.path(), None).await;
+    assert!(status_line(begin(address, "guess", 1 << 20).await).await.contains(" 401 "));
+    // Requests that may come, and whose bodies do not come.
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        waiting.push(begin(address, "hush", 1 << 20).await);
+    }
+    // Which of them were heard of before is known by this one.
+    eventually("a refusal", PATIENCE, async || {
+        let line = timeout(Duration::from_millis(300), status_line(begin(address, "hush", 1 << 20).await));
+        line.await.is_ok_and(|line| line.contains(" 503 ")).then_some(())
+    })
+    .await;
+    drop(waiting);
+    let good = request("shop", &["ERROR order 1 failed"]).to_string().into_bytes();
+    eventually("room", PATIENCE, async || {
+        let answer = post(address, "application/json", None, good.clone()).await;
+        (answer.status().as_u16() == 200).then_some(())
+    })
+    .await;
+    tasks.shutdown().await;
+}
+
+async fn a_batch_whose_answer_nobody_heard_is_counted_once_when_it_is_sent_again(db: Db) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut random = fastrand::Rng::with_seed(23);
+    let mut store = db.opened_again().await;
+    let (address, mut tasks) = start(&store, folder.path(), None).await;
+    let mut n_batches = 0;
+    for n in 0..150 {
+        let mut batch = request("shop", &["ERROR order failed"]);
+        let record = &mut batch["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+        record["timeUnixNano"] = json!(format!("{}", 1_700_000_000_000_000_000u64 + n));
+        let body = batch.to_string().into_bytes();
+        // Sent, and left at some moment of its way to the disk; sometimes homeostat goes too.
+        let mut stream = begin(address, "hush", body.len()).await;
+        stream.write_all(&body).await.expect("it can be sent");
+        let until = std::time::Instant::now() + Duration::from_micros(random.u64(0..4000));
+        while std::time::Instant::now() < until {
+            tokio::task::yield_now().await;
+        }
+        drop(stream);
+        if random.u8(0..12) == 0 {
+            tasks.shutdown().await;
+            store = db.opened_again().await;
+            (_, tasks) = start(&store, folder.path(), Some(address)).await;
+        }
+        eventually("an answer", PATIENCE, async || {
+            let answer = post(address, "application/json", None, body.clone()).await;
+            (answer.status().as_u16() == 200).then_some(())
+        })
+        .await;
+        n_batches += 1;
+    }
+    let last = request("last", &["ERROR the last one"]).to_string().into_bytes();
+    assert_eq!(said(post(address, "application/json", None, last).await).await.0, 200);
+    eventually("the last one", PATIENCE, async || (counts(&store).await.contains_key("last")).then_some(()))
+        .await;
+    assert_eq!(counts(&store).await["shop"], n_batches);
+    tasks.shutdown().await;
+}
+
+stories!(
+    a_batch_whose_answer_nobody_heard_is_counted_once_when_it_is_sent_again,
+    what_was_answered_200_is_counted_once_however_often_homeostat_is_killed,
+);
 
 async fn what_was_answered_200_is_counted_once_however_often_homeostat_is_killed(db: Db) {
     let folder = tempfile::tempdir().expect("a folder can be made");

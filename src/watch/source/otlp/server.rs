@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::json;
@@ -29,7 +28,7 @@ use crate::base::metrics;
 use crate::base::secret::Secret;
 use crate::base::shutdown::Shutdown;
 use crate::watch::source::lane::Outlet;
-use crate::watch::source::spool::{self, Spool};
+use crate::watch::source::spool::{self, BatchId, Spool};
 
 /// Bodies, as they come and unpacked.
 const MAX_BODY: usize = 16 << 20;
@@ -73,7 +72,7 @@ pub async fn run(
 ) {
     let Settings { listen: _, token, folder, max_bytes } = settings;
     let settings = spool::Settings { source: "otlp", folder, max_bytes };
-    let (spool, keep) = spool::start(settings, outlet, clock, shutdown.clone());
+    let (spool, keep) = spool::start(settings, outlet, clock, shutdown);
     let app = App { spool, token, requests: Arc::new(Semaphore::new(MAX_REQUESTS)) };
     let router = Router::new()
         .route("/v1/logs", post(receive))
@@ -82,7 +81,7 @@ pub async fn run(
         .layer(CatchPanicLayer::new())
         .with_state(app);
     tokio::select! {
-        () = shutdown.requested() => {}
+        // Ends with the shutdown, once what is being stored is answered.
         () = keep => {}
         ended = async { axum::serve(listener, router).await } => {
             if let Err(error) = ended {
@@ -99,11 +98,8 @@ enum Form {
     Json,
 }
 
-async fn receive(
-    State(app): State<App>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn receive(State(app): State<App>, request: Request) -> Response {
+    let headers = request.headers();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let form = match kind.split(';').next().unwrap_or_default().trim() {
         "application/x-protobuf" => Form::Protobuf,
@@ -119,7 +115,13 @@ async fn receive(
             return refused(form, StatusCode::UNAUTHORIZED, "show the token as a bearer token");
         }
     }
-    let body = match body {
+    // Before the body is read: bodies are what costs memory.
+    let Ok(_permit) = app.requests.try_acquire() else {
+        return again(form, "too many requests at the same time");
+    };
+    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|it| it.to_str().ok());
+    let encoding = encoding.unwrap_or("identity").to_owned();
+    let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             metrics::source_drop("otlp", "too large", 1);
@@ -127,12 +129,8 @@ async fn receive(
         }
         Err(rejection) => return refused(form, rejection.status(), "the body broke off"),
     };
-    let Ok(_permit) = app.requests.try_acquire() else {
-        return again(form, "too many requests at the same time");
-    };
-    let encoding =
-        headers.get(header::CONTENT_ENCODING).and_then(|it| it.to_str().ok()).unwrap_or("identity");
-    let logs = match read(form, encoding, body).await {
+    let batch = batch_id(form, &encoding, &body);
+    let logs = match read(form, &encoding, body).await {
         Ok(logs) => logs,
         Err((status, message)) => {
             metrics::odd_message("otlp", "request");
@@ -141,11 +139,20 @@ async fn receive(
         }
     };
     let n_rejected = logs.n_rejected;
-    match tokio::time::timeout(ANSWER_WITHIN, app.spool.append(items(logs))).await {
+    match tokio::time::timeout(ANSWER_WITHIN, app.spool.append_batch(batch, items(logs))).await {
         Ok(Ok(())) => taken(form, n_rejected),
         Ok(Err(error)) => again(form, &error.to_string()),
         Err(_) => again(form, "the logs could not be stored in time"),
     }
+}
+
+/// A request that is sent again is the same to the byte.
+fn batch_id(form: Form, encoding: &str, body: &[u8]) -> BatchId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::from(form == Form::Json)]).update(encoding.as_bytes()).update(&[0]).update(body);
+    let mut id = [0; 16];
+    hasher.finalize_xof().fill(&mut id);
+    BatchId(id)
 }
 
 async fn read(form: Form, encoding: &str, body: Bytes) -> Result<Logs, (StatusCode, String)> {

@@ -1,4 +1,4 @@
-//! The two ends of a spool: senders append and are told when it is durable; the lane gets it in order.
+//! Both ends of a spool as others see them: senders append and are told when it is durable; the lane gets it in order.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,26 +7,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use super::files::{self, Portion};
+use super::batch::{Batch, BatchId, Head, Taken};
+use super::files::{self, Opened, Portion};
 use super::record::{Item, Record};
+use super::sink::{Append, Sink};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{SharedClock, Timestamp};
-use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, MixedPlace, StreamKey};
 use crate::watch::source::blocking::blocking;
 use crate::watch::source::lane::{
     Entry, Lane, Loss, Mark, Origin, Outlet, Parcel, QUIET, ReaderGone, Settled, Thing, Writer,
 };
-use crate::watch::source::own;
 use crate::watch::source::writers::Writers;
 
 /// Batches that may wait for the disk.
 const WAITING: usize = 64;
-/// Bytes made durable at once.
-const BATCH_BYTES: usize = 4 << 20;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
@@ -51,13 +49,6 @@ pub enum SpoolError {
     Closed,
 }
 
-/// Some items, and who waits for them.
-#[derive(Debug)]
-struct Append {
-    items: Vec<Item>,
-    done: oneshot::Sender<Result<(), SpoolError>>,
-}
-
 /// Where senders put what came. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Spool {
@@ -71,11 +62,27 @@ impl Spool {
     /// # Errors
     /// They are not.
     pub async fn append(&self, items: Vec<Item>) -> Result<(), SpoolError> {
+        self.put(items, None).await
+    }
+
+    /// The same for a batch that is sent again when its sender does not hear of it: it is not taken twice. One without times may be like
+    /// another: it is taken for a repetition only if this was dropped before it ended, and not after a crash.
+    ///
+    /// # Errors
+    /// They are not.
+    pub async fn append_batch(&self, id: BatchId, items: Vec<Item>) -> Result<(), SpoolError> {
+        let batch = Batch::new(id, &items);
+        let result = self.put(items, Some(batch.clone())).await;
+        batch.hear();
+        result
+    }
+
+    async fn put(&self, items: Vec<Item>, batch: Option<Batch>) -> Result<(), SpoolError> {
         if items.is_empty() {
             return Ok(());
         }
         let (done, is_done) = oneshot::channel();
-        self.appends.send(Append { items, done }).await.map_err(|_| SpoolError::Closed)?;
+        self.appends.send(Append { items, batch, done }).await.map_err(|_| SpoolError::Closed)?;
         is_done.await.unwrap_or(Err(SpoolError::Closed))
     }
 
@@ -97,7 +104,7 @@ pub fn start(
     let run = async move {
         let mut n_failures = 0;
         let folder = settings.folder.clone();
-        let (id, writer, tick) = loop {
+        let Opened { id, writer, tick, batches } = loop {
             let path = folder.clone();
             match blocking(move || files::open(&path)).await {
                 Ok(opened) => break opened,
@@ -122,102 +129,21 @@ pub fn start(
             committed,
             clock,
             is_full: false,
+            taken: Taken::after_start(batches),
         };
         let feed =
             Feed { settings, outlet, id, end, committed: committed_tx, losses, writers: Writers::default() };
-        tokio::select! {
-            () = shutdown.requested() => {}
-            () = sink.run(appends) => {}
-            Err(ReaderGone) = feed.run() => {}
-        }
+        let stop = shutdown.child();
+        let feeding = async {
+            tokio::select! {
+                () = stop.requested() => {}
+                Err(ReaderGone) = feed.run() => stop.request(),
+            }
+        };
+        // What the disk works on is answered first: who hears nothing sends it again.
+        tokio::join!(feeding, sink.run(appends, stop.clone()));
     };
     (Spool { appends: appends_tx, losses: losses_tx }, run)
-}
-
-/// The writing end.
-struct Sink {
-    settings: Settings,
-    /// `None` while the disk works.
-    writer: Option<files::Writer>,
-    tick: i64,
-    end: watch::Sender<(u64, i64)>,
-    committed: watch::Receiver<u64>,
-    clock: SharedClock,
-    is_full: bool,
-}
-
-impl Sink {
-    async fn run(mut self, mut appends: mpsc::Receiver<Append>) {
-        while let Some(first) = appends.recv().await {
-            let (mut bytes, mut done) = (Vec::new(), Vec::new());
-            let mut next = Some(first);
-            // All that wait share one write to the disk.
-            while let Some(append) = next {
-                // Who has given up was told nothing and will send again.
-                if !append.done.is_closed() {
-                    self.write(append.items, &mut bytes);
-                    done.push(append.done);
-                }
-                next = if bytes.len() < BATCH_BYTES { appends.try_recv().ok() } else { None };
-            }
-            let n_bytes = bytes.len();
-            let result = self.store(bytes).await;
-            if result.is_ok() {
-                metrics::source_bytes(self.settings.source, n_bytes);
-            }
-            for done in done {
-                // A sender that has gone will send again.
-                let _ = done.send(match &result {
-                    Ok(()) => Ok(()),
-                    Err(SpoolError::Write(error)) => Err(SpoolError::Write(io::Error::from(error.kind()))),
-                    Err(SpoolError::Full) => Err(SpoolError::Full),
-                    Err(SpoolError::Closed) => Err(SpoolError::Closed),
-                });
-            }
-        }
-    }
-
-    fn write(&mut self, items: Vec<Item>, bytes: &mut Vec<u8>) {
-        let now = i64::try_from(self.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
-        self.tick = self.tick.max(now);
-        for item in items {
-            if own::is_own(&item.service) {
-                metrics::source_drop(self.settings.source, "own log", 1);
-            } else {
-                Record { tick: self.tick, item }.write(bytes);
-            }
-        }
-    }
-
-    async fn store(&mut self, bytes: Vec<u8>) -> Result<(), SpoolError> {
-        let waiting = self.end.borrow().0.saturating_sub(*self.committed.borrow());
-        let is_full = waiting > self.settings.max_bytes;
-        if is_full != self.is_full {
-            self.is_full = is_full;
-            let (source, max_bytes) = (self.settings.source, self.settings.max_bytes);
-            if is_full {
-                warn!(source, max_bytes, "the spool is full, nothing is taken until it is stored");
-            } else {
-                info!(source, "the spool has room again");
-            }
-        }
-        if is_full {
-            return Err(SpoolError::Full);
-        }
-        let Some(mut writer) = self.writer.take() else { return Err(SpoolError::Closed) };
-        let written = tokio::task::spawn_blocking(move || {
-            let end = writer.append(&bytes);
-            (writer, end)
-        });
-        let (writer, end) = written.await.map_err(|_| SpoolError::Closed)?;
-        self.writer = Some(writer);
-        let end = end.map_err(|error| {
-            warn!(source = self.settings.source, %error, "failed to write to the spool");
-            SpoolError::Write(error)
-        })?;
-        self.end.send_replace((end, self.tick));
-        Ok(())
-    }
 }
 
 /// The reading end.
@@ -353,6 +279,9 @@ impl Feed {
     }
 
     fn entry(&mut self, record: Record, offset: u64) -> Option<Entry> {
+        if Head::of(&record).is_some() {
+            return None;
+        }
         let Record { tick, item: Item { service, label, at, text } } = record;
         let key = Writer::key_of(&service, &label);
         let thing = Thing::Named { name: service };

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::batch::{BatchId, Head};
 use super::record::{Parsed, Record};
 
 /// A segment that has grown to this is followed by the next one.
@@ -25,8 +26,19 @@ pub(super) struct Writer {
     _lock: File,
 }
 
-/// Opens a spool, made if there is none: its id, its writer, and the tick of its last record.
-pub(super) fn open(folder: &Path) -> io::Result<(String, Writer, i64)> {
+/// A spool that was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) id: String,
+    pub(super) writer: Writer,
+    /// Of the last record.
+    pub(super) tick: i64,
+    /// Batches in the last segment.
+    pub(super) batches: Vec<BatchId>,
+}
+
+/// Opens a spool, made if there is none.
+pub(super) fn open(folder: &Path) -> io::Result<Opened> {
     fs::create_dir_all(folder)?;
     let id = id_of(folder)?;
     let lock = File::open(folder.join("id"))?;
@@ -35,13 +47,14 @@ pub(super) fn open(folder: &Path) -> io::Result<(String, Writer, i64)> {
     let path = segment(folder, start);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let (len, tick) = whole_len(&mut file)?;
+    let (len, tick, batches) = whole_len(&mut file)?;
     // Nobody was told that what is torn had come.
     file.set_len(len)?;
     file.seek(SeekFrom::Start(len))?;
     file.sync_all()?;
     sync_folder(folder)?;
-    Ok((id, Writer { folder: folder.to_owned(), file, start, len, _lock: lock }, tick))
+    let writer = Writer { folder: folder.to_owned(), file, start, len, _lock: lock };
+    Ok(Opened { id, writer, tick, batches })
 }
 
 impl Writer {
@@ -159,13 +172,24 @@ fn segments(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(starts)
 }
 
-/// Bytes of the file that are whole records, and the tick of the last one.
-fn whole_len(file: &mut File) -> io::Result<(u64, i64)> {
+/// Bytes of the file that are whole records and no part of a write that was broken off, the tick of the last one, and the batches.
+fn whole_len(file: &mut File) -> io::Result<(u64, i64, Vec<BatchId>)> {
     file.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     let (records, len) = records_of(&bytes, 0);
-    Ok((len as u64, records.last().map_or(0, |(record, _)| record.tick)))
+    let tick = records.last().map_or(0, |(record, _)| record.tick);
+    let mut begin = 0;
+    let mut ids = Vec::new();
+    for (record, end) in &records {
+        match Head::of(record) {
+            Some(head) if end + head.n_bytes > len as u64 => return Ok((begin, tick, ids)),
+            Some(head) => ids.extend(head.ids),
+            None => {}
+        }
+        begin = *end;
+    }
+    Ok((len as u64, tick, ids))
 }
 
 /// What tells this spool from one that was here before and was removed.
@@ -185,4 +209,53 @@ fn id_of(folder: &Path) -> io::Result<String> {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Item;
+    use super::*;
+
+    fn record(text: &str) -> Vec<u8> {
+        let item = Item {
+            service: "shop".to_owned(),
+            label: "shop".to_owned(),
+            at: Some(1),
+            text: text.as_bytes().to_vec(),
+        };
+        let mut bytes = Vec::new();
+        Record { tick: 1, item }.write(&mut bytes);
+        bytes
+    }
+
+    /// A write of one batch, as a whole.
+    fn write(id: u8, texts: &[&str]) -> Vec<u8> {
+        let body: Vec<u8> = texts.iter().flat_map(|text| record(text)).collect();
+        let head = Head { ids: vec![BatchId([id; 16])], n_bytes: body.len() as u64 };
+        let mut bytes = Vec::new();
+        head.record(1).write(&mut bytes);
+        [bytes, body].concat()
+    }
+
+    #[test]
+    fn a_write_that_was_broken_off_is_not_there_and_the_batches_of_the_others_are_known() {
+        let first = write(1, &["a", "b"]);
+        let second = write(2, &["c", "d", "e"]);
+        // What no batch is part of stays as far as it is whole.
+        let loose = [record("f"), record("g")].concat();
+        for n in 0..=second.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let torn = [&first, &second[..n]].concat();
+            fs::write(segment(folder.path(), 0), torn).unwrap();
+            let Opened { writer, batches, .. } = open(folder.path()).unwrap();
+            let len = if n == second.len() { first.len() + n } else { first.len() };
+            let ids: &[u8] = if n == second.len() { &[1, 2] } else { &[1] };
+            let expected: Vec<BatchId> = ids.iter().map(|id| BatchId([*id; 16])).collect();
+            assert_eq!((writer.end(), batches), (len as u64, expected), "{n}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(segment(folder.path(), 0), [&first, &loose[..loose.len() - 1]].concat()).unwrap();
+        let end = open(folder.path()).unwrap().writer.end();
+        assert_eq!(end, (first.len() + loose.len() / 2) as u64);
+    }
 }

@@ -6,9 +6,12 @@
 //!
 //! **Invariant:** what was appended comes once, however often homeostat is killed.
 
+mod batch;
 mod feed;
 mod files;
 mod record;
+mod sink;
 
+pub use batch::BatchId;
 pub use feed::{Settings, Spool, SpoolError, start};
 pub use record::Item;
