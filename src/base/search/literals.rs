@@ -53,13 +53,21 @@ impl Literals {
 
     /// Tells the number of every literal in the text, as often as it is there.
     pub fn all(&self, text: &[u8], mut found: impl FnMut(usize)) {
+        self.places(text, |number, _| found(number));
+    }
+
+    /// Tells the number of every literal in the text and where it begins, as often as it is there, in about their order.
+    pub fn places(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
         match &self.0 {
             #[cfg(target_arch = "x86_64")]
-            Search::Windowed(windowed) => windowed.all(text, found),
+            Search::Windowed(windowed) => windowed.places(text, found),
             Search::Automaton(automaton) => {
-                // The first one is the escape.
-                let numbers = automaton.find_overlapping_iter(text).map(|it| it.pattern().as_usize());
-                numbers.filter_map(|it| it.checked_sub(1)).for_each(&mut found);
+                for it in automaton.find_overlapping_iter(text) {
+                    // The first one is the escape.
+                    if let Some(number) = it.pattern().as_usize().checked_sub(1) {
+                        found(number, it.start());
+                    }
+                }
             }
         }
     }

@@ -3,7 +3,9 @@
 //! With AVX2 where the processor has it, else with an automaton; which of the two is chosen when the program runs, and both
 //! find the same. Pure.
 
+mod cuts;
 mod literals;
+mod rarity;
 mod required;
 #[cfg(target_arch = "x86_64")]
 mod vector;
@@ -12,5 +14,6 @@ mod windowed;
 #[cfg(target_arch = "x86_64")]
 mod windows;
 
+pub use cuts::Cut;
 pub use literals::Literals;
 pub use required::{Cost, RequiredLiterals, Searched};

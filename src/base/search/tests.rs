@@ -73,7 +73,12 @@ proptest! {
         let expected: Vec<usize> = (0..literals.len()).filter(is_inside).collect();
         for search in [search, Literals::without_vectors(&literals)] {
             let mut found = std::collections::BTreeSet::new();
-            search.all(&text, |it| { found.insert(it); });
+            let mut begins = true;
+            search.places(&text, |it, at| {
+                begins &= lower[at..].starts_with(&literals[it]);
+                found.insert(it);
+            });
+            prop_assert!(begins);
             prop_assert_eq!(found.into_iter().collect::<Vec<_>>(), &expected[..]);
         }
     }

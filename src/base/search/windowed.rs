@@ -7,6 +7,9 @@ use super::windows::{WIDTH, plan};
 /// Bits of the table's size.
 const TABLE_BITS: u32 = 12;
 
+/// Bits of the number of bits that windows are marked by.
+const MARK_BITS: u32 = 16;
+
 /// Bytes of a window that its place in the table is made of; a literal of less is not searched for by windows.
 const KEY: usize = 3;
 
@@ -14,19 +17,25 @@ const KEY: usize = 3;
 #[derive(Debug)]
 pub(super) struct Windowed {
     vector: Vector,
-    /// For the hash of a window the first of its entries, counted from 1; 0: there is none.
+    /// The bits of the windows there are: most places that seem to begin one are refuted by them.
+    marks: Box<[u64]>,
+    /// For the hash of a window the first of its entries, which follow each other, counted from 1; 0: there is none.
     table: Vec<u16>,
     entries: Vec<Entry>,
+    literals: Vec<Vec<u8>>,
 }
 
 /// A literal and its window.
 #[derive(Debug)]
 struct Entry {
-    literal: Vec<u8>,
+    literal: u16,
+    len: u16,
     /// Where in the literal the window begins.
-    offset: usize,
-    /// The next entry with this hash, counted from 1.
-    next: u16,
+    offset: u16,
+    /// Where in the literal the probe stands, and the probe: bytes far from the window that most texts do not have.
+    probe_at: u16,
+    probe: u32,
+    is_last: bool,
 }
 
 impl Windowed {
@@ -41,14 +50,28 @@ impl Windowed {
             || plan(literals, ordinary),
         )?;
         let vector = Vector::new(&buckets)?;
+        let mut marks = vec![0; 1 << (MARK_BITS - u64::BITS.ilog2())].into_boxed_slice();
         let mut table = vec![0; 1 << TABLE_BITS];
         let mut entries = Vec::with_capacity(literals.len());
-        for (literal, offset) in literals.iter().zip(offsets) {
-            let first = &mut table[place(window(literal, offset))];
-            entries.push(Entry { literal: literal.clone(), offset, next: *first });
-            *first = u16::try_from(entries.len()).ok()?;
+        let mut order: Vec<(usize, usize)> =
+            literals.iter().zip(&offsets).map(|(it, offset)| place(window(it, *offset))).zip(0..).collect();
+        order.sort_unstable();
+        for chain in order.chunk_by(|left, right| left.0 == right.0) {
+            table[chain[0].0] = u16::try_from(entries.len() + 1).ok()?;
+            for (_, number) in chain {
+                let (literal, offset) = (&literals[*number], offsets[*number]);
+                let here = window(literal, offset);
+                // Behind the end of a short literal anything may stand.
+                let ends = if literal.len() - offset < WIDTH { 0..=u8::MAX } else { 0..=0 };
+                ends.for_each(|end| {
+                    let (word, bit) = mark(here | u32::from(end) << (u32::BITS - u8::BITS));
+                    marks[word] |= bit;
+                });
+                entries.push(Entry::new(*number, literal, offset)?);
+            }
+            entries.last_mut()?.is_last = true;
         }
-        Some(Self { vector, table, entries })
+        Some(Self { vector, marks, table, entries, literals: literals.to_vec() })
     }
 
     /// A place within the first line at or behind `from` that holds a literal or an escape.
@@ -56,10 +79,15 @@ impl Windowed {
         self.vector.find(text, from, |at| self.is_hit(text, at))
     }
 
-    /// Tells the number of every literal in the text, as often as it is there.
-    pub(super) fn all(&self, text: &[u8], mut found: impl FnMut(usize)) {
+    /// Tells the number of every literal in the text and where it begins, as often as it is there.
+    pub(super) fn places(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
         self.vector.find(text, 0, |at| {
-            self.entries_at(text, at).for_each(&mut found);
+            if self.is_marked(text, at) {
+                self.each(text, at, |number, start| {
+                    found(number, start);
+                    false
+                });
+            }
             false
         });
     }
@@ -67,26 +95,62 @@ impl Windowed {
     /// Whether an escape or a literal whose window begins at `at` stands there.
     #[inline]
     fn is_hit(&self, text: &[u8], at: usize) -> bool {
-        text[at] == ESCAPE || self.entries_at(text, at).next().is_some()
+        (self.is_marked(text, at) && self.has_entry(text, at)) || text[at] == ESCAPE
     }
 
-    /// The numbers of the literals whose window begins at `at` and that stand there.
+    /// Whether a window may begin at `at`.
     #[inline]
-    fn entries_at<'t>(&'t self, text: &'t [u8], at: usize) -> impl Iterator<Item = usize> + 't {
-        let first = self.table[place(window(text, at))];
-        let numbers = std::iter::successors(usize::from(first).checked_sub(1), |number| {
-            usize::from(self.entries[*number].next).checked_sub(1)
-        });
-        numbers.filter(move |number| {
-            let entry = &self.entries[*number];
-            let start = at.checked_sub(entry.offset);
-            let here = start.and_then(|it| text.get(it..it + entry.literal.len()));
-            here.is_some_and(|it| it.eq_ignore_ascii_case(&entry.literal))
+    fn is_marked(&self, text: &[u8], at: usize) -> bool {
+        let (word, bit) = mark(window(text, at));
+        self.marks[word] & bit != 0
+    }
+
+    #[inline(never)]
+    fn has_entry(&self, text: &[u8], at: usize) -> bool {
+        self.each(text, at, |_, _| true)
+    }
+
+    /// Tells the literals whose window begins at `at` and that stand there, with their starts, until one `is_enough`, and whether one was.
+    #[inline]
+    fn each(&self, text: &[u8], at: usize, mut is_enough: impl FnMut(usize, usize) -> bool) -> bool {
+        let Some(mut number) = usize::from(self.table[place(window(text, at))]).checked_sub(1) else {
+            return false;
+        };
+        loop {
+            let entry = &self.entries[number];
+            if let Some(start) = at.checked_sub(usize::from(entry.offset))
+                && let Some(here) = text.get(start..start + usize::from(entry.len))
+                && fold(window(here, usize::from(entry.probe_at))) == entry.probe
+                && here.eq_ignore_ascii_case(&self.literals[usize::from(entry.literal)])
+                && is_enough(usize::from(entry.literal), start)
+            {
+                return true;
+            }
+            if entry.is_last {
+                return false;
+            }
+            number += 1;
+        }
+    }
+}
+
+impl Entry {
+    fn new(number: usize, literal: &[u8], offset: usize) -> Option<Self> {
+        let end = literal.len().saturating_sub(WIDTH);
+        let probe_at = if offset < end / 2 { end } else { 0 };
+        Some(Self {
+            literal: u16::try_from(number).ok()?,
+            len: u16::try_from(literal.len()).ok()?,
+            offset: u16::try_from(offset).ok()?,
+            probe_at: u16::try_from(probe_at).ok()?,
+            probe: fold(window(literal, probe_at)),
+            is_last: false,
         })
     }
 }
 
 /// The bytes of a window as a number; zeros behind the end.
+#[inline]
 fn window(text: &[u8], at: usize) -> u32 {
     match text[at..].first_chunk::<WIDTH>() {
         Some(bytes) => u32::from_le_bytes(*bytes),
@@ -94,8 +158,21 @@ fn window(text: &[u8], at: usize) -> u32 {
     }
 }
 
+/// The same for all that differs in the case of letters.
+#[inline]
+fn fold(window: u32) -> u32 {
+    window | 0x2020_2020
+}
+
+/// The mark of a window, without regard to case: its word and its bit.
+#[inline]
+fn mark(window: u32) -> (usize, u64) {
+    let hash = fold(window).wrapping_mul(0x9e37_79b1) >> (u32::BITS - MARK_BITS);
+    ((hash / u64::BITS) as usize, 1 << (hash % u64::BITS))
+}
+
 /// Where the table has windows like this one. Only the first [`KEY`] bytes count, without regard to case.
 fn place(window: u32) -> usize {
-    let key = (window | 0x2020_2020) & 0x00ff_ffff;
+    let key = fold(window) & 0x00ff_ffff;
     (key.wrapping_mul(0x9e37_79b1) >> (u32::BITS - TABLE_BITS)) as usize
 }

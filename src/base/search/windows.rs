@@ -1,17 +1,22 @@
 //! Which few bytes of each literal are searched for, and which of them are searched for together.
 //!
 //! A literal is found by a window of [`WIDTH`] bytes that ordinary logs hold seldom; literals that have one in common share it.
-//! Windows are put into [`BUCKETS`] buckets; those of a bucket share their tables, so it also lets pass what is mixed of
+//! Windows are put into buckets; those of a bucket share their tables, so it also lets pass what is mixed of
 //! several. Each window goes to the bucket that then lets pass the least: of what a sample holds, counted, and of what may be
 //! in other texts, estimated. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Bytes of a window.
 pub(super) const WIDTH: usize = 4;
 
-/// As many as two bytes have bits.
-pub(super) const BUCKETS: usize = 16;
+/// Buckets for few windows: as many as two bytes have bits.
+const FEW_BUCKETS: usize = 16;
+
+/// Buckets for more windows than [`FEW_WINDOWS`], which makes the search slower and what passes rarer.
+const MANY_BUCKETS: usize = 32;
+const FEW_WINDOWS: usize = 150;
 
 /// Texts as long as a window that are looked at: the most frequent ones of the sample.
 const GRAMS: usize = 8192;
@@ -57,13 +62,15 @@ impl Bucket {
     }
 }
 
-/// Where in each literal its window begins, and the buckets of all windows. The literals are in lower case.
+/// Where in each literal its window begins, and the buckets of all windows, as many as a multiple of 16. The literals are in lower
+/// case.
 #[inline(always)]
-pub(super) fn plan(literals: &[Vec<u8>], ordinary: &[u8]) -> (Vec<usize>, Box<[Bucket; BUCKETS]>) {
+pub(super) fn plan(literals: &[Vec<u8>], ordinary: &[u8]) -> (Vec<usize>, Vec<Bucket>) {
     let counts = count(ordinary);
     let sample = Sample::new(&counts);
     let (offsets, windows) = choose(literals, &counts);
-    let mut buckets: Box<[Bucket; BUCKETS]> = Box::new(std::array::from_fn(|_| Bucket::empty()));
+    let n_buckets = if windows.len() > FEW_WINDOWS { MANY_BUCKETS } else { FEW_BUCKETS };
+    let mut buckets = vec![Bucket::empty(); n_buckets];
     for window in &windows {
         let n_used = buckets.iter().take_while(|it| !it.is_empty()).count();
         let (mut best, mut least) = (0, u64::MAX);
@@ -78,9 +85,32 @@ pub(super) fn plan(literals: &[Vec<u8>], ordinary: &[u8]) -> (Vec<usize>, Box<[B
     (offsets, buckets)
 }
 
-/// How often each text as long as a window is in the sample.
-fn count(text: &[u8]) -> HashMap<[u8; WIDTH], u32> {
-    let mut counts = HashMap::new();
+/// How often each text as long as a window is in a sample.
+type Counts = HashMap<[u8; WIDTH], u32, BuildHasherDefault<Mixed>>;
+
+/// Hashes four bytes; nobody who could choose them gains anything by it.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mixed = |hash: u64, byte: &u8| (hash << 8 | u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = match bytes.first_chunk() {
+            Some(bytes) => mixed(u64::from(u32::from_le_bytes(*bytes)), &0).rotate_left(32),
+            None => bytes.iter().fold(self.0, mixed),
+        };
+    }
+
+    /// The length of what follows, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+}
+
+fn count(text: &[u8]) -> Counts {
+    let mut counts = Counts::default();
     for gram in text.windows(WIDTH).filter_map(|it| it.first_chunk()) {
         *counts.entry(*gram).or_insert(0) += 1;
     }
@@ -88,8 +118,8 @@ fn count(text: &[u8]) -> HashMap<[u8; WIDTH], u32> {
 }
 
 /// For each literal where its window begins; and the windows, as few as rare ones can be.
-fn choose(literals: &[Vec<u8>], counts: &HashMap<[u8; WIDTH], u32>) -> (Vec<usize>, Vec<Window>) {
-    let mut folded: HashMap<[u8; WIDTH], u32> = HashMap::new();
+fn choose(literals: &[Vec<u8>], counts: &Counts) -> (Vec<usize>, Vec<Window>) {
+    let mut folded = Counts::default();
     for (gram, count) in counts {
         *folded.entry(gram.map(|it| it.to_ascii_lowercase())).or_insert(0) += count;
     }
@@ -101,21 +131,31 @@ fn choose(literals: &[Vec<u8>], counts: &HashMap<[u8; WIDTH], u32>) -> (Vec<usiz
     let mut takers: BTreeMap<Window, Vec<(usize, usize)>> = BTreeMap::new();
     for (literal, text) in literals.iter().enumerate() {
         let starts = 0..=text.len().saturating_sub(WIDTH);
-        let windows: Vec<(usize, Window)> = starts.map(|it| (it, window_at(text, it))).collect();
-        let least = windows.iter().map(|(_, window)| count(window)).min().unwrap_or(0);
-        for (offset, window) in windows.into_iter().filter(|(_, window)| count(window) <= least + AS_GOOD) {
+        let windows: Vec<(usize, Window, u32)> = starts
+            .map(|it| (it, window_at(text, it)))
+            .map(|(it, window)| (it, window, count(&window)))
+            .collect();
+        let least = windows.iter().map(|(_, _, count)| *count).min().unwrap_or(0);
+        for (offset, window, _) in windows.into_iter().filter(|(_, _, count)| *count <= least + AS_GOOD) {
             takers.entry(window).or_default().push((literal, offset));
         }
     }
     let mut offsets: Vec<Option<usize>> = vec![None; literals.len()];
     let mut windows = Vec::new();
-    while offsets.contains(&None) {
-        let n_new =
-            |takers: &[(usize, usize)]| takers.iter().filter(|(it, _)| offsets[*it].is_none()).count();
-        let Some((window, chosen)) = takers.iter().max_by_key(|(_, it)| n_new(it)) else { break };
-        windows.push(*window);
-        for (literal, offset) in chosen {
-            offsets[*literal].get_or_insert(*offset);
+    // How many literals without a window may take one only falls, so what was counted earlier is an upper bound.
+    let mut order: BinaryHeap<(usize, &Window)> =
+        takers.iter().map(|(window, it)| (it.len(), window)).collect();
+    while let Some((bound, window)) = order.pop() {
+        let n_new = takers[window].iter().filter(|(it, _)| offsets[*it].is_none()).count();
+        match n_new {
+            0 => continue,
+            _ if n_new < bound => order.push((n_new, window)),
+            _ => {
+                windows.push(*window);
+                for (literal, offset) in &takers[window] {
+                    offsets[*literal].get_or_insert(*offset);
+                }
+            }
         }
     }
     (offsets.into_iter().map(|it| it.unwrap_or(0)).collect(), windows)
@@ -134,7 +174,7 @@ struct Sample {
 }
 
 impl Sample {
-    fn new(counts: &HashMap<[u8; WIDTH], u32>) -> Box<Self> {
+    fn new(counts: &Counts) -> Box<Self> {
         let mut sample =
             Box::new(Self { having: [[[[0; GRAMS / 64]; 16]; 2]; WIDTH], weights: [0; GRAMS / 64] });
         let mut grams: Vec<_> = counts.iter().map(|(gram, count)| (*count, *gram)).collect();

@@ -1,10 +1,19 @@
 //! Texts within texts: a trace inside a JSON field stands on one line, its line breaks written as `\n`.
 
-/// The line with `\n`, `\r`, `\t`, `\"`, `\/` and `\\` undone, if it has an escaped line break; so that patterns meet
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// Whether there is an escaped line break.
+pub(super) fn has_break(text: &[u8]) -> bool {
+    static BREAK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br"\n"));
+    BREAK.find(text).is_some()
+}
+
+/// The line with `\n`, `\r`, `\t`, `\"`, `\/` and `\\` undone, so that patterns meet
 /// a trace inside JSON as they would meet it outside. `\u…` stays as it is: no pattern of a trace needs it.
-pub(super) fn unescaped(line: &[u8]) -> Option<Vec<u8>> {
-    memchr::memmem::find(line, br"\n")?;
-    let mut out = Vec::with_capacity(line.len());
+pub(super) fn unescape(line: &[u8], out: &mut Vec<u8>) {
+    out.clear();
     let mut rest = line;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
@@ -19,5 +28,4 @@ pub(super) fn unescaped(line: &[u8]) -> Option<Vec<u8>> {
         rest = &rest[at + n_eaten..];
     }
     out.extend_from_slice(rest);
-    Some(out)
 }

@@ -21,6 +21,10 @@ impl Lazy {
         Self { patterns, built: OnceLock::new() }
     }
 
+    pub(super) fn patterns(&self) -> &[Hir] {
+        &self.patterns
+    }
+
     /// Builds it now, for patterns of which nobody knows whether they can be built.
     ///
     /// # Errors

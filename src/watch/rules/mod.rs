@@ -8,9 +8,11 @@
 //! Pure: no clock, no database; [`RuleSet::load_dir`] is the one function that reads files.
 
 mod adjust;
+mod best;
 mod builtin;
 mod escape;
 mod examples;
+mod groups;
 mod lazy;
 mod levels;
 mod parse;

@@ -1,48 +1,51 @@
 //! Rules compiled to one set.
 //!
 //! One search for the required literals of all rules says which rules may hit a line; only their
-//! regexes run. Rules without a literal are tried on every line.
+//! patterns are looked for, around the literals. Rules without a literal are tried on every line.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax::{Config, parse_with};
 use regex_syntax::hir::Hir;
 
-use super::escape::unescaped;
+use super::best::{Scratch, Wanted};
+use super::escape::{has_break, unescape};
+use super::groups::Groups;
 use super::lazy::{Lazy, Shared};
 use super::levels;
 use super::rule::{Rule, RuleProblem};
 use super::stamp;
 use crate::base::redact::Clean;
-use crate::base::search::{Cost, Literals, RequiredLiterals, Searched};
+use crate::base::search::{Cost, Cut, RequiredLiterals, Searched};
 use crate::model::detection::Detection;
 
 /// Rules, checked and compiled. Shared by all streams.
 pub struct RuleSet {
     rules: Vec<Rule>,
     /// Best first: by severity, then in the order of the rules.
-    ranked: Vec<Ranked>,
-    /// The required literals of all rules, sorted.
-    texts: Vec<Vec<u8>>,
-    /// The search for them; made when it is needed first.
-    literals: OnceLock<Literals>,
-    /// For each literal of the automaton, the ranks of the rules that require it.
-    ranks_of: Vec<Vec<usize>>,
+    pub(super) ranked: Vec<Ranked>,
+    pub(super) groups: Groups,
     /// Ranks of the rules without a literal.
-    on_every_line: Vec<usize>,
+    pub(super) on_every_line: Vec<usize>,
+    /// One for each thread that searches.
+    pub(super) scratch: Pool<Scratch>,
 }
 
 #[derive(Debug)]
-struct Ranked {
+pub(super) struct Ranked {
     detection: Detection,
     /// Place in `rules`.
     rule: usize,
-    patterns: Lazy,
-    conditions: Option<Arc<Lazy>>,
-    /// Each list apart, so that what several rules share is built once.
-    excludes: Vec<Arc<Lazy>>,
-    counts_alone: bool,
-    literals: RequiredLiterals,
+    pub(super) patterns: Lazy,
+    /// For each pattern.
+    pub(super) cuts: Vec<Vec<Cut>>,
+    pub(super) conditions: Option<Arc<Lazy>>,
+    /// Each list apart, so that what several rules share is built once, and looked for once in a line.
+    pub(super) excludes: Vec<Arc<Lazy>>,
+    pub(super) counts_alone: bool,
+    pub(super) literals: RequiredLiterals,
 }
 
 impl std::fmt::Debug for RuleSet {
@@ -68,22 +71,19 @@ impl RuleSet {
             return Err(problems);
         }
         ranked.sort_by_key(|it| std::cmp::Reverse(it.detection.severity));
-        let mut texts: Vec<Vec<u8>> =
-            ranked.iter().flat_map(|it| it.literals.iter()).map(<[u8]>::to_vec).collect();
-        texts.sort_unstable();
-        texts.dedup();
-        let ranks_with = |text: &Vec<u8>| {
-            let ranks = ranked.iter().enumerate().filter(|(_, it)| it.literals.iter().any(|own| own == text));
-            ranks.map(|(rank, _)| rank).collect()
-        };
-        let ranks_of: Vec<Vec<usize>> = texts.iter().map(ranks_with).collect();
         let on_every_line = ranked
             .iter()
             .enumerate()
             .filter(|(_, it)| it.literals.is_empty())
             .map(|(rank, _)| rank)
             .collect();
-        Ok(Self { texts, literals: OnceLock::new(), ranks_of, on_every_line, ranked, rules })
+        Ok(Self {
+            groups: Groups::new(&ranked),
+            on_every_line,
+            ranked,
+            rules,
+            scratch: Pool::new(Scratch::default),
+        })
     }
 
     /// The rules in the order they were given.
@@ -114,20 +114,22 @@ impl RuleSet {
     pub fn detect(&self, text: &Clean) -> Option<Detection> {
         let text = text.as_str().trim_end().as_bytes();
         let is_alone = memchr::memchr(b'\n', text).is_none();
-        let lines = text.split(|byte| *byte == b'\n');
-        let best = lines.filter_map(|line| self.best_rank(line, is_alone)).min();
-        best.map(|rank| self.ranked[rank].detection.clone())
+        self.best_rank(text, Wanted::Best, is_alone).map(|rank| self.ranked[rank].detection.clone())
     }
 
     /// Whether any rule hits this line, alone or as a part of a record.
     pub fn is_hit(&self, line: &[u8]) -> bool {
-        self.best_rank(line, false).is_some()
+        self.best_rank(line, Wanted::Any, false).is_some()
     }
 
     /// The rules that are looked at for this line, as places in [`RuleSet::rules`]: those with a literal that stands in it, and
     /// those without any.
     pub fn suspects(&self, line: &[u8]) -> Vec<usize> {
-        self.suspect_ranks(line).into_iter().map(|rank| self.ranked[rank].rule).collect()
+        let mut hits = Vec::new();
+        self.groups.search(line, &mut hits);
+        let ranks = hits.iter().flat_map(|it| self.groups.ranks(it.literal));
+        let ranks: BTreeSet<usize> = ranks.chain(self.on_every_line.iter().copied()).collect();
+        ranks.into_iter().map(|rank| self.ranked[rank].rule).collect()
     }
 
     /// What `hits` needs besides a pattern, in words: for a text in which a pattern is found and the rule is not.
@@ -146,30 +148,6 @@ impl RuleSet {
         text.split('\n')
             .any(|line| in_line(line.as_bytes(), |it, whole| ranked.hits(it, whole).then_some(0)).is_some())
     }
-
-    fn best_rank(&self, line: &[u8], is_alone: bool) -> Option<usize> {
-        in_line(line, |it, whole| self.best_rank_here(it, whole, is_alone))
-    }
-
-    fn best_rank_here(&self, line: &[u8], whole: &[u8], is_alone: bool) -> Option<usize> {
-        let may_hit = |ranked: &Ranked| ranked.counts_alone || !is_alone;
-        self.suspect_ranks(line).into_iter().find(|rank| {
-            let ranked = &self.ranked[*rank];
-            may_hit(ranked) && ranked.hits(line, whole)
-        })
-    }
-
-    /// Best first.
-    fn suspect_ranks(&self, line: &[u8]) -> Vec<usize> {
-        let mut suspects: Vec<usize> = self.on_every_line.clone();
-        if !self.texts.is_empty() {
-            let literals = self.literals.get_or_init(|| Literals::new(&self.texts, b""));
-            literals.all(line, |literal| suspects.extend(&self.ranks_of[literal]));
-        }
-        suspects.sort_unstable();
-        suspects.dedup();
-        suspects
-    }
 }
 
 /// The best of what `rank` says of a line, of what stands behind a shipper's stamp, and of the lines that are escaped
@@ -177,7 +155,11 @@ impl RuleSet {
 fn in_line(line: &[u8], rank: impl Fn(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
     let here = rank(line, line);
     let here = here.into_iter().chain(stamp::behind(line).and_then(|it| rank(it, line))).min();
-    let Some(inner) = unescaped(line) else { return here };
+    if !has_break(line) {
+        return here;
+    }
+    let mut inner = Vec::new();
+    unescape(line, &mut inner);
     let within = inner.split(|byte| *byte == b'\n').filter_map(|it| rank(it, line)).min();
     here.into_iter().chain(within).min()
 }
@@ -212,8 +194,8 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
     if !problems.is_empty() {
         return Err(problems);
     }
-    let literals =
-        RequiredLiterals::union(patterns.iter().map(|it| RequiredLiterals::of(it, Searched::Lines)));
+    let cuts: Vec<Vec<Cut>> = patterns.iter().map(|it| Cut::all(it, Searched::Lines)).collect();
+    let literals = RequiredLiterals::union(cuts.iter().map(|it| RequiredLiterals::of_cuts(it)));
     let patterns = Lazy::new(patterns);
     if !rule.origin.is_shipped() {
         let too_big = |error: Box<regex_automata::meta::BuildError>| {
@@ -231,6 +213,7 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
         rule: idx,
         counts_alone: rule.counts_alone,
         literals,
+        cuts,
         patterns,
         conditions,
         excludes,
