@@ -140,25 +140,47 @@ fn choose(literals: &[Vec<u8>], counts: &Counts) -> (Vec<usize>, Vec<Window>) {
             takers.entry(window).or_default().push((literal, offset));
         }
     }
-    let mut offsets: Vec<Option<usize>> = vec![None; literals.len()];
+    // For each literal the number of the window it takes, and its place.
+    let mut taken: Vec<Option<(usize, usize)>> = vec![None; literals.len()];
     let mut windows = Vec::new();
     // How many literals without a window may take one only falls, so what was counted earlier is an upper bound.
     let mut order: BinaryHeap<(usize, &Window)> =
         takers.iter().map(|(window, it)| (it.len(), window)).collect();
     while let Some((bound, window)) = order.pop() {
-        let n_new = takers[window].iter().filter(|(it, _)| offsets[*it].is_none()).count();
+        let n_new = takers[window].iter().filter(|(it, _)| taken[*it].is_none()).count();
         match n_new {
             0 => continue,
             _ if n_new < bound => order.push((n_new, window)),
             _ => {
-                windows.push(*window);
                 for (literal, offset) in &takers[window] {
-                    offsets[*literal].get_or_insert(*offset);
+                    taken[*literal].get_or_insert((windows.len(), *offset));
                 }
+                windows.push(*window);
             }
         }
     }
-    (offsets.into_iter().map(|it| it.unwrap_or(0)).collect(), windows)
+    spread(&mut taken, windows.iter().map(|window| &takers[window][..]));
+    (taken.into_iter().map(|it| it.map_or(0, |(_, offset)| offset)).collect(), windows)
+}
+
+/// Leaves each literal to the one of its windows that the fewest take: what stands at a window is compared with all that take it.
+fn spread<'t>(
+    taken: &mut [Option<(usize, usize)>],
+    takers: impl Iterator<Item = &'t [(usize, usize)]> + Clone,
+) {
+    let mut n_taken = vec![0_usize; takers.clone().count()];
+    taken.iter().flatten().for_each(|(window, _)| n_taken[*window] += 1);
+    for (number, takers) in takers.enumerate() {
+        for (literal, offset) in takers {
+            if let Some((window, _)) = &mut taken[*literal]
+                && n_taken[number] + 1 < n_taken[*window]
+            {
+                n_taken[*window] -= 1;
+                n_taken[number] += 1;
+                taken[*literal] = Some((number, *offset));
+            }
+        }
+    }
 }
 
 fn window_at(literal: &[u8], offset: usize) -> Window {

@@ -122,24 +122,30 @@ impl Search<'_> {
                 self.one_by_one(0..rules.ranked.len(), piece, whole);
                 return;
             }
-            match rules.groups.find(&rules.ranked, hit, piece, &mut self.scratch.walks) {
-                true => self.found(piece, whole),
-                false => self.one_by_one(rules.groups.ranks(literal), piece, whole),
+            match rules.groups.walk_on(&rules.ranked, hit, piece, &mut self.scratch.walks) {
+                Some(n_left) => self.walk_back(hit, n_left, piece, whole),
+                None => self.one_by_one(rules.groups.ranks(literal), piece, whole),
             }
         }
         self.one_by_one(rules.on_every_line.iter().copied(), piece, whole);
     }
 
-    /// Takes the best of the rules of which a pattern was found.
-    fn found(&mut self, piece: &[u8], whole: &[u8]) {
-        let mut at = 0;
-        while let Some(rank) = self.scratch.walks.found().get(at).copied().filter(|it| *it < self.best) {
-            at += 1;
-            if self.may_hit(rank) && !self.scratch.refuted.contains(&rank) {
-                match self.is_kept(&self.rules.ranked[rank], piece, whole) {
-                    true => self.best = rank,
-                    false => self.scratch.refuted.push(rank),
-                }
+    /// Takes the best of the rules of which a pattern may be found around a literal.
+    fn walk_back(&mut self, hit: Hit, n_left: usize, piece: &[u8], whole: &[u8]) {
+        let groups = &self.rules.groups;
+        for idx in 0..n_left {
+            let rank = groups.rank_left(hit.literal, &self.scratch.walks, idx);
+            if rank >= self.best {
+                break;
+            }
+            if !self.may_hit(rank) || self.scratch.refuted.contains(&rank) {
+                continue;
+            }
+            match groups.walk_back(hit, piece, &mut self.scratch.walks, idx) {
+                Some(false) => {}
+                Some(true) if self.is_kept(&self.rules.ranked[rank], piece, whole) => self.best = rank,
+                Some(true) => self.scratch.refuted.push(rank),
+                None => self.one_by_one([rank], piece, whole),
             }
         }
     }

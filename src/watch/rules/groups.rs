@@ -1,8 +1,8 @@
 //! Patterns by their literals: which of them are found where a literal stands.
 //!
 //! Each pattern is cut in two where its literal begins. The second halves of all patterns that share a literal are one automaton,
-//! which walks on from the literal, and their first halves are another, which walks back from it: most literals are refuted within a
-//! few bytes, and what both find is found in the line. Automata are built when their literal is met first. Pure.
+//! which walks on from the literal: most literals are refuted by it within a few bytes. The first half of each that is left walks back
+//! from the literal, and what both find is found in the line. Automata are built when their literal is met first. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use regex_automata::hybrid::dfa::{Cache, Config, DFA};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::start;
-use regex_automata::{Anchored, MatchKind};
+use regex_automata::{Anchored, MatchKind, PatternID};
 use regex_syntax::hir::Hir;
 
 use super::set::Ranked;
@@ -67,23 +67,14 @@ pub(super) struct Hit {
 pub(super) struct Walks {
     /// For each literal.
     caches: Vec<Option<Box<[Cache; 2]>>>,
-    /// Members of which the second and the first half were found.
-    behind: Vec<usize>,
-    before: Vec<usize>,
-    /// The ranks of which a pattern was found, best first.
-    found: Vec<usize>,
+    /// Members of which the second half was found, by their rank.
+    left: Vec<usize>,
     /// Bytes walked over so far.
     pub(super) n_steps: usize,
 }
 
 /// An automaton could not go on.
 struct GaveUp;
-
-impl Walks {
-    pub(super) fn found(&self) -> &[usize] {
-        &self.found
-    }
-}
 
 impl Groups {
     pub(super) fn new(ranked: &[Ranked]) -> Self {
@@ -137,15 +128,53 @@ impl Groups {
         self.groups[literal].members.iter().map(|it| it.rank)
     }
 
-    /// Leaves in `walks` which rules have a pattern that is found in `line` with this literal at this place. `false`: that cannot be
-    /// told, any rule with the literal may.
-    pub(super) fn find(&self, ranked: &[Ranked], hit: Hit, line: &[u8], walks: &mut Walks) -> bool {
+    /// Walks on from a literal of `line`: how many patterns may be found around it. `None`: that cannot be told, any rule with the
+    /// literal may hit.
+    pub(super) fn walk_on(
+        &self,
+        ranked: &[Ranked],
+        hit: Hit,
+        line: &[u8],
+        walks: &mut Walks,
+    ) -> Option<usize> {
         let group = &self.groups[hit.literal];
-        let Some(halves) = group.halves.get_or_init(|| group.build(ranked)) else { return false };
+        let halves = group.halves.get_or_init(|| group.build(ranked)).as_ref()?;
         if walks.caches.len() < self.groups.len() {
             walks.caches.resize_with(self.groups.len(), || None);
         }
-        halves.find(group, hit, line, walks).is_ok()
+        let [cache, _] = &mut **walks.caches[hit.literal].get_or_insert_with(|| halves.caches());
+        let (head, tail) = line.split_at(hit.start);
+        let Walks { left, n_steps, .. } = walks;
+        left.clear();
+        let found = |member| {
+            if !left.contains(&member) {
+                left.push(member);
+            }
+            left.len() == group.members.len()
+        };
+        let (look_behind, bytes) = (head.last().copied(), tail.iter().copied());
+        let from = start::Config::new().look_behind(look_behind).anchored(Anchored::Yes);
+        walk(&halves.behind, cache, &from, bytes, n_steps, found).ok()?;
+        left.sort_unstable();
+        Some(left.len())
+    }
+
+    /// The rank of the `idx`th pattern that is left after the last [`Groups::walk_on`]; they come best first.
+    pub(super) fn rank_left(&self, literal: usize, walks: &Walks, idx: usize) -> usize {
+        self.groups[literal].members[walks.left[idx]].rank
+    }
+
+    /// Walks back from the literal that [`Groups::walk_on`] walked on from: whether the `idx`th pattern that is left is found. `None`:
+    /// that cannot be told.
+    pub(super) fn walk_back(&self, hit: Hit, line: &[u8], walks: &mut Walks, idx: usize) -> Option<bool> {
+        let halves = self.groups[hit.literal].halves.get()?.as_ref()?;
+        let Walks { caches, left, n_steps } = walks;
+        let [_, cache] = &mut **caches[hit.literal].get_or_insert_with(|| halves.caches());
+        let (head, tail) = line.split_at(hit.start);
+        let (look_behind, bytes) = (tail.first().copied(), head.iter().rev().copied());
+        let pattern = Anchored::Pattern(PatternID::new(left[idx]).ok()?);
+        let from = start::Config::new().look_behind(look_behind).anchored(pattern);
+        walk(&halves.before, cache, &from, bytes, n_steps, |_| true).ok()
     }
 }
 
@@ -174,72 +203,51 @@ fn automaton(patterns: &[Hir], is_reverse: bool) -> Option<DFA> {
         .ok()?;
     let config = Config::new()
         .match_kind(MatchKind::All)
+        .starts_for_each_pattern(is_reverse)
         .cache_capacity(MAX_CACHE_BYTES)
         .skip_cache_capacity_check(true);
     DFA::builder().configure(config).build_from_nfa(nfa).ok()
 }
 
 impl Halves {
-    fn find(&self, group: &Group, hit: Hit, line: &[u8], walks: &mut Walks) -> Result<(), GaveUp> {
-        let Walks { caches, behind, before, found, n_steps } = walks;
-        found.clear();
-        let [cache_behind, cache_before] = &mut **caches[hit.literal]
-            .get_or_insert_with(|| Box::new([self.behind.create_cache(), self.before.create_cache()]));
-        let (head, tail) = line.split_at(hit.start);
-        *n_steps += walk(&self.behind, cache_behind, head.last(), tail.iter(), behind)?;
-        if behind.is_empty() {
-            return Ok(());
-        }
-        *n_steps += walk(&self.before, cache_before, tail.first(), head.iter().rev(), before)?;
-        for member in behind.iter().filter(|it| before.contains(it)) {
-            let rank = group.members[*member].rank;
-            if !found.contains(&rank) {
-                found.push(rank);
-            }
-        }
-        found.sort_unstable();
-        Ok(())
+    fn caches(&self) -> Box<[Cache; 2]> {
+        Box::new([self.behind.create_cache(), self.before.create_cache()])
     }
 }
 
-/// Walks over bytes that follow `look_behind`, as long as some pattern may be found; leaves in `found` which were. Gives how many bytes
-/// it walked over.
-fn walk<'l>(
+/// Walks over bytes as long as some pattern may be found and none `is_enough`; gives whether one was. Adds up the bytes it walked over.
+fn walk(
     dfa: &DFA,
     cache: &mut Cache,
-    look_behind: Option<&u8>,
-    bytes: impl Iterator<Item = &'l u8>,
-    found: &mut Vec<usize>,
-) -> Result<usize, GaveUp> {
-    found.clear();
-    let config = start::Config::new().look_behind(look_behind.copied()).anchored(Anchored::Yes);
-    let mut state = dfa.start_state(cache, &config).map_err(|_| GaveUp)?;
-    let mut n_steps = 0;
+    from: &start::Config,
+    bytes: impl Iterator<Item = u8>,
+    n_steps: &mut usize,
+    mut is_enough: impl FnMut(usize) -> bool,
+) -> Result<bool, GaveUp> {
+    let mut state = dfa.start_state(cache, from).map_err(|_| GaveUp)?;
+    let mut noted = None;
     let mut note = |cache: &Cache, state| {
-        for idx in 0..dfa.match_len(cache, state) {
-            let pattern = dfa.match_pattern(cache, state, idx).as_usize();
-            if !found.contains(&pattern) {
-                found.push(pattern);
-            }
-        }
-        found.len() == dfa.pattern_len()
+        // Where anything may follow, the next byte often finds the same.
+        let now = Some((state, cache.clear_count()));
+        std::mem::replace(&mut noted, now) != now
+            && (0..dfa.match_len(cache, state))
+                .any(|idx| is_enough(dfa.match_pattern(cache, state, idx).as_usize()))
     };
     for byte in bytes {
-        n_steps += 1;
-        state = dfa.next_state(cache, state, *byte).map_err(|_| GaveUp)?;
-        if !state.is_tagged() {
-            continue;
-        }
-        if state.is_dead() || (state.is_match() && note(cache, state)) {
-            return Ok(n_steps);
-        }
-        if state.is_quit() {
-            return Err(GaveUp);
+        *n_steps += 1;
+        state = dfa.next_state(cache, state, byte).map_err(|_| GaveUp)?;
+        if state.is_tagged() {
+            if state.is_dead() {
+                return Ok(false);
+            }
+            if state.is_quit() {
+                return Err(GaveUp);
+            }
+            if state.is_match() && note(cache, state) {
+                return Ok(true);
+            }
         }
     }
     state = dfa.next_eoi_state(cache, state).map_err(|_| GaveUp)?;
-    if state.is_match() {
-        note(cache, state);
-    }
-    Ok(n_steps)
+    Ok(state.is_match() && note(cache, state))
 }

@@ -170,3 +170,7 @@ mod tests {
         check(r"\d\d", "a\n\nb", &["a", "", "b"]);
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod properties;
