@@ -19,7 +19,7 @@ const MANY_BUCKETS: usize = 32;
 const FEW_WINDOWS: usize = 150;
 
 /// Texts as long as a window that are looked at: the most frequent ones of the sample.
-const GRAMS: usize = 8192;
+const GRAMS: usize = 2048;
 
 /// A window is as good as the rarest one of its literal if it is so much more frequent.
 const AS_GOOD: u32 = 2;

@@ -11,8 +11,9 @@ use regex_automata::hybrid::dfa::{Cache, Config, DFA};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind, PatternID};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Dot, Hir, HirKind, Repetition};
 
+use super::lazy::Lazy;
 use super::set::Ranked;
 use crate::base::search::Literals;
 
@@ -53,6 +54,8 @@ struct Member {
 struct Halves {
     before: DFA,
     behind: DFA,
+    /// What the first half is before anything at all, for those that end so: it is quicker to find than to walk back to.
+    heads: Vec<Option<Lazy>>,
 }
 
 /// A literal in a text.
@@ -169,6 +172,10 @@ impl Groups {
     pub(super) fn walk_back(&self, hit: Hit, line: &[u8], walks: &mut Walks, idx: usize) -> Option<bool> {
         let halves = self.groups[hit.literal].halves.get()?.as_ref()?;
         let Walks { caches, left, n_steps } = walks;
+        if let Some(head) = &halves.heads[left[idx]] {
+            *n_steps += hit.start;
+            return Some(head.is_match_before(line, hit.start));
+        }
         let [_, cache] = &mut **caches[hit.literal].get_or_insert_with(|| halves.caches());
         let (head, tail) = line.split_at(hit.start);
         let (look_behind, bytes) = (tail.first().copied(), head.iter().rev().copied());
@@ -186,8 +193,18 @@ impl Group {
             ranked.cuts[it.pattern][it.cut].halves(&ranked.patterns.patterns()[it.pattern])
         });
         let (before, behind): (Vec<Hir>, Vec<Hir>) = halves.map(|[before, behind]| (before, behind)).unzip();
-        Some(Halves { before: automaton(&before, true)?, behind: automaton(&behind, false)? })
+        let heads = before.iter().map(head).collect();
+        Some(Halves { before: automaton(&before, true)?, behind: automaton(&behind, false)?, heads })
     }
+}
+
+/// What stands before `.*` at the end of a pattern.
+fn head(pattern: &Hir) -> Option<Lazy> {
+    let HirKind::Concat(pieces) = pattern.kind() else { return None };
+    let (last, head) = pieces.split_last()?;
+    let HirKind::Repetition(Repetition { min: 0, max: None, sub, .. }) = last.kind() else { return None };
+    let is_any = *sub.kind() == *Hir::dot(Dot::AnyByteExceptLF).kind();
+    is_any.then(|| Lazy::new(vec![Hir::concat(head.to_vec())]))
 }
 
 fn automaton(patterns: &[Hir], is_reverse: bool) -> Option<DFA> {

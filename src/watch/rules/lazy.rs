@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use regex_automata::Input;
 use regex_automata::meta::{BuildError, Regex};
 use regex_syntax::hir::Hir;
 
@@ -38,12 +39,17 @@ impl Lazy {
     }
 
     pub(super) fn is_match(&self, line: &[u8]) -> bool {
+        self.is_match_before(line, line.len())
+    }
+
+    /// Whether one is found that ends at `end` or before.
+    pub(super) fn is_match_before(&self, line: &[u8], end: usize) -> bool {
         self.built
             .get_or_init(|| {
                 build(&self.patterns)
                     .expect("patterns of users are built when they are read, ours are tested")
             })
-            .is_match(line)
+            .is_match(Input::new(line).range(..end))
     }
 }
 
