@@ -18,19 +18,20 @@ const STAMP_BYTES: usize = 31;
 
 /// A line with the time of its first part. `text` has no line break.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) nanos: i64,
-    pub(super) text: Vec<u8>,
+pub struct Line {
+    /// Since 1970.
+    pub nanos: i64,
+    pub text: Vec<u8>,
 }
 
 /// Joins the parts of one stream.
 #[derive(Debug)]
-pub(super) struct Joiner {
+pub struct Joiner {
     open: Option<Open>,
     /// Whether lines end in `\r\n`.
     is_terminal: bool,
     /// Bytes left out of lines over [`MAX_LINE_BYTES`].
-    pub(super) n_cut_bytes: u64,
+    pub n_cut_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -40,13 +41,14 @@ struct Open {
 }
 
 impl Joiner {
-    pub(super) const fn new(is_terminal: bool) -> Self {
+    /// For output with or without a terminal.
+    pub const fn new(is_terminal: bool) -> Self {
         Self { open: None, is_terminal, n_cut_bytes: 0 }
     }
 
     /// Takes one message as framed by the engine; gives the lines that it ends: the one before it, if that had no line break, and its own.
     /// `None` for a message without a time.
-    pub(super) fn push(&mut self, message: &[u8]) -> Option<(Option<Line>, Option<Line>)> {
+    pub fn push(&mut self, message: &[u8]) -> Option<(Option<Line>, Option<Line>)> {
         let (nanos, body) = split_stamp(message)?;
         let goes_on = self.open.as_ref().is_some_and(|open| open.is_full_part || open.line.nanos == nanos);
         let before = if goes_on { None } else { self.finish() };
@@ -66,7 +68,7 @@ impl Joiner {
     }
 
     /// The line that is still open: only when no part can follow, which the end of an answer alone does not tell.
-    pub(super) fn finish(&mut self) -> Option<Line> {
+    pub fn finish(&mut self) -> Option<Line> {
         let mut line = self.open.take()?.line;
         if self.is_terminal && line.text.ends_with(b"\r") {
             line.text.pop();
@@ -77,13 +79,13 @@ impl Joiner {
 
 /// Cuts the unframed output of a container with a terminal into messages.
 #[derive(Debug, Default)]
-pub(super) struct TerminalSplitter {
+pub struct TerminalSplitter {
     buffer: Vec<u8>,
 }
 
 impl TerminalSplitter {
     /// Takes the next bytes, cut anywhere; gives the messages that are complete. `now_nanos` bounds what is taken for a time inside a line.
-    pub(super) fn push(&mut self, bytes: &[u8], now_nanos: i64) -> Vec<Vec<u8>> {
+    pub fn push(&mut self, bytes: &[u8], now_nanos: i64) -> Vec<Vec<u8>> {
         self.buffer.extend_from_slice(bytes);
         let Some(last) = memchr::memrchr(b'\n', &self.buffer) else {
             return Vec::new();
@@ -94,7 +96,7 @@ impl TerminalSplitter {
     }
 
     /// What is left when the output is over: a line without a line break.
-    pub(super) fn finish(&mut self, now_nanos: i64) -> Vec<Vec<u8>> {
+    pub fn finish(&mut self, now_nanos: i64) -> Vec<Vec<u8>> {
         messages(&std::mem::take(&mut self.buffer), now_nanos)
     }
 }

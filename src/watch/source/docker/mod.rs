@@ -6,7 +6,7 @@
 
 mod follow;
 mod follow_file;
-mod lines;
+pub mod lines;
 mod log_file;
 mod log_plan;
 mod reading;

@@ -71,7 +71,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let Settings { listen: _, token, folder, max_bytes } = settings;
-    let settings = spool::Settings { source: "otlp", folder, max_bytes };
+    let settings = spool::Settings { source: "otlp", folder, max_bytes, senders_wait: true };
     let (spool, keep) = spool::start(settings, outlet, clock, shutdown);
     let app = App { spool, token, requests: Arc::new(Semaphore::new(MAX_REQUESTS)) };
     let router = Router::new()

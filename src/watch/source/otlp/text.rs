@@ -38,6 +38,9 @@ const SERVICE: [&str; 4] = ["service.name", "k8s.deployment.name", "container.na
 const WRITER: [&str; 6] =
     ["service.instance.id", "k8s.pod.name", "container.id", "host.name", "log.file.path", "log.iostream"];
 
+/// A longer name is cut: it stands beside every record of its resource.
+const MAX_NAME: usize = 200;
+
 /// The texts of a request.
 pub fn items(logs: Logs) -> Vec<Item> {
     let mut items = Vec::new();
@@ -62,7 +65,8 @@ pub fn items(logs: Logs) -> Vec<Item> {
 }
 
 fn word<'a>(attributes: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    attributes.get(name).and_then(Value::as_str).filter(|it| !it.is_empty())
+    let text = attributes.get(name).and_then(Value::as_str).filter(|it| !it.is_empty())?;
+    Some(&text[..text.floor_char_boundary(MAX_NAME)])
 }
 
 fn text(record: &LogRecord) -> String {
@@ -71,7 +75,8 @@ fn text(record: &LogRecord) -> String {
         Some(level) if !says(&body, level) => format!("{level} {body}"),
         Some(_) | None => body,
     };
-    let attribute = |name| word(&record.attributes, name).map(str::trim_end);
+    let attribute = |name: &str| record.attributes.get(name).and_then(Value::as_str).map(str::trim_end);
+    let attribute = |name: &str| attribute(name).filter(|text| !text.is_empty());
     let (kind, message) = (attribute("exception.type"), attribute("exception.message"));
     let trace = attribute("exception.stacktrace");
     if let Some(kind) = kind

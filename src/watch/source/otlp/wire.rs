@@ -9,10 +9,15 @@ use super::text::{LogRecord, Logs, ResourceLogs};
 /// Values within values; a body is rarely deeper than three.
 const MAX_DEPTH: usize = 32;
 
+/// Records in a request; a collector's batch has some thousands. One of two bytes takes a hundred times as much here.
+pub(super) const MAX_RECORDS: usize = 100_000;
+
 /// The bytes are not the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an ExportLogsServiceRequest: {0}")]
 pub struct WireError(&'static str);
+
+const TOO_MANY: WireError = WireError("it has more than 100,000 records, send smaller batches");
 
 /// One field as it stands on the wire.
 enum Field<'m> {
@@ -94,9 +99,15 @@ impl<'m> Fields<'m> {
 pub fn read(bytes: &[u8]) -> Result<Logs, WireError> {
     let mut logs = Logs::default();
     let mut fields = Fields(bytes);
+    let mut n_records = 0;
     while let Some((number, field)) = fields.next()? {
         if number == 1 {
-            logs.resources.push(resource_logs(field.bytes()?)?);
+            let resource = resource_logs(field.bytes()?)?;
+            n_records += resource.records.len();
+            logs.resources.push(resource);
+        }
+        if n_records > MAX_RECORDS || logs.resources.len() > MAX_RECORDS {
+            return Err(TOO_MANY);
         }
     }
     Ok(logs)
@@ -120,6 +131,9 @@ fn resource_logs(bytes: &[u8]) -> Result<ResourceLogs, WireError> {
                 while let Some((number, field)) = fields.next()? {
                     if number == 2 {
                         resource.records.push(record(field.bytes()?)?);
+                    }
+                    if resource.records.len() > MAX_RECORDS {
+                        return Err(TOO_MANY);
                     }
                 }
             }
@@ -281,6 +295,8 @@ mod tests {
         }
         assert_eq!(read(&request("shop", &[within(5, &deep)])), Err(WireError("values are too deep")));
         assert!(read(&[0xff; 40]).is_err());
+        assert_eq!(read(&request("shop", &vec![vec![]; MAX_RECORDS])).map(|it| it.n_rejected), Ok(0));
+        assert_eq!(read(&request("shop", &vec![vec![]; MAX_RECORDS + 1])), Err(TOO_MANY));
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..20_000 {
             let mut bytes = whole.clone();
