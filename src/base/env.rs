@@ -16,6 +16,10 @@ pub const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 pub const DOCKER_HOST: &str = "DOCKER_HOST";
 /// PostgreSQL that the tests may create databases in.
 pub const TEST_DATABASE_URL: &str = "HOMEOSTAT_TEST_DATABASE_URL";
+/// How many things happen in each of the tests in which things happen at random.
+pub const TEST_ACTIONS: &str = "HOMEOSTAT_ACTIONS";
+/// What their chance begins with.
+pub const TEST_SEED: &str = "HOMEOSTAT_SEED";
 /// Folder with shared logs and traces to measure against; tests that use it are complete without it.
 pub const CORPUS: &str = "HOMEOSTAT_CORPUS";
 

@@ -24,7 +24,7 @@ pub enum Cursor {
     /// the engine's own file, where that was read; a hint, since the file may be gone or not be readable any more.
     Docker { nanos: i64, n_at_nanos: u32, log: Option<FilePlace> },
     /// A file: which one it is, and how far it was read.
-    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64, before: u64 },
     /// A source in which many write: where reading goes on, and which writers are further than that.
     Mixed { place: MixedPlace, ahead: Vec<Ahead> },
 }
@@ -57,17 +57,21 @@ pub struct FilePlace {
     pub prefix_hash: u64,
     pub prefix_len: u32,
     pub offset: u64,
+    /// Hash of the beginning of the file that had the name before this one; that of no bytes if none had. 0: not known. When the file is
+    /// gone, it tells which of those that are left are newer.
+    pub before: u64,
 }
 
 impl FilePlace {
     /// Committed for a file that was read to its end and removed: whatever has its name next is read from the beginning.
-    pub const NOWHERE: Self = Self { device: 0, inode: 0, prefix_hash: 0, prefix_len: 0, offset: 0 };
+    pub const NOWHERE: Self =
+        Self { device: 0, inode: 0, prefix_hash: 0, prefix_len: 0, offset: 0, before: 0 };
 
     /// The place of a file's cursor.
     pub fn of(cursor: &Cursor) -> Option<Self> {
         match *cursor {
-            Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
-                Some(Self { device, inode, prefix_hash, prefix_len, offset })
+            Cursor::File { device, inode, prefix_hash, prefix_len, offset, before } => {
+                Some(Self { device, inode, prefix_hash, prefix_len, offset, before })
             }
             Cursor::Docker { .. } | Cursor::Mixed { .. } => None,
         }
@@ -75,8 +79,8 @@ impl FilePlace {
 
     /// The cursor of a file that was read up to here.
     pub fn cursor(self) -> Cursor {
-        let Self { device, inode, prefix_hash, prefix_len, offset } = self;
-        Cursor::File { device, inode, prefix_hash, prefix_len, offset }
+        let Self { device, inode, prefix_hash, prefix_len, offset, before } = self;
+        Cursor::File { device, inode, prefix_hash, prefix_len, offset, before }
     }
 
     /// Whether both are in the same file, as far as its inode tells.

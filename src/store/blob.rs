@@ -129,6 +129,8 @@ enum CursorV1 {
         prefix_hash: u64,
         prefix_len: u32,
         offset: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        before: u64,
     },
     Loki {
         nanos: i64,
@@ -152,19 +154,26 @@ struct FilePlaceV1 {
     prefix_hash: u64,
     prefix_len: u32,
     offset: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    before: u64,
+}
+
+/// What was not known is not written.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl From<FilePlace> for FilePlaceV1 {
     fn from(place: FilePlace) -> Self {
-        let FilePlace { device, inode, prefix_hash, prefix_len, offset } = place;
-        Self { device, inode, prefix_hash, prefix_len, offset }
+        let FilePlace { device, inode, prefix_hash, prefix_len, offset, before } = place;
+        Self { device, inode, prefix_hash, prefix_len, offset, before }
     }
 }
 
 impl From<FilePlaceV1> for FilePlace {
     fn from(place: FilePlaceV1) -> Self {
-        let FilePlaceV1 { device, inode, prefix_hash, prefix_len, offset } = place;
-        Self { device, inode, prefix_hash, prefix_len, offset }
+        let FilePlaceV1 { device, inode, prefix_hash, prefix_len, offset, before } = place;
+        Self { device, inode, prefix_hash, prefix_len, offset, before }
     }
 }
 
@@ -173,8 +182,8 @@ pub(super) fn write_cursor(cursor: &Cursor) -> Result<String, Fault> {
         Cursor::Docker { nanos, n_at_nanos, log } => {
             CursorV1::Docker { nanos, n_at_nanos, log: log.map(Into::into) }
         }
-        Cursor::File { device, inode, prefix_hash, prefix_len, offset } => {
-            CursorV1::File { device, inode, prefix_hash, prefix_len, offset }
+        Cursor::File { device, inode, prefix_hash, prefix_len, offset, before } => {
+            CursorV1::File { device, inode, prefix_hash, prefix_len, offset, before }
         }
         Cursor::Mixed { place, ahead } => {
             let ahead = ahead.into_iter().map(|it| (it.writer, it.n_entries)).collect();
@@ -192,8 +201,8 @@ pub(super) fn read_cursor(text: &str) -> Result<Cursor, Fault> {
         CursorV1::Docker { nanos, n_at_nanos, log } => {
             Cursor::Docker { nanos, n_at_nanos, log: log.map(Into::into) }
         }
-        CursorV1::File { device, inode, prefix_hash, prefix_len, offset } => {
-            Cursor::File { device, inode, prefix_hash, prefix_len, offset }
+        CursorV1::File { device, inode, prefix_hash, prefix_len, offset, before } => {
+            Cursor::File { device, inode, prefix_hash, prefix_len, offset, before }
         }
         CursorV1::Loki { nanos, seen, ahead } => mixed(MixedPlace::Loki { nanos, seen }, ahead),
         CursorV1::Spool { offset, ahead } => mixed(MixedPlace::Spool { offset }, ahead),

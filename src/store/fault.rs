@@ -113,8 +113,8 @@ fn class_of_code(code: &str) -> Class {
     if code.len() == 5 {
         return match (&code[..2], code) {
             (_, "40001" | "40P01" | "55P03") => Class::Conflict,
-            // Connection, resources, operator, system; a standby that is not yet the primary.
-            ("08" | "53" | "57" | "58", _) | (_, "25006") => Class::Away,
+            // Connection, resources, operator, system; a standby that is not yet the primary, a database that takes no connections for now.
+            ("08" | "53" | "57" | "58", _) | (_, "25006" | "55000") => Class::Away,
             _ => Class::Broken,
         };
     }
@@ -140,6 +140,7 @@ mod tests {
             ("57P01", Class::Away),
             ("08006", Class::Away),
             ("53300", Class::Away),
+            ("55000", Class::Away),
             ("42P01", Class::Broken),
             ("23505", Class::Broken),
             ("5", Class::Conflict),

@@ -65,6 +65,7 @@ fn cursors_of_version_1_are_read_and_written() {
                     prefix_hash: 3,
                     prefix_len: 256,
                     offset: 9_000_000_000,
+                    before: 0,
                 }),
             },
         ),
@@ -76,6 +77,7 @@ fn cursors_of_version_1_are_read_and_written() {
                 prefix_hash: u64::MAX,
                 prefix_len: 256,
                 offset: 9_000_000_000,
+                before: 0,
             },
         ),
         (

@@ -72,7 +72,8 @@ fn idle_task(is_pair: bool) -> StreamTask {
 /// Stream, nanoseconds, text.
 type Line = (usize, i64, String);
 
-const FILE: FilePlace = FilePlace { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset: 1000 };
+const FILE: FilePlace =
+    FilePlace { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset: 1000, before: 5 };
 
 const START: i64 = 1_767_348_000_000_000_000;
 
@@ -148,11 +149,11 @@ fn by_block(is_pair: bool, lines: &[Line], cuts: &[usize]) -> (Vec<Found>, Vec<(
         n_lines += cut.min(&(lines.len() - n_lines));
         let place = FilePlace { offset, ..FILE };
         offset += block.len() as u64;
-        let FilePlace { device, inode, prefix_hash, prefix_len, offset } = place;
+        let FilePlace { device, inode, prefix_hash, prefix_len, offset, before } = place;
         let places = if is_pair {
             Places::DockerFile { place, taken_to: [0, 0] }
         } else {
-            Places::File { device, inode, prefix_hash, prefix_len, offset }
+            Places::File { device, inode, prefix_hash, prefix_len, offset, before }
         };
         reading.take(Block { text: Bytes::from(block), places }, &mut found);
         for (now, moved) in now.iter_mut().zip(reading.moved()) {

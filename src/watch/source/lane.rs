@@ -122,7 +122,7 @@ pub enum Places {
     /// One for each line.
     Docker(Vec<DockerPlace>),
     /// Of the first byte; the rest follows without a hole.
-    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64 },
+    File { device: u64, inode: u64, prefix_hash: u64, prefix_len: u32, offset: u64, before: u64 },
     /// Lines of the engine's own file, as they stand there: JSON, with both streams of a pair mixed. Of the first byte; the rest follows
     /// without a hole. What of stdout and of stderr begins before `taken_to` was taken earlier.
     DockerFile { place: FilePlace, taken_to: [u64; 2] },
@@ -163,8 +163,8 @@ impl Places {
                 (None, Some(last)) => last.cursor_after(),
                 (None, None) => DockerPlace { nanos: 0, n_at_nanos: 0 }.cursor_after(),
             },
-            &Self::File { device, inode, prefix_hash, prefix_len, offset: start } => {
-                Cursor::File { device, inode, prefix_hash, prefix_len, offset: start + offset as u64 }
+            &Self::File { device, inode, prefix_hash, prefix_len, offset: start, before } => {
+                Cursor::File { device, inode, prefix_hash, prefix_len, offset: start + offset as u64, before }
             }
             Self::DockerFile { place, .. } => {
                 FilePlace { offset: place.offset + offset as u64, ..*place }.cursor()
@@ -348,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_file_block_knows_the_offset_of_each_line() {
-        let places = Places::File { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset: 100 };
+        let places =
+            Places::File { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset: 100, before: 5 };
         let block = Block { text: Bytes::from_static(b"a\nbcd\n\nx\n"), places };
         let offsets: Vec<u64> = (0..6)
             .map(|line_idx| match block.cursor_before(line_idx) {

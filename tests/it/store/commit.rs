@@ -236,7 +236,14 @@ async fn a_dropped_group_leaves_nothing(db: Db) {
 async fn cursors_and_gaps_come_with_the_counts(db: Db) {
     let stream = |name: &str| StreamKey(name.to_owned());
     let docker = Cursor::Docker { nanos: 1_767_225_600_123_456_789, n_at_nanos: 3, log: None };
-    let file = |offset| Cursor::File { device: 1, inode: 2, prefix_hash: u64::MAX, prefix_len: 64, offset };
+    let file = |offset| Cursor::File {
+        device: 1,
+        inode: 2,
+        prefix_hash: u64::MAX,
+        prefix_len: 64,
+        offset,
+        before: u64::MAX,
+    };
     let gap = |second| Gap {
         stream: stream("file:/var/log/a"),
         service: "shop".to_owned(),

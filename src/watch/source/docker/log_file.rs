@@ -141,7 +141,8 @@ impl LogFile {
         }
         // The engine keeps one file only, and cuts it.
         if name == Name::Truncated {
-            return self.replan(Some((reader.place(), ReadSoFar::ToEndWhenLastSeen))).await;
+            let so_far = ReadSoFar::ToEndWhenLastSeen { is_quiet: false };
+            return self.replan(Some((reader.place(), so_far))).await;
         }
         self.is_nameless = name == Name::Missing;
         self.parts.push_front((reader, taken_to));
@@ -216,8 +217,10 @@ impl LogFile {
 
     async fn send(&mut self, block: Block, taken_to: [u64; 2]) -> Result<(), ReaderGone> {
         let Block { text, places } = block;
-        let Places::File { device, inode, prefix_hash, prefix_len, offset } = places else { return Ok(()) };
-        let place = rotation::Place { device, inode, prefix_hash, prefix_len, offset };
+        let Places::File { device, inode, prefix_hash, prefix_len, offset, before } = places else {
+            return Ok(());
+        };
+        let place = rotation::Place { device, inode, prefix_hash, prefix_len, offset, before };
         self.pace.grown();
         self.pace.sent();
         self.is_ended = false;

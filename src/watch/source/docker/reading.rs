@@ -13,8 +13,10 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use super::lines::{Joiner, Line, TerminalSplitter, stamp_of};
+use super::log_plan::time;
 use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::model::cursor::Cursor;
@@ -210,8 +212,7 @@ impl Lanes {
         for reading in self.readings() {
             let from = match reading.place {
                 DockerPlace { nanos: 0, .. } => "its beginning".to_owned(),
-                DockerPlace { nanos, .. } => crate::base::clock::Timestamp::from_nanosecond(nanos.into())
-                    .map_or_else(|_| nanos.to_string(), |timestamp| timestamp.to_string()),
+                DockerPlace { nanos, .. } => time(nanos),
             };
             let loss = Loss { from, to: "unknown".to_owned(), reason: reason.to_owned() };
             reading.lane.send(Parcel::Loss(loss)).await?;
@@ -306,6 +307,8 @@ struct Reading {
     skip: Option<DockerPlace>,
     text: Vec<u8>,
     places: Vec<DockerPlace>,
+    /// What came before `text` and is not there any more.
+    loss: Option<Loss>,
     /// Lines taken so far.
     n_lines: u64,
     pace: Pace,
@@ -321,6 +324,7 @@ impl Reading {
             skip: None,
             text: Vec::new(),
             places: Vec::new(),
+            loss: None,
             n_lines: 0,
             pace: Pace::new(),
         }
@@ -370,6 +374,11 @@ impl Reading {
         if is_repeated {
             skip.n_at_nanos -= 1;
         }
+        if !is_repeated && skip.n_at_nanos > 0 {
+            // The engine has not even that line any more.
+            let reason = "rotated away before it was read".to_owned();
+            self.loss = Some(Loss { from: time(skip.nanos), to: time(nanos), reason });
+        }
         if !is_repeated || skip.n_at_nanos == 0 {
             self.skip = None;
         }
@@ -386,6 +395,14 @@ impl Reading {
     async fn send(&mut self) -> Result<(), ReaderGone> {
         if self.places.is_empty() {
             return Ok(());
+        }
+        if let Some(loss) = self.loss.take() {
+            warn!(
+                from = loss.from,
+                to = loss.to,
+                "the log of a container was rotated away before it was read"
+            );
+            self.lane.send(Parcel::Loss(loss)).await?;
         }
         let text = Bytes::from(std::mem::take(&mut self.text));
         let places = Places::Docker(std::mem::take(&mut self.places));

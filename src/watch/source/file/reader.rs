@@ -9,11 +9,13 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
 use super::buffer::Buffer;
+use crate::base::clock::Timestamp;
 use crate::base::metrics;
 use crate::watch::source::lane::{Block, Places};
 
@@ -39,6 +41,8 @@ pub(in crate::watch::source) struct Reader {
     place: Place,
     /// Read from the file and not given yet: no whole line.
     unread: Vec<u8>,
+    /// Nobody writes to it.
+    is_copy: bool,
 }
 
 #[derive(Debug)]
@@ -110,6 +114,7 @@ impl Reader {
             body,
             place: Place { device: metadata.dev(), inode: metadata.ino(), ..Place::NOWHERE },
             unread: Vec::new(),
+            is_copy: false,
         };
         reader.learn_prefix()?;
         Ok(reader)
@@ -119,6 +124,31 @@ impl Reader {
     pub(in crate::watch::source) fn go_to(&mut self, offset: u64) {
         self.place.offset = offset;
         self.unread.clear();
+    }
+
+    /// Notes that it was made of the file that is written to.
+    pub(super) fn set_copy(&mut self) {
+        self.is_copy = true;
+    }
+
+    /// Whether it was written to so shortly before `now` that its writer may not have gone on to the next file.
+    pub(super) fn may_grow(&self, now: Timestamp, within: Duration) -> bool {
+        if self.is_copy || matches!(self.body, Body::Packed { .. }) {
+            return false;
+        }
+        let modified = self.metadata().and_then(|it| it.modified()).ok();
+        let age = modified.and_then(|it| Timestamp::try_from(it).ok()).map(|it| now.duration_since(it));
+        age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age < within)
+    }
+
+    /// Notes which file had the name before this one: the one of this hash.
+    pub(super) fn set_before(&mut self, before: u64) {
+        self.place.before = before;
+    }
+
+    /// The same of a file that was read to its end.
+    pub(super) fn come_after(&mut self, last: &Place) {
+        self.place.before = if last.prefix_len > 0 { last.prefix_hash } else { last.before };
     }
 
     /// Everything before it was given.
@@ -169,9 +199,13 @@ impl Reader {
         if matches!(self.body, Body::Plain(_)) && self.len()? < place.offset {
             return Ok(false);
         }
+        Ok(self.begins_as(place)? && self.len()? >= place.offset)
+    }
+
+    /// Whether the file begins as the one of this place did.
+    pub(super) fn begins_as(&self, place: &Place) -> io::Result<bool> {
         let prefix = self.prefix(place.prefix_len as usize)?;
-        let is_same = prefix.len() == place.prefix_len as usize && hash(&prefix) == place.prefix_hash;
-        Ok(is_same && self.len()? >= place.offset)
+        Ok(prefix.len() == place.prefix_len as usize && hash(&prefix) == place.prefix_hash)
     }
 
     /// Whether the file still is what it was when this reader last looked: not cut, not written anew.
@@ -229,9 +263,9 @@ impl Reader {
     }
 
     fn give(&mut self, text: Bytes) -> Block {
-        let Place { device, inode, prefix_hash, prefix_len, offset } = self.place;
+        let Place { device, inode, prefix_hash, prefix_len, offset, before } = self.place;
         self.place.offset += text.len() as u64;
-        Block { text, places: Places::File { device, inode, prefix_hash, prefix_len, offset } }
+        Block { text, places: Places::File { device, inode, prefix_hash, prefix_len, offset, before } }
     }
 
     /// The more of the beginning is there, the better it tells the file from others.
@@ -267,7 +301,8 @@ fn holes(read: &[u8]) -> usize {
     read.iter().take_while(|byte| **byte == 0).count()
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+/// The first bytes of a hash.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     let hash = blake3::hash(bytes);
     let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
     u64::from_le_bytes(*first)

@@ -5,13 +5,14 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use tracing::debug;
 
 pub(in crate::watch::source) use super::reader::Place;
-use super::reader::{PACKED, Reader};
+use super::reader::{PACKED, Reader, hash};
 use crate::watch::source::lane::Loss;
 
 /// A short beginning is no proof that a file is a copy of another.
@@ -20,51 +21,126 @@ const MIN_COPY_PREFIX: u32 = 16;
 /// One this long is, also where the file itself is not there any more.
 const LONG_COPY_PREFIX: u32 = 128;
 
+/// Plans that are made anew because files were renamed meanwhile.
+const MAX_PLANS: usize = 5;
+
 /// What to read, in this order, and what is lost.
 #[derive(Debug, Default)]
 pub(in crate::watch::source) struct Plan {
     /// The last one has the name now; there is none if nothing has it.
     pub(in crate::watch::source) readers: VecDeque<Reader>,
     pub(in crate::watch::source) loss: Option<Loss>,
+    lost: Option<Lost>,
+}
+
+/// A loss whose end is not known yet.
+#[derive(Debug)]
+struct Lost {
+    from: Place,
+    reason: &'static str,
+    /// It lies behind a copy, and behind each copy made after it.
+    is_behind_copy: bool,
 }
 
 impl Plan {
-    /// Neither the file of the place nor a copy of it is there.
+    /// Neither the file of the place nor a copy of it is there: those are read that came after it.
     fn without_it(
         &mut self,
-        siblings: &[(PathBuf, SystemTime)],
+        siblings: &[Sibling],
         place: &Place,
+        current: Option<&Reader>,
         so_far: ReadSoFar,
     ) -> io::Result<()> {
-        let (to, reason) = match so_far {
-            ReadSoFar::Partly => ("unknown", "rotated away or truncated before it was read"),
-            ReadSoFar::ToEndWhenLastSeen => {
-                ("where it was cut", "truncated before what was written last was read")
-            }
-            ReadSoFar::ToEnd { written_at } => {
-                // Removed, or renamed in a way that nobody knows; or rotated so often that it is gone: then there are newer ones.
-                let is_newer =
-                    |it: &&(PathBuf, SystemTime)| written_at.is_some_and(|written_at| it.1 > written_at);
-                for (newer, _) in siblings.iter().filter(is_newer) {
-                    self.readers.extend(open_if_there(newer)?);
-                }
-                if self.readers.is_empty() {
-                    return Ok(());
-                }
-                ("the oldest file that is left", "rotated away before it was read")
+        let has_inode = |it: &Reader| it.place().is_in_file_of(place);
+        let is_cut = current.is_some_and(has_inode) || siblings.iter().any(|it| it.inode == place.inode);
+        let newer: Vec<&Sibling> = match after_the_one_before(siblings, place)? {
+            Some(newer) => newer.iter().collect(),
+            None => {
+                // Where the one before is gone too, all that are left are newer: rotators remove the oldest. Unless people did, which the
+                // time tells; and but for a file that was only cut, of which copies would have been found.
+                let is_newer = |it: &&Sibling| match so_far {
+                    ReadSoFar::ToEnd { written_at } => written_at.is_some_and(|at| it.modified > at),
+                    ReadSoFar::Partly => place.before != 0 && !is_cut,
+                    ReadSoFar::ToEndWhenLastSeen { .. } => false,
+                };
+                siblings.iter().filter(is_newer).collect()
             }
         };
-        let from = format!("byte {} of inode {}", place.offset, place.inode);
-        self.loss = Some(Loss { from, to: to.to_owned(), reason: reason.to_owned() });
+        for (newer_idx, sibling) in newer.into_iter().enumerate() {
+            let Some(reader) = sibling.open()? else { continue };
+            // A copy that has less than the beginning by which it would be known, and so nothing that was not read.
+            if is_cut && newer_idx == 0 && reader.len()? < u64::from(place.prefix_len) {
+                continue;
+            }
+            self.readers.push_back(reader);
+        }
+        self.set_before(place.before);
+        let reason = match so_far {
+            ReadSoFar::Partly => "rotated away or truncated before it was read",
+            ReadSoFar::ToEndWhenLastSeen { .. } => "truncated before what was written last was read",
+            // Removed, or renamed in a way that nobody knows; or rotated so often that it is gone: then there are newer ones.
+            ReadSoFar::ToEnd { .. } if self.readers.is_empty() => return Ok(()),
+            ReadSoFar::ToEnd { .. } => "rotated away before it was read",
+        };
+        self.lost = Some(Lost { from: *place, reason, is_behind_copy: false });
         Ok(())
     }
+
+    /// Notes what came before the first file. Those after it are told when it was read to its end.
+    fn set_before(&mut self, before: u64) {
+        if let Some(first) = self.readers.front_mut() {
+            first.set_before(before);
+        }
+    }
+
+    /// Puts the loss in words, as far as where reading goes on behind it.
+    fn with_loss(mut self, has_current: bool) -> Self {
+        let Some(Lost { from, reason, is_behind_copy }) = self.lost.take() else { return self };
+        let next = match is_behind_copy {
+            true => self.readers.back().filter(|_| has_current),
+            false => self.readers.front(),
+        };
+        let next = next.map(Reader::place);
+        let to = next.map_or_else(|| "whatever comes next".to_owned(), |next| in_words(&next));
+        self.loss = Some(Loss { from: in_words(&from), to, reason: reason.to_owned() });
+        self
+    }
+}
+
+fn in_words(place: &Place) -> String {
+    format!("byte {} of inode {}", place.offset, place.inode)
+}
+
+/// The files that came after the one that had the name before that of a place; `None` where it is gone too, or not known.
+fn after_the_one_before<'s>(siblings: &'s [Sibling], place: &Place) -> io::Result<Option<&'s [Sibling]>> {
+    for (sibling_idx, sibling) in siblings.iter().enumerate().rev() {
+        let Some(Place { prefix_hash, prefix_len, .. }) = sibling.open()?.map(|it| it.place()) else {
+            continue;
+        };
+        if prefix_len > 0 && prefix_hash == place.before {
+            return Ok(Some(&siblings[sibling_idx + 1..]));
+        }
+    }
+    Ok(None)
+}
+
+/// Hash of the beginning of the newest file that had the name before, of no bytes if none had: what [`Place::before`] is at first.
+pub(super) fn before(path: &Path) -> io::Result<u64> {
+    for sibling in siblings(path).iter().rev() {
+        if let Some(reader) = sibling.open()?
+            && reader.place().prefix_len > 0
+        {
+            return Ok(reader.place().prefix_hash);
+        }
+    }
+    Ok(hash(b""))
 }
 
 /// All files that a name has had and that are still there, oldest first, the one that has it now last.
 pub(in crate::watch::source) fn all(path: &Path) -> io::Result<Vec<Reader>> {
     let mut readers = Vec::new();
-    for (sibling, _) in siblings(path) {
-        readers.extend(open_if_there(&sibling)?);
+    for sibling in siblings(path) {
+        readers.extend(sibling.open()?);
     }
     readers.extend(open_if_there(path)?);
     Ok(readers)
@@ -75,14 +151,33 @@ pub(in crate::watch::source) fn all(path: &Path) -> io::Result<Vec<Reader>> {
 pub(in crate::watch::source) enum ReadSoFar {
     /// More of it may be there.
     Partly,
-    /// It was read to its end a moment ago, and was cut since: a copy of it may have a little more.
-    ToEndWhenLastSeen,
+    /// It was read to its end a moment ago, and was cut since: a copy of it may have a little more. Where the writer was quiet for long
+    /// before, it is not held to have written just between the copy and the cut.
+    ToEndWhenLastSeen { is_quiet: bool },
     /// It was read to its end for good, through an open descriptor; this is when it was last written to.
     ToEnd { written_at: Option<SystemTime> },
 }
 
 /// Plans how to read on after `place` in the file that had the name `path`.
+///
+/// # Errors
+/// A file cannot be read, or files are being renamed just now: then the next plan finds them.
 pub(in crate::watch::source) fn plan(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> {
+    let names = || {
+        let inode = std::fs::metadata(path).map_or(0, |it| it.ino());
+        (inode, siblings(path).into_iter().map(|it| (it.path, it.inode)).collect::<Vec<_>>())
+    };
+    for _ in 0..MAX_PLANS {
+        let before = names();
+        let plan = plan_once(path, place, so_far)?;
+        if names() == before {
+            return Ok(plan);
+        }
+    }
+    Err(io::Error::other("files are being renamed all the time"))
+}
+
+fn plan_once(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> {
     let is_drained = matches!(so_far, ReadSoFar::ToEnd { .. });
     let mut current = match Reader::open(path) {
         Ok(reader) => Some(reader),
@@ -92,6 +187,7 @@ pub(in crate::watch::source) fn plan(path: &Path, place: &Place, so_far: ReadSoF
     let mut plan = Plan::default();
     if *place == Place::NOWHERE {
         plan.readers.extend(current);
+        plan.set_before(before(path)?);
         return Ok(plan);
     }
     if let Some(reader) = &mut current
@@ -99,57 +195,99 @@ pub(in crate::watch::source) fn plan(path: &Path, place: &Place, so_far: ReadSoF
         && reader.is_at(place)?
     {
         reader.go_to(place.offset);
+        reader.set_before(place.before);
         plan.readers.extend(current);
         return Ok(plan);
     }
+    let has_current = current.is_some();
     let siblings = siblings(path);
     let rotated = find(&siblings, place, current.as_ref())?;
     match rotated {
         Some((sibling_idx, mut reader)) => {
+            let is_copy = is_copy(&reader, &siblings[sibling_idx], place, current.as_ref());
+            let Place { prefix_len, prefix_hash, .. } = reader.place();
+            let before = if is_drained && prefix_len > 0 { prefix_hash } else { place.before };
+            if is_copy {
+                reader.set_copy();
+            }
+            plan.lost = if is_copy { lost_behind_copy(&reader, place, so_far)? } else { None };
             if !is_drained {
-                reader.go_to(place.offset);
+                reader.go_to(place.offset.min(reader.len()?));
                 plan.readers.push_back(reader);
             }
-            for (newer, _) in &siblings[sibling_idx + 1..] {
-                plan.readers.extend(open_if_there(newer)?);
+            for newer in &siblings[sibling_idx + 1..] {
+                plan.readers.extend(newer.open()?);
             }
+            plan.readers.extend(current.take());
+            plan.set_before(before);
         }
-        None => plan.without_it(&siblings, place, so_far)?,
+        None => plan.without_it(&siblings, place, current.as_ref(), so_far)?,
     }
+    let is_empty = plan.readers.is_empty();
     plan.readers.extend(current);
-    Ok(plan)
+    if is_empty {
+        plan.set_before(place.before);
+    }
+    Ok(plan.with_loss(has_current))
+}
+
+/// Whether a file that has what the place's file had is a copy, made before that was cut. What is packed may also have been renamed before;
+/// then the inode can have been given to the file that has the name now, but not before.
+fn is_copy(found: &Reader, sibling: &Sibling, place: &Place, current: Option<&Reader>) -> bool {
+    let has_inode = |it: &&Reader| it.place().is_in_file_of(place);
+    if !is_packed(&sibling.path) {
+        return !has_inode(&found);
+    }
+    let created = current.filter(has_inode).and_then(|it| it.metadata().ok()?.created().ok());
+    created.is_some_and(|created| created < sibling.modified)
+}
+
+/// What was written after a copy was made, and was not read before the cut, is nowhere.
+fn lost_behind_copy(copy: &Reader, place: &Place, so_far: ReadSoFar) -> io::Result<Option<Lost>> {
+    let end = copy.len()?;
+    let is_whole = match so_far {
+        ReadSoFar::Partly => false,
+        ReadSoFar::ToEndWhenLastSeen { is_quiet } => is_quiet && end <= place.offset,
+        ReadSoFar::ToEnd { .. } => true,
+    };
+    let from = if end < place.offset { *place } else { Place { offset: end, ..copy.place() } };
+    let reason = "copied and cut: what was written between the two is lost";
+    Ok((!is_whole).then_some(Lost { from, reason, is_behind_copy: true }))
 }
 
 /// The file of the place among the siblings: itself, else a copy of it.
 fn find(
-    siblings: &[(PathBuf, SystemTime)],
+    siblings: &[Sibling],
     place: &Place,
     current: Option<&Reader>,
 ) -> io::Result<Option<(usize, Reader)>> {
-    let mut copy = None;
+    let (mut copy, mut short_copy) = (None, None);
     let mut n_copies = 0;
     let has_inode = |reader: &Reader| reader.place().is_in_file_of(place);
     // A copy is only made of a file that then goes on under its own inode.
     let mut is_truncated = current.is_some_and(has_inode);
-    for (sibling_idx, (path, _)) in siblings.iter().enumerate() {
-        let Some(reader) = open_if_there(path)? else { continue };
+    for (sibling_idx, sibling) in siblings.iter().enumerate() {
+        let Some(reader) = sibling.open()? else { continue };
         if reader.is_at(place)? {
             return Ok(Some((sibling_idx, reader)));
         }
         is_truncated |= has_inode(&reader);
         // Compressed, it has another inode and the same content.
-        if place.prefix_len >= MIN_COPY_PREFIX && is_packed(path) && reader.has_content_of(place)? {
+        if place.prefix_len >= MIN_COPY_PREFIX && is_packed(&sibling.path) && reader.has_content_of(place)? {
             return Ok(Some((sibling_idx, reader)));
         }
         // The newest copy: an older one of a file with the same head was copied before.
         if place.prefix_len >= MIN_COPY_PREFIX && reader.has_content_of(place)? {
             n_copies += 1;
             copy = Some((sibling_idx, reader));
+        } else if place.prefix_len >= MIN_COPY_PREFIX && reader.begins_as(place)? {
+            // Made before the last of it was read.
+            short_copy = Some((sibling_idx, reader));
         }
     }
     // The inode may be gone, with what the file held after the cut; a beginning this long is proof enough if one file alone has it.
     let is_sure = n_copies == 1 && place.prefix_len >= LONG_COPY_PREFIX;
-    Ok(copy.filter(|_| is_truncated || is_sure))
+    Ok(copy.filter(|_| is_truncated || is_sure).or(short_copy.filter(|_| is_truncated)))
 }
 
 fn open_if_there(path: &Path) -> io::Result<Option<Reader>> {
@@ -165,26 +303,40 @@ fn open_if_there(path: &Path) -> io::Result<Option<Reader>> {
     }
 }
 
+/// A rotated file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sibling {
+    path: PathBuf,
+    modified: SystemTime,
+    inode: u64,
+}
+
+impl Sibling {
+    fn open(&self) -> io::Result<Option<Reader>> {
+        open_if_there(&self.path)
+    }
+}
+
 /// Rotated files of a name, oldest first.
-fn siblings(path: &Path) -> Vec<(PathBuf, SystemTime)> {
+fn siblings(path: &Path) -> Vec<Sibling> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Vec::new();
     };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut siblings: Vec<(PathBuf, SystemTime)> = entries
+    let mut siblings: Vec<Sibling> = entries
         .filter(|entry| entry.file_name().to_str().is_some_and(|it| is_rotated_name(name, unpacked_name(it))))
         .filter_map(|entry| {
             let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-            Some((entry.path(), metadata.modified().ok()?))
+            Some(Sibling { path: entry.path(), modified: metadata.modified().ok()?, inode: metadata.ino() })
         })
         .collect();
     // While a file is being compressed both are there, and only the old one is whole.
-    let paths: HashSet<PathBuf> = siblings.iter().map(|(path, _)| path.clone()).collect();
-    siblings.retain(|(path, _)| !is_packed(path) || !paths.contains(&path.with_extension("")));
-    if siblings.iter().all(|(path, _)| rank(name, path).is_some()) {
-        siblings.sort_by_key(|(path, _)| std::cmp::Reverse(rank(name, path)));
+    let paths: HashSet<PathBuf> = siblings.iter().map(|it| it.path.clone()).collect();
+    siblings.retain(|it| !is_packed(&it.path) || !paths.contains(&it.path.with_extension("")));
+    if siblings.iter().all(|it| rank(name, &it.path).is_some()) {
+        siblings.sort_by_key(|it| std::cmp::Reverse(rank(name, &it.path)));
     } else {
-        siblings.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+        siblings.sort_by(|a, b| a.modified.cmp(&b.modified).then_with(|| b.path.cmp(&a.path)));
     }
     siblings
 }
@@ -221,163 +373,4 @@ pub(super) fn is_rotated_name(name: &str, sibling: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rotated_names_are_the_file_s_own_with_a_number_or_a_date() {
-        let cases = [
-            ("app.log.1", true),
-            ("app.log.10", true),
-            ("app.log-20260101", true),
-            ("app.log.2026-01-01T10:00", true),
-            ("app.log.old", true),
-            ("app-2026-01-01.log", true),
-            ("app.1.log", true),
-            ("app.log", false),
-            ("app.log.1.gz", false),
-            ("app.log.json", false),
-            ("app.log.", false),
-            ("app-debug.log", false),
-            ("other.log.1", false),
-            ("app2.log", false),
-        ];
-        for (sibling, expected) in cases {
-            assert_eq!(is_rotated_name("app.log", sibling), expected, "{sibling}");
-        }
-    }
-
-    /// A folder in which files are written one after the other, each later than the one before.
-    struct Folder(tempfile::TempDir, std::cell::Cell<u64>);
-
-    impl Folder {
-        fn new() -> Self {
-            Self(tempfile::tempdir().unwrap(), std::cell::Cell::new(1_000_000))
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.0.path().join(name)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            let path = self.path(name);
-            std::fs::write(&path, text).unwrap();
-            self.1.set(self.1.get() + 1);
-            let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(self.1.get());
-            std::fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
-        }
-
-        fn rename(&self, from: &str, to: &str) {
-            std::fs::rename(self.path(from), self.path(to)).unwrap();
-        }
-
-        /// Place after the first `n` bytes of `app.log`.
-        fn place(&self, n: u64) -> Place {
-            let mut reader = Reader::open(&self.path("app.log")).unwrap();
-            reader.go_to(n);
-            reader.place()
-        }
-
-        /// What is to be read after `place`, file by file, and whether something is lost.
-        fn check(&self, place: &Place, so_far: ReadSoFar, expected: &[&str], is_lost: bool) {
-            let mut plan = plan(&self.path("app.log"), place, so_far).unwrap();
-            let texts: Vec<String> = plan
-                .readers
-                .iter_mut()
-                .map(|reader| {
-                    let block = reader.next_block().unwrap().or_else(|| reader.give_rest());
-                    block.map_or_else(String::new, |it| String::from_utf8_lossy(&it.text).into_owned())
-                })
-                .collect();
-            assert_eq!(texts, expected);
-            assert_eq!(plan.loss.is_some(), is_lost);
-        }
-    }
-
-    const HEAD: &str = "the head of this very file\n";
-
-    #[test]
-    fn the_same_file_is_read_on() {
-        let folder = Folder::new();
-        folder.write("app.log", HEAD);
-        let place = folder.place(27);
-        folder.write("app.log", &format!("{HEAD}more\n"));
-        folder.check(&place, ReadSoFar::Partly, &["more\n"], false);
-    }
-
-    #[test]
-    fn a_renamed_file_comes_first_and_what_was_rotated_after_it_next() {
-        let folder = Folder::new();
-        folder.write("app.log.1", "read long ago, before the place\n");
-        folder.write("app.log", &format!("{HEAD}rest\n"));
-        let place = folder.place(27);
-        folder.rename("app.log.1", "app.log.3");
-        folder.rename("app.log", "app.log.2");
-        folder.write("app.log.1", "between\n");
-        folder.write("app.log", "now\n");
-        folder.check(&place, ReadSoFar::Partly, &["rest\n", "between\n", "now\n"], false);
-        folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &["between\n", "now\n"], false);
-    }
-
-    #[test]
-    fn a_compressed_file_is_read_like_the_one_it_was_made_of() {
-        use std::io::Write;
-        let folder = Folder::new();
-        folder.write("app.log", &format!("{HEAD}rest\n"));
-        let place = folder.place(27);
-        let packed = std::fs::File::create(folder.path("app.log.2.gz")).unwrap();
-        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-        packed.write_all(format!("{HEAD}rest\n").as_bytes()).unwrap();
-        packed.finish().unwrap();
-        folder.write("app.log.1", "between\n");
-        folder.write("app.log.1.gz", "half of between, not compressed to its end");
-        std::fs::remove_file(folder.path("app.log")).unwrap();
-        folder.write("app.log", "now\n");
-        folder.check(&place, ReadSoFar::Partly, &["rest\n", "between\n", "now\n"], false);
-    }
-
-    #[test]
-    fn what_was_rotated_away_since_is_a_loss_if_others_came_between() {
-        let folder = Folder::new();
-        folder.write("app.log", HEAD);
-        let place = folder.place(27);
-        let written_at = Some(std::fs::metadata(folder.path("app.log")).unwrap().modified().unwrap());
-        let so_far = ReadSoFar::ToEnd { written_at };
-        folder.rename("app.log", "elsewhere");
-        folder.write("app.log.1", "between\n");
-        folder.write("app.log", "now\n");
-        folder.check(&place, so_far, &["between\n", "now\n"], true);
-        std::fs::remove_file(folder.path("app.log.1")).unwrap();
-        folder.check(&place, so_far, &["now\n"], false);
-    }
-
-    #[test]
-    fn a_copy_of_a_truncated_file_has_the_rest() {
-        let folder = Folder::new();
-        folder.write("app.log", HEAD);
-        let place = folder.place(27);
-        folder.write("app.log.1", &format!("{HEAD}rest\n"));
-        folder.write("app.log", "new\n");
-        folder.check(&place, ReadSoFar::Partly, &["rest\n", "new\n"], false);
-        folder.check(&place, ReadSoFar::ToEndWhenLastSeen, &["rest\n", "new\n"], false);
-        std::fs::remove_file(folder.path("app.log.1")).unwrap();
-        folder.check(&place, ReadSoFar::ToEndWhenLastSeen, &["new\n"], true);
-        folder.check(&place, ReadSoFar::Partly, &["new\n"], true);
-    }
-
-    #[test]
-    fn what_is_gone_is_a_loss_unless_it_was_read() {
-        let folder = Folder::new();
-        folder.write("app.log", HEAD);
-        let place = folder.place(20);
-        folder.write("keep-the-inode", "x");
-        folder.rename("app.log", "elsewhere");
-        folder.write("app.log", "new and longer than what was there before\n");
-        let new = ["new and longer than what was there before\n"];
-        folder.check(&place, ReadSoFar::Partly, &new, true);
-        folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &new, false);
-        folder.check(&Place::NOWHERE, ReadSoFar::Partly, &new, false);
-        std::fs::remove_file(folder.path("app.log")).unwrap();
-        folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &[], false);
-    }
-}
+mod tests;

@@ -17,13 +17,14 @@ use tracing::{debug, warn};
 use super::budget::Budget;
 use super::name::{Name, name_of};
 use super::reader::{Place, Reader};
-use super::rotation::{ReadSoFar, plan};
+use super::rotation::{self, ReadSoFar, plan};
 use crate::base::backoff::Backoff;
+use crate::base::clock::{Clock, SystemClock};
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::watch::source::bell::Bells;
 use crate::watch::source::blocking::{blocking, work};
-use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, ReaderGone, Thing};
+use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
 use crate::watch::source::pace::{BUSY_PAUSE, Pace};
 
 /// A file whose bell hangs is looked at less often by this.
@@ -155,6 +156,7 @@ impl Following {
         let (path, begin) = (self.tail.path.clone(), self.tail.begin);
         let opened = blocking(move || {
             let mut reader = Reader::open(&path)?;
+            reader.set_before(rotation::before(&path)?);
             if begin == Begin::AtEnd {
                 reader.go_to(reader.len()?);
             }
@@ -198,7 +200,7 @@ impl Following {
                 self.give_rest().await.map(|()| Ok(false))
             }
             Name::Same => Ok(Ok(false)),
-            Name::Truncated => self.replan(ReadSoFar::ToEndWhenLastSeen).await,
+            Name::Truncated => self.replan(ReadSoFar::ToEndWhenLastSeen { is_quiet: silent >= QUIET }).await,
             Name::Replaced { is_empty } if silent < if is_empty { SETTLE_EMPTY } else { SETTLE } => {
                 Ok(Ok(false))
             }
@@ -257,7 +259,7 @@ impl Following {
             Ok(planned) => planned,
             Err(error) => return Ok(Err(error)),
         };
-        if so_far == ReadSoFar::ToEndWhenLastSeen && planned.readers.len() <= 1 {
+        if matches!(so_far, ReadSoFar::ToEndWhenLastSeen { .. }) && planned.readers.len() <= 1 {
             // No copy has it: what was begun is all there will be of it.
             self.give_rest().await?;
         }
@@ -302,10 +304,18 @@ impl Following {
                 self.readers.push_front(reader);
                 return Ok(Ok(name));
             }
+            if reader.may_grow(SystemClock.now(), SETTLE) {
+                self.readers.push_front(reader);
+                sleep(BUSY_PAUSE).await;
+                continue;
+            }
             if let Some(block) = reader.give_rest() {
                 self.send(block).await?;
             }
             self.place = reader.place();
+            if let Some(next) = self.readers.front_mut() {
+                next.come_after(&self.place);
+            }
         }
         Ok(Ok(None))
     }

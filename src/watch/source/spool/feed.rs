@@ -36,6 +36,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Nothing more is taken while so much is not committed yet.
     pub max_bytes: u64,
+    /// Senders keep what was not taken, and send it again: nothing is lost while nobody takes it.
+    pub senders_wait: bool,
 }
 
 /// Why something was not taken. The sender may send it again.
@@ -119,6 +121,7 @@ pub fn start(
                 }
             }
         };
+        let away = (!settings.senders_wait).then(|| away(tick, &clock));
         let (end_tx, end) = watch::channel((writer.end(), tick));
         let (committed_tx, committed) = watch::channel(0);
         let sink = Sink {
@@ -131,8 +134,16 @@ pub fn start(
             is_full: false,
             taken: Taken::after_start(batches),
         };
-        let feed =
-            Feed { settings, outlet, id, end, committed: committed_tx, losses, writers: Writers::default() };
+        let feed = Feed {
+            settings,
+            outlet,
+            id,
+            end,
+            committed: committed_tx,
+            away,
+            losses,
+            writers: Writers::default(),
+        };
         let stop = shutdown.child();
         let feeding = async {
             tokio::select! {
@@ -146,6 +157,14 @@ pub fn start(
     (Spool { appends: appends_tx, losses: losses_tx }, run)
 }
 
+/// What was sent while nobody listened, if anything was; and what was on the way when the run before was killed.
+fn away(tick: i64, clock: &SharedClock) -> Loss {
+    // Where nothing is left of that run, nothing tells when it ended.
+    let from = Timestamp::from_nanosecond(tick.into()).ok().filter(|_| tick > 0);
+    let from = from.map_or_else(|| "the last message before".to_owned(), |it| it.to_string());
+    Loss { from, to: clock.now().to_string(), reason: "homeostat did not listen".to_owned() }
+}
+
 /// The reading end.
 struct Feed {
     settings: Settings,
@@ -153,6 +172,8 @@ struct Feed {
     id: String,
     end: watch::Receiver<(u64, i64)>,
     committed: watch::Sender<u64>,
+    /// From the last thing taken by the run before to the start of this one.
+    away: Option<Loss>,
     losses: mpsc::Receiver<Loss>,
     writers: Writers,
 }
@@ -176,6 +197,9 @@ impl Feed {
                 offset
             }
         };
+        if let Some(loss) = self.away.take().filter(|_| lane.cursor.is_some()) {
+            lane.send(Parcel::Loss(loss)).await?;
+        }
         self.remove_before(place).await;
         let mut settling: Option<(u64, oneshot::Receiver<()>)> = None;
         let mut n_failures = 0;

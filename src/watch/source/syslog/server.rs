@@ -82,7 +82,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let Settings { udp: _, tcp: _, folder, max_bytes } = settings;
-    let settings = spool::Settings { source: "syslog", folder, max_bytes };
+    let settings = spool::Settings { source: "syslog", folder, max_bytes, senders_wait: false };
     let (spool, keep) = spool::start(settings, outlet, Arc::clone(&clock), shutdown.clone());
     let udp = async {
         match sockets.udp {
