@@ -5,6 +5,7 @@ mod daemon;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::RawQuery;
@@ -26,6 +27,8 @@ use homeostat::watch::triage;
 use serde_json::json;
 
 use crate::store::given::{Db, stories};
+use crate::support::chance::{n_actions, seed};
+use crate::support::wait::{PATIENCE, eventually};
 
 const TRACEBACK: &str = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 12, in pay\n    total = price / n\n\
     ZeroDivisionError: division by zero";
@@ -89,6 +92,52 @@ async fn an_alert_is_stored_once_however_often_it_is_told(db: Db) {
     assert_eq!(issues(&db.store).await[0].count, 2);
     let tickets = JobFilter { kind: Some(JobKind::Ticket), limit: 10, ..JobFilter::default() };
     assert_eq!(db.store.jobs(&tickets).await.expect("the store answers").len(), 1);
+}
+
+mod often {
+    use super::*;
+
+    stories!(alerts_are_counted_once_whatever_happens_to_sender_and_store);
+
+    async fn alerts_are_counted_once_whatever_happens_to_sender_and_store(db: Db) {
+        let mut random = fastrand::Rng::with_seed(seed());
+        let mut store = db.opened_again().await;
+        let mut receiver = alerts(&store, None);
+        let mut told: Vec<Vec<u8>> = Vec::new();
+        for n in 0..n_actions() {
+            // A new time at which it fires, or one that was told before: at intervals, or because the answer did not come through.
+            if told.is_empty() || random.bool() {
+                let starts_at = format!("2026-11-21T{:02}:{:02}:02.25Z", n / 60, n % 60);
+                told.push(webhook("firing", &starts_at, ("log", TRACEBACK), ""));
+            }
+            let mut bodies = vec![told[told.len() - 1].clone()];
+            let n_again = random.usize(0..3);
+            bodies.extend(random.choose_multiple(told.iter().cloned(), n_again));
+            match random.u8(0..12) {
+                0 => {
+                    store = db.opened_again().await;
+                    receiver = alerts(&store, None);
+                }
+                1 => db.be_away(Duration::from_millis(random.u64(0..200))).await,
+                _ => {}
+            }
+            for body in bodies {
+                // Alertmanager sends again what was answered 503. Two deliveries of one alert may come at once.
+                let deliver = || {
+                    eventually("the alert is stored", PATIENCE, async || {
+                        match receiver.receive(&body).await {
+                            AlertAnswer::Stored { .. } => Some(()),
+                            AlertAnswer::Malformed(error) => panic!("{error}"),
+                            AlertAnswer::Unavailable => None,
+                        }
+                    })
+                };
+                tokio::join!(deliver(), deliver());
+            }
+        }
+        let counts: u64 = issues(&db.opened_again().await).await.iter().map(|issue| issue.count).sum();
+        assert_eq!(counts, told.len() as u64, "seed {}", seed());
+    }
 }
 
 #[tokio::test]

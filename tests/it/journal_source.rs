@@ -11,10 +11,12 @@ use std::time::Duration;
 use homeostat::base::shutdown::Shutdown;
 use homeostat::store::Store;
 use homeostat::watch::source::journal::{self, Settings};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::store::given::{Db, stories};
+use crate::support::chance::{n_actions, seed};
 use crate::support::wait::{PATIENCE, eventually};
 use crate::support::watching::{counts, watch};
 
@@ -75,6 +77,22 @@ impl Journal {
         writeln!(file, "{entry}").expect("it can be written");
     }
 
+    /// Ends the `journalctl` that runs just now.
+    fn kill(&self) {
+        let file = self.path("entries").display().to_string();
+        for entry in fs::read_dir("/proc").expect("there is a /proc").flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|it| it.parse().ok()).and_then(Pid::from_raw)
+            else {
+                continue;
+            };
+            let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&arguments).contains(&file) {
+                // It may have ended by itself.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+
     fn start(&self, store: &Arc<dyn Store>) -> JoinSet<()> {
         let settings = Settings { program: self.path("journalctl"), ..Settings::default() };
         watch(store, |outlet| journal::run(settings, outlet, Shutdown::new()))
@@ -82,7 +100,7 @@ impl Journal {
 }
 
 async fn wait_for(store: &Arc<dyn Store>, truth: &BTreeMap<String, u64>) {
-    let what = format!("{truth:?}");
+    let what = format!("{truth:?}, if chance began with {}", seed());
     eventually(&what, PATIENCE, async || (counts(store).await == *truth).then_some(())).await;
 }
 
@@ -90,7 +108,7 @@ stories!(entries_are_counted_once_however_often_journalctl_and_homeostat_end);
 
 async fn entries_are_counted_once_however_often_journalctl_and_homeostat_end(db: Db) {
     let mut journal = Journal::new();
-    let mut random = fastrand::Rng::with_seed(5);
+    let mut random = fastrand::Rng::with_seed(seed());
     journal.log("old", "ERROR from before the first start");
     let mut store = db.opened_again().await;
     let mut tasks = journal.start(&store);
@@ -98,7 +116,7 @@ async fn entries_are_counted_once_however_often_journalctl_and_homeostat_end(db:
     // It begins at the end that the journal has now: that must be stored before anything is logged.
     let key = homeostat::model::cursor::StreamKey(format!("journal:{}", machine()));
     eventually("the first cursor", PATIENCE, async || store.cursor(&key).await.ok()?).await;
-    for n in 0..300 {
+    for n in 0..n_actions() {
         match random.u8(0..6) {
             0 => journal.log("shop", "all is well"),
             1 => {
@@ -119,10 +137,15 @@ async fn entries_are_counted_once_however_often_journalctl_and_homeostat_end(db:
         if random.u8(0..10) == 0 {
             tokio::time::sleep(Duration::from_millis(random.u64(0..100))).await;
         }
-        if random.u8(0..30) == 0 {
-            tasks.shutdown().await;
-            store = db.opened_again().await;
-            tasks = journal.start(&store);
+        match random.u8(0..30) {
+            0 => {
+                tasks.shutdown().await;
+                store = db.opened_again().await;
+                tasks = journal.start(&store);
+            }
+            1 => journal.kill(),
+            2 => db.be_away(Duration::from_millis(random.u64(0..200))).await,
+            _ => {}
         }
     }
     wait_for(&store, &truth).await;

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use homeostat::base::clock::SystemClock;
+use homeostat::base::clock::{Clock, SystemClock, Timestamp};
 use homeostat::base::shutdown::Shutdown;
+use homeostat::model::cursor::Gap;
 use homeostat::store::Store;
 use homeostat::watch::source::syslog::{self, Settings, Sockets};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use crate::store::given::Db;
+use crate::store::given::{Db, stories};
+use crate::support::chance::{n_actions, seed};
+use crate::support::numbered::{ALL, Between, Trail, check, counted, lines};
 use crate::support::wait::{PATIENCE, eventually};
 use crate::support::watching::{counts, watch};
 
@@ -72,5 +76,83 @@ async fn messages_of_all_forms_are_counted_once() {
         eventually(&what, PATIENCE, async || (counts(&db.store).await == truth).then_some(())).await;
         running.tasks.shutdown().await;
     }
-    assert_eq!(db.store.gaps(10).await.expect("the store answers"), []);
+    // Twice it began again: who knows what was sent meanwhile.
+    let gaps = db.store.gaps(10).await.expect("the store answers");
+    let reasons: Vec<&str> = gaps.iter().map(|gap| gap.reason.as_str()).collect();
+    assert_eq!(reasons, ["homeostat did not listen"; 2]);
+}
+
+stories!(numbered_messages_are_counted_once_or_were_sent_to_nobody);
+
+/// Over TCP, whose senders learn nothing of what is lost on the way: a message may be taken by the system when homeostat is killed.
+async fn numbered_messages_are_counted_once_or_were_sent_to_nobody(db: Db) {
+    let mut trail = Trail::new(seed());
+    let mut random = fastrand::Rng::with_seed(seed());
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut store = db.opened_again().await;
+    let mut running = start(&store, &folder).await;
+    let mut connection: Option<TcpStream> = None;
+    let mut sent = vec![SystemClock.now()];
+    for _ in 0..n_actions() {
+        match random.u8(0..40) {
+            0..=2 => {
+                running.tasks.shutdown().await;
+                store = db.opened_again().await;
+                running = start(&store, &folder).await;
+                // A system that kills breaks it off; what is in it then is what may be lost.
+                connection = None;
+                trail.note("killed and started");
+            }
+            3 => connection = None,
+            4 => db.be_away(Duration::from_millis(random.u64(0..200))).await,
+            5..=20 => tokio::time::sleep(Duration::from_millis(random.u64(0..40))).await,
+            _ => {
+                let n = u32::try_from(sent.len()).expect("few");
+                let is_trace = random.u8(0..4) == 0;
+                let text = format!("<11>Nov 21 10:00:00 h shop[7]: {}", lines(n, is_trace));
+                let text = if is_trace { text.trim_end().replace('\n', "#012") + "\n" } else { text };
+                trail.note(format!("send {n}"));
+                sent.push(SystemClock.now());
+                loop {
+                    if connection.is_none() {
+                        connection = Some(TcpStream::connect(&running.tcp).await.expect("it listens"));
+                    }
+                    let written = match &mut connection {
+                        Some(connection) => connection.write_all(text.as_bytes()).await.is_ok(),
+                        None => false,
+                    };
+                    if written {
+                        break;
+                    }
+                    connection = None;
+                }
+            }
+        }
+    }
+    drop(connection);
+    let n = u32::try_from(sent.len()).expect("few");
+    let mut last = TcpStream::connect(&running.tcp).await.expect("it listens");
+    sent.push(SystemClock.now());
+    last.write_all(format!("<11>Nov 21 10:00:00 h shop: {}", lines(n, false)).as_bytes())
+        .await
+        .expect("it is sent");
+    drop(last);
+    eventually("the last message", PATIENCE, async || counted(&store).await.contains_key(&n).then_some(()))
+        .await;
+    running.tasks.shutdown().await;
+    let counts = counted(&store).await.into_iter().map(|(number, it)| (number, it.count)).collect();
+    let gaps = store.gaps(ALL).await.expect("the store answers");
+    let told: Vec<Between> = gaps.iter().map(|gap| between(gap, &sent)).collect();
+    check(&counts, n, &(1..=n).collect(), &told);
+}
+
+/// Numbers that were sent in the time of a gap, or just before it: what is on the way was sent before it is taken.
+fn between(gap: &Gap, sent: &[Timestamp]) -> Between {
+    let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let from = gap.from.parse::<Timestamp>().ok().and_then(|it| it.checked_sub(Duration::from_secs(1)).ok());
+    let to = time(&gap.to);
+    let after = sent.iter().rposition(|at| from.is_some_and(|from| *at < from)).unwrap_or(0);
+    let before = sent.iter().position(|at| *at > to).unwrap_or(sent.len());
+    let number = |idx: usize| u32::try_from(idx).expect("few");
+    Between { after: number(after), before: number(before) }
 }

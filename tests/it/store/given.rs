@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot be set up must fail")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use homeostat::base::clock::Timestamp;
 use homeostat::base::redact::Clean;
@@ -13,6 +14,8 @@ use homeostat::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
 use homeostat::model::trace::Runtime;
 use homeostat::store::types::{CommittedGroup, TimelineEntry};
 use homeostat::store::{Settings, Store, open};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use tokio::time::sleep;
 
 use crate::support::postgres::Database;
 
@@ -76,9 +79,30 @@ impl Db {
         open_store(&self.url).await
     }
 
+    /// Cuts every connection to it and lets none be made for a while; SQLite is locked by another for it.
+    pub(crate) async fn be_away(&self, away: Duration) {
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            // Somebody else may hold it just then.
+            if connection.execute("begin exclusive").await.is_ok() {
+                sleep(away).await;
+                connection.execute("rollback").await.unwrap();
+            }
+            return;
+        }
+        let name = self.url.rsplit('/').next().unwrap();
+        let mut connection = PgConnection::connect(&self.url.replace(name, "postgres")).await.unwrap();
+        let mut run = async |sql: String| {
+            connection.execute(AssertSqlSafe(sql)).await.unwrap();
+        };
+        run(format!("alter database {name} allow_connections false")).await;
+        run(format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")).await;
+        sleep(away).await;
+        run(format!("alter database {name} allow_connections true")).await;
+    }
+
     /// Changes rows behind the store's back; how many.
     pub(crate) async fn execute(&self, sql: &'static str) -> u64 {
-        use sqlx::{Connection, PgConnection, SqliteConnection};
         if self.is_sqlite() {
             let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
             sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()

@@ -167,19 +167,7 @@ impl Container {
 
     /// What it has written so far: stdout (and a terminal's one stream), stderr.
     pub(crate) async fn output(&self) -> (String, String) {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
-        let chunks: Vec<LogOutput> =
-            self.engine.logs(&self.id, Some(options)).try_collect().await.expect("the log can be read");
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        for chunk in chunks {
-            match chunk {
-                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                LogOutput::StdOut { message }
-                | LogOutput::Console { message }
-                | LogOutput::StdIn { message } => stdout.extend_from_slice(&message),
-            }
-        }
-        (String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
+        output_of(&self.engine, &self.id).await
     }
 
     /// Waits until either stream contains `text`.
@@ -194,12 +182,6 @@ impl Container {
     /// Whether the engine still knows it.
     pub(crate) async fn exists(&self) -> bool {
         self.engine.inspect_container(&self.id, None).await.is_ok()
-    }
-
-    /// Where the engine keeps its log.
-    pub(crate) async fn log_path(&self) -> std::path::PathBuf {
-        let inspection = self.engine.inspect_container(&self.id, None).await.expect("the engine knows it");
-        inspection.log_path.expect("it has a log").into()
     }
 
     /// Runs a command in it, to its end.
@@ -237,8 +219,25 @@ impl Drop for Container {
     }
 }
 
+/// What a container has written, as far as the engine has it: stdout (and a terminal's one stream), stderr.
+pub(crate) async fn output_of(engine: &Docker, id: &str) -> (String, String) {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
+    let chunks: Vec<LogOutput> =
+        engine.logs(id, Some(options)).try_collect().await.expect("the log can be read");
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        match chunk {
+            LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+            LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message } => {
+                stdout.extend_from_slice(&message)
+            }
+        }
+    }
+    (String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
 /// Removes a container; one that is gone already is fine.
-async fn remove(engine: &Docker, id: &str) -> Result<(), bollard::errors::Error> {
+pub(crate) async fn remove(engine: &Docker, id: &str) -> Result<(), bollard::errors::Error> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match engine.remove_container(id, Some(options)).await {
         Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),

@@ -4,13 +4,19 @@
 //! They are the real things (the machine's engine, PostgreSQL and git), as `scripts/setup test` has started them. A test never skips
 //! because one of them is away: it fails and says what to run. What stands outside of the machine is scripted, and strict: `github`.
 
+/// Seeds, and how many things happen.
+pub(crate) mod chance;
 pub(crate) mod docker;
 pub(crate) mod git;
 /// A strict scripted GitHub: its REST API over real repositories.
 pub(crate) mod github;
+/// A network that can be cut.
+pub(crate) mod link;
 /// A strict Loki.
 pub(crate) mod loki;
 pub(crate) mod name;
+/// Numbered errors, and which of them may be missing.
+pub(crate) mod numbered;
 pub(crate) mod postgres;
 pub(crate) mod private_engine;
 pub(crate) mod program;

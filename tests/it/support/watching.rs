@@ -14,6 +14,8 @@ use homeostat::watch::source::lane::Outlet;
 use homeostat::watch::triage;
 use tokio::task::JoinSet;
 
+use super::wait::{PATIENCE, eventually};
+
 /// Compiled once.
 pub(crate) static PIPELINE: LazyLock<Pipeline> = LazyLock::new(Pipeline::builtin);
 
@@ -27,7 +29,7 @@ where
         store: Arc::clone(store),
         pipeline: PIPELINE.clone(),
         services: Arc::new(ServiceMap::new(services::Settings::default())),
-        triage: triage::Settings::default(),
+        triage: triage::Settings { storm_fingerprints: u32::MAX, ..triage::Settings::default() },
         clock: SystemClock::shared(),
     };
     let mut tasks = JoinSet::new();
@@ -42,7 +44,8 @@ where
 pub(crate) async fn counts(store: &Arc<dyn Store>) -> BTreeMap<String, u64> {
     let filter = IssueFilter { with_counted: true, limit: 100, ..IssueFilter::default() };
     let mut counts = BTreeMap::new();
-    for issue in store.issues(&filter).await.expect("the store answers") {
+    // The first question after the database was away is answered with an error.
+    for issue in eventually("the store", PATIENCE, async || store.issues(&filter).await.ok()).await {
         *counts.entry(issue.service).or_default() += issue.count;
     }
     counts

@@ -1,0 +1,17 @@
+//! What the tests begin with in which things happen at random: the same on every run, unless the environment says otherwise.
+
+use homeostat::base::env;
+
+/// How many things happen: `HOMEOSTAT_ACTIONS`, else enough to be sure and few enough to wait for.
+pub(crate) fn n_actions() -> u64 {
+    number_of(env::TEST_ACTIONS, 320)
+}
+
+/// `HOMEOSTAT_SEED`, else always the same.
+pub(crate) fn seed() -> u64 {
+    number_of(env::TEST_SEED, 1)
+}
+
+fn number_of(variable: &str, default: u64) -> u64 {
+    env::var(variable).map_or(default, |it| it.parse().expect("a number"))
+}
