@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use crate::store::given::{Db, stories};
+use crate::store::given::Db;
 use crate::support::chance::{n_actions, seed};
 use crate::support::numbered::{ALL, Between, Trail, check, counted, lines};
 use crate::support::wait::{PATIENCE, eventually};
@@ -82,10 +82,10 @@ async fn messages_of_all_forms_are_counted_once() {
     assert_eq!(reasons, ["homeostat did not listen"; 2]);
 }
 
-stories!(numbered_messages_are_counted_once_or_were_sent_to_nobody);
-
 /// Over TCP, whose senders learn nothing of what is lost on the way: a message may be taken by the system when homeostat is killed.
-async fn numbered_messages_are_counted_once_or_were_sent_to_nobody(db: Db) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbered_messages_are_counted_once_or_were_sent_to_nobody() {
+    let db = Db::sqlite().await;
     let mut trail = Trail::new(seed());
     let mut random = fastrand::Rng::with_seed(seed());
     let folder = tempfile::tempdir().expect("a folder can be made");

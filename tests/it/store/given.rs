@@ -96,7 +96,8 @@ impl Db {
             connection.execute(AssertSqlSafe(sql)).await.unwrap();
         };
         run(format!("alter database {name} allow_connections false")).await;
-        run(format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")).await;
+        run(format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and usename = current_user"))
+            .await;
         sleep(away).await;
         run(format!("alter database {name} allow_connections true")).await;
     }

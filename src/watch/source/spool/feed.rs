@@ -121,7 +121,7 @@ pub fn start(
                 }
             }
         };
-        let away = (!settings.senders_wait).then(|| away(tick, &clock));
+        let away = (!settings.senders_wait).then(|| (tick, away(tick, &clock)));
         let (end_tx, end) = watch::channel((writer.end(), tick));
         let (committed_tx, committed) = watch::channel(0);
         let sink = Sink {
@@ -172,8 +172,8 @@ struct Feed {
     id: String,
     end: watch::Receiver<(u64, i64)>,
     committed: watch::Sender<u64>,
-    /// From the last thing taken by the run before to the start of this one.
-    away: Option<Loss>,
+    /// The last tick of the run before, and the time from it to the start of this one.
+    away: Option<(i64, Loss)>,
     losses: mpsc::Receiver<Loss>,
     writers: Writers,
 }
@@ -197,7 +197,9 @@ impl Feed {
                 offset
             }
         };
-        if let Some(loss) = self.away.take().filter(|_| lane.cursor.is_some()) {
+        if let Some((tick, loss)) = self.away.take()
+            && (tick > 0 || lane.cursor.is_some())
+        {
             lane.send(Parcel::Loss(loss)).await?;
         }
         self.remove_before(place).await;

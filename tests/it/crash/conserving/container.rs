@@ -28,6 +28,8 @@ const SCRIPT: &str = r#"
 trap 'touch /stop' TERM
 words() { sed 's/0/ba/g;s/1/ke/g;s/2/li/g;s/3/mo/g;s/4/nu/g;s/5/pa/g;s/6/ro/g;s/7/su/g;s/8/ti/g;s/9/vo/g'; }
 rm -f /stop
+# Who is to see it should have time to.
+[ -e /n ] || sleep 3
 i=$(cat /n 2>/dev/null || echo FROM)
 while [ ! -e /stop ]; do
   seq $((i+1)) $((i+5)) | words | sed 's/.*/ERROR payment of order & failed/'
@@ -232,12 +234,12 @@ async fn pause(random: &mut fastrand::Rng, trail: &mut Trail) {
     trail.note(format!("pause {pause:?}"));
 }
 
-/// Two files of 20 kB: what is written while homeostat is away may be rotated away.
+/// Two files of 40 kB: what is written while homeostat is away may be rotated away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engines_small_files_are_counted_once_or_lie_in_a_gap() {
     let mut trail = Trail::new(seed());
     let mut random = fastrand::Rng::with_seed(seed());
-    let kept = Kept { driver: "json-file", max_size: "20k", max_file: "2" };
+    let kept = Kept { driver: "json-file", max_size: "40k", max_file: "2" };
     let mut world = World::new(engine(), kept, random.fork());
     let mut daemon = Daemon::start(Db::sqlite().await, &world.watched()).await;
     world.create().await;
