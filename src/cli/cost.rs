@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::print;
+use crate::base::search::ORDINARY;
 use crate::watch::rules::RuleSet;
-
-/// Lines of many programs in which nothing is wrong.
-const ORDINARY: &str = include_str!("../base/search/ordinary.log");
 
 /// The sample is gone through again until this time is over: a look takes less than the clock can tell.
 const MEASURE_FOR: Duration = Duration::from_millis(300);

@@ -5,9 +5,8 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 #[cfg(target_arch = "x86_64")]
 use super::windowed::Windowed;
 
-/// Logs of the usual kinds, in which nothing goes wrong: by them it is decided what is rare.
-#[cfg(target_arch = "x86_64")]
-const ORDINARY: &[u8] = include_bytes!("ordinary.log");
+/// Logs of the usual kinds, in which nothing goes wrong: by them it is decided what is rare, and measured what rules cost.
+pub const ORDINARY: &str = include_str!("ordinary.log");
 
 /// Bytes of the text to be searched that are looked at for the same purpose.
 #[cfg(target_arch = "x86_64")]
@@ -31,7 +30,9 @@ impl Literals {
     /// A search for these literals, in lower-case ASCII and of three bytes at least, which is quick in texts like `text`.
     pub fn new(literals: &[Vec<u8>], text: &[u8]) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(windowed) = Windowed::new(literals, &[ORDINARY, &text[..text.len().min(LOOK)]].concat()) {
+        if let Some(windowed) =
+            Windowed::new(literals, &[ORDINARY.as_bytes(), &text[..text.len().min(LOOK)]].concat())
+        {
             return Self(Search::Windowed(Box::new(windowed)));
         }
         Self::without_vectors(literals)

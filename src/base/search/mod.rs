@@ -15,5 +15,5 @@ mod windowed;
 mod windows;
 
 pub use cuts::Cut;
-pub use literals::Literals;
+pub use literals::{Literals, ORDINARY};
 pub use required::{Cost, RequiredLiterals, Searched};

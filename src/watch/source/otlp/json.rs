@@ -106,14 +106,14 @@ mod tests {
     use crate::watch::source::otlp::items;
 
     #[test]
-    fn records_of_the_specification_are_read() {
-        let body = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"my.service"}},
+    fn records_are_read_as_they_are_meant() {
+        let body = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"warehouse"}},
             {"key":"host.name","value":{"stringValue":"h1"}}]},
-            "scopeLogs":[{"scope":{"name":"my.library"},"logRecords":[
-            {"timeUnixNano":"1544712660300000000","severityNumber":10,"severityText":"Information",
-             "body":{"stringValue":"Example log record"},"attributes":[{"key":"n","value":{"intValue":"7"}}]},
+            "scopeLogs":[{"scope":{"name":"stock"},"logRecords":[
+            {"timeUnixNano":"1795255200250000000","severityNumber":10,"severityText":"notice",
+             "body":{"stringValue":"shelf 4 is refilled"},"attributes":[{"key":"n","value":{"intValue":"7"}}]},
             {"severityNumber":"SEVERITY_NUMBER_ERROR","body":{"kvlistValue":{"values":[{"key":"a","value":{"arrayValue":{"values":[{"boolValue":true}]}}}]}},
-             "attributes":[{"key":"exception.type","value":{"stringValue":"com.acme.Boom"}},{"key":"exception.message","value":{"stringValue":"no stock"}}]},
+             "attributes":[{"key":"exception.type","value":{"stringValue":"stock.Empty"}},{"key":"exception.message","value":{"stringValue":"no stock"}}]},
             7]}]}]}"#;
         let logs = read(body.as_bytes()).unwrap();
         assert_eq!(logs.n_rejected, 1);
@@ -123,11 +123,11 @@ mod tests {
         assert_eq!(
             texts,
             [
-                (Some(1_544_712_660_300_000_000), "INFO Example log record".to_owned()),
-                (None, "ERROR {\"a\":[true]}\ncom.acme.Boom: no stock".to_owned()),
+                (Some(1_795_255_200_250_000_000), "INFO shelf 4 is refilled".to_owned()),
+                (None, "ERROR {\"a\":[true]}\nstock.Empty: no stock".to_owned()),
             ]
         );
-        assert_eq!((items[0].service.as_str(), items[0].label.as_str()), ("my.service", "my.service (h1)"));
+        assert_eq!((items[0].service.as_str(), items[0].label.as_str()), ("warehouse", "warehouse (h1)"));
         assert!(read(b"[]").is_err());
         assert_eq!(read(b"{}").unwrap(), Logs::default());
     }
