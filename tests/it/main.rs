@@ -50,6 +50,8 @@ mod rules;
 mod sandbox;
 /// `homeostat scan` over files of every format.
 mod scan;
+/// Lost followers, Podman's forms and a hundred thousand containers.
+mod scripted_engine;
 /// The strict scripted GitHub refuses what the real one refuses.
 mod scripted_github;
 /// What `scripts/setup test` promises is there.

@@ -29,6 +29,7 @@ pub(in crate::config) fn docker(root: &Section<'_>) -> Option<docker::Settings> 
         exclude: patterns(&section, "exclude"),
         lookback: section.duration("look_back", Duration::ZERO..=365 * DAY, default.lookback),
         list_every: section.duration("list_every", Duration::from_secs(1)..=DAY, default.list_every),
+        stall_check: default.stall_check,
         reads_files: default.reads_files,
     };
     section.finish();

@@ -7,6 +7,8 @@
 /// Seeds, and how many things happen.
 pub(crate) mod chance;
 pub(crate) mod docker;
+/// A scripted container engine.
+pub(crate) mod engine;
 pub(crate) mod git;
 /// A strict scripted GitHub: its REST API over real repositories.
 pub(crate) mod github;

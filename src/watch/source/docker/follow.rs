@@ -222,7 +222,7 @@ impl Follower {
                 let place = DockerPlace { nanos: 0, n_at_nanos: 0 };
                 let stdout = (self.lane("stdout").await?, place);
                 let stderr = (self.lane("stderr").await?, place);
-                let mut lanes = Lanes::new(stdout, Some(stderr), Arc::clone(&self.shared.clock));
+                let mut lanes = self.lanes(stdout, Some(stderr));
                 lanes.lose("removed before its log was read").await?;
             }
             None => {}
@@ -235,7 +235,11 @@ impl Follower {
         let stdout = self.lane_at("stdout", inspection).await?;
         let stderr =
             if inspection.is_terminal { None } else { Some(self.lane_at("stderr", inspection).await?) };
-        Ok(Lanes::new(stdout, stderr, Arc::clone(&self.shared.clock)))
+        Ok(self.lanes(stdout, stderr))
+    }
+
+    fn lanes(&self, stdout: (Lane, DockerPlace), stderr: Option<(Lane, DockerPlace)>) -> Lanes {
+        Lanes::new(stdout, stderr, Arc::clone(&self.shared.clock), self.shared.settings.stall_check)
     }
 
     async fn lane_at(

@@ -31,7 +31,8 @@ impl Follower {
             return None;
         }
         // Another machine's engine names a path that is not here; a path here that is another's is told apart by the id in it.
-        let is_own = path.to_string_lossy().contains(&self.description.id);
+        // Podman's file of this kind has another name, and another format.
+        let is_own = path.file_name().is_some_and(|it| *it == *format!("{}-json.log", self.description.id));
         let opened = tokio::fs::File::open(&path).await;
         self.is_file_readable = is_own && opened.is_ok();
         if !self.is_file_readable {

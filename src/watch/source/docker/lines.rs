@@ -4,17 +4,26 @@
 //! the engine cuts lines at 16 KiB, and the end of the output may lack its line break. A part has no `\n`. All parts of a line carry the
 //! time of the first one (some log drivers: each its own). With a terminal there are no frames, and messages stand one after the other, parts
 //! without anything between them. Source: moby `daemon/logger/copier.go`, `api/server/httputils/write_log_stream.go`.
+//!
+//! Podman gives times with the offset of its machine (`+02:00` for `Z`), cuts lines at 8 KiB, and each part has its own time. Source: podman
+//! `pkg/api/handlers/compat/containers_logs.go`, conmon `src/ctr_stdio.c`.
 
 use crate::base::clock::Timestamp;
 
 /// What the engine cuts lines at.
 const PART_BYTES: usize = 16 << 10;
 
+/// What Podman cuts lines at.
+const PODMAN_PART_BYTES: usize = 8 << 10;
+
 /// More than this of one line is left out.
 pub(super) const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// Length of the time and the blank before each message.
-const STAMP_BYTES: usize = 31;
+/// Form of a time up to its zone.
+const TIME: &[u8; 29] = b"0000-00-00T00:00:00.000000000";
+
+/// Zones: UTC, and an offset from it; with the blank behind them.
+const ZONES: [&[u8]; 2] = [b"Z ", b"+00:00 "];
 
 /// A line with the time of its first part. `text` has no line break.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +68,7 @@ impl Joiner {
         let open = self
             .open
             .get_or_insert_with(|| Open { line: Line { nanos, text: Vec::new() }, is_full_part: false });
-        open.is_full_part = part.len() == PART_BYTES;
+        open.is_full_part = matches!(part.len(), PART_BYTES | PODMAN_PART_BYTES);
         let n_kept = part.len().min(MAX_LINE_BYTES.saturating_sub(open.line.text.len()));
         open.line.text.extend_from_slice(&part[..n_kept]);
         self.n_cut_bytes += (part.len() - n_kept) as u64;
@@ -106,8 +115,10 @@ fn messages(line: &[u8], now_nanos: i64) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {
-        let cut = split_stamp(rest).and_then(|(nanos, body)| next_stamp(nanos, body, now_nanos));
-        let (message, next) = rest.split_at(cut.map_or(rest.len(), |cut| cut + STAMP_BYTES));
+        let cut = split_stamp(rest).and_then(|(nanos, body)| {
+            next_stamp(nanos, body, now_nanos).map(|cut| rest.len() - body.len() + cut)
+        });
+        let (message, next) = rest.split_at(cut.unwrap_or(rest.len()));
         rest = next;
         messages.push(message.to_vec());
     }
@@ -117,10 +128,12 @@ fn messages(line: &[u8], now_nanos: i64) -> Vec<Vec<u8>> {
 /// Where in `body` the next message begins: after a full part, or, where the output ended without a line break and the container was
 /// started again, at a time later than that of this message. A program may print such a time too; but not one from the future.
 fn next_stamp(nanos: i64, body: &[u8], now_nanos: i64) -> Option<usize> {
-    memchr::memmem::find_iter(body, b"Z ").find_map(|end| {
-        let start = (end + 2).checked_sub(STAMP_BYTES).filter(|&start| start > 0)?;
+    memchr::memchr_iter(b' ', body).find_map(|blank| {
+        let zone = if body[..blank].ends_with(b"Z") { ZONES[0] } else { ZONES[1] };
+        let start = (blank + 1).checked_sub(TIME.len() + zone.len()).filter(|&start| start > 0)?;
         let (time, _) = split_stamp(&body[start..])?;
-        (start == PART_BYTES || time > nanos && time <= now_nanos).then_some(start)
+        let is_part = matches!(start, PART_BYTES | PODMAN_PART_BYTES);
+        (is_part || time > nanos && time <= now_nanos).then_some(start)
     })
 }
 
@@ -131,14 +144,18 @@ pub(super) fn stamp_of(message: &[u8]) -> Option<i64> {
 
 /// The time before a message, and the message.
 fn split_stamp(message: &[u8]) -> Option<(i64, &[u8])> {
-    let (stamp, body) = message.split_at_checked(STAMP_BYTES)?;
-    let is_stamp = stamp.iter().zip(b"0000-00-00T00:00:00.000000000Z ").all(|(byte, form)| match form {
-        b'0' => byte.is_ascii_digit(),
-        _ => byte == form,
-    });
-    let text = std::str::from_utf8(&stamp[..STAMP_BYTES - 1]).ok().filter(|_| is_stamp)?;
+    let is_like = |text: &[u8], form: &[u8]| {
+        text.iter().zip(form).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            b'+' => matches!(byte, b'+' | b'-'),
+            _ => byte == form,
+        })
+    };
+    let (time, rest) = message.split_at_checked(TIME.len()).filter(|(time, _)| is_like(time, TIME))?;
+    let zone = ZONES.into_iter().find(|zone| rest.len() >= zone.len() && is_like(rest, zone))?;
+    let text = std::str::from_utf8(&message[..time.len() + zone.len() - 1]).ok()?;
     let timestamp: Timestamp = text.parse().ok()?;
-    Some((i64::try_from(timestamp.as_nanosecond()).ok()?, body))
+    Some((i64::try_from(timestamp.as_nanosecond()).ok()?, &rest[zone.len()..]))
 }
 
 /// A time of the engine's JSON (`2006-01-02T15:04:05.000000000Z`, any number of digits); `None` for its zero time and for anything else.
@@ -152,6 +169,8 @@ mod tests {
 
     const T1: &str = "2026-11-21T06:36:45.539952291Z ";
     const T2: &str = "2026-11-21T06:36:46.000000001Z ";
+    const T1_THERE: &str = "2026-11-21T12:06:45.539952291+05:30 ";
+    const T1_WEST: &str = "2026-11-20T23:36:45.539952291-07:00 ";
     const N1: i64 = 1_795_243_005_539_952_291;
     const N2: i64 = 1_795_243_006_000_000_001;
 
@@ -178,7 +197,7 @@ mod tests {
 
     #[test]
     fn parts_are_joined_into_lines() {
-        let x = full_part();
+        let (x, y) = (full_part(), "y".repeat(PODMAN_PART_BYTES));
         let cases: Vec<(Vec<String>, Vec<Line>)> = vec![
             (vec![format!("{T1}a\n"), format!("{T1}b\n")], vec![line(N1, "a"), line(N1, "b")]),
             (vec![format!("{T1}\n"), format!("{T2}b\r\n")], vec![line(N1, ""), line(N2, "b\r")]),
@@ -194,6 +213,16 @@ mod tests {
             // The output ended without a line break, and began again.
             (vec![format!("{T1}cut"), format!("{T2}new\n")], vec![line(N1, "cut"), line(N2, "new")]),
             (vec![format!("{T1}cut")], vec![line(N1, "cut")]),
+            // Podman, in another zone.
+            (
+                vec![
+                    format!("{T1_THERE}{y}"),
+                    format!("{T2}{y}"),
+                    format!("{T2}end\n"),
+                    format!("{T1_WEST}a\n"),
+                ],
+                vec![line(N1, &format!("{y}{y}end")), line(N1, "a")],
+            ),
         ];
         for (messages, expected) in cases {
             assert_eq!(joined(&messages), expected, "{messages:?}");
@@ -211,7 +240,10 @@ mod tests {
 
     #[test]
     fn a_message_without_a_time_is_told_apart() {
-        for message in ["", "short", "2026-11-21 06:36:45.539952291Z hello", &T1[..30]] {
+        let other = "2026-11-21T12:06:45.539952291+0530 hello";
+        for message in
+            ["", "short", "2026-11-21 06:36:45.539952291Z hello", &T1[..30], &T1_THERE[..35], other]
+        {
             assert_eq!(Joiner::new(false).push(message.as_bytes()), None, "{message}");
         }
     }
@@ -250,6 +282,14 @@ mod tests {
                 messages.into_iter().map(|message| String::from_utf8(message).unwrap()).collect();
             assert_eq!(messages, expected, "chunks of {chunk_len}");
         }
+    }
+
+    #[test]
+    fn a_terminal_of_podman_is_cut_too() {
+        let (y, mut splitter) = ("y".repeat(PODMAN_PART_BYTES), TerminalSplitter::default());
+        let messages = [format!("{T1_THERE}{y}"), format!("{T1_THERE}end\r\n"), format!("{T2}a b c\r\n")];
+        let cut = splitter.push(messages.concat().as_bytes(), N2);
+        assert_eq!(cut, messages.map(String::into_bytes));
     }
 
     #[test]

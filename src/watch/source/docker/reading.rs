@@ -25,9 +25,6 @@ use crate::watch::source::lane::{
 };
 use crate::watch::source::pace::Pace;
 
-/// A follower that hears nothing for so long is compared with what the engine has.
-const STALL_CHECK: Duration = Duration::from_secs(60);
-
 /// The frames of an answer.
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>;
 
@@ -70,6 +67,8 @@ pub(super) struct Lanes {
     stderr: Option<Reading>,
     terminal: Option<TerminalSplitter>,
     clock: SharedClock,
+    /// A follower that hears nothing for so long is compared with what the engine has.
+    stall_check: Duration,
     /// Time of the line that came last.
     newest: i64,
     /// Since when nothing came although it was listened for.
@@ -82,6 +81,7 @@ impl Lanes {
         stdout: (Lane, DockerPlace),
         stderr: Option<(Lane, DockerPlace)>,
         clock: SharedClock,
+        stall_check: Duration,
     ) -> Self {
         let is_terminal = stderr.is_none();
         Self {
@@ -89,6 +89,7 @@ impl Lanes {
             stderr: stderr.map(|it| Reading::new(it, is_terminal)),
             terminal: is_terminal.then(TerminalSplitter::default),
             clock,
+            stall_check,
             newest: 0,
             silent_since: Instant::now(),
         }
@@ -158,7 +159,7 @@ impl Lanes {
         loop {
             self.tell_silence().await?;
             let until_told = self.until_told();
-            match timeout(until_told.unwrap_or(STALL_CHECK), frames.next()).await {
+            match timeout(until_told.unwrap_or(self.stall_check), frames.next()).await {
                 Ok(frame) => {
                     self.silent_since = Instant::now();
                     return Ok(Some(frame));
@@ -178,7 +179,7 @@ impl Lanes {
         let newest = read.map(|reading| reading.place.nanos).max().unwrap_or(0);
         // What the follower waits for comes now or was lost: a line that was written in this moment is no proof.
         let settled = self.now_nanos().saturating_sub(i64::try_from(QUIET.as_nanos()).unwrap_or(i64::MAX));
-        while let Ok(Some(Ok(output))) = timeout(STALL_CHECK, last.next()).await {
+        while let Ok(Some(Ok(output))) = timeout(self.stall_check.max(QUIET), last.next()).await {
             let nanos = stamp_of(&output.into_bytes());
             if nanos.is_some_and(|nanos| nanos > newest && nanos < settled) {
                 return true;

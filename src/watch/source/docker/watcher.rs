@@ -37,6 +37,9 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_s
 /// Where the machine's own engine listens: Docker, and Podman, which speaks the same language.
 const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
 
+/// What happens to containers; the last one is Podman's word for the one before it.
+const EVENTS: [&str; 5] = ["create", "start", "die", "destroy", "remove"];
+
 /// For the engine to begin an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -56,6 +59,8 @@ pub struct Settings {
     pub lookback: Duration,
     /// How often all containers are listed, besides the engine's events.
     pub list_every: Duration,
+    /// A container that is silent for so long is looked at: the engine may have lost its follower.
+    pub stall_check: Duration,
     /// Whether the engine's own files are read where they can be.
     pub reads_files: bool,
 }
@@ -69,6 +74,7 @@ impl Default for Settings {
             exclude: Patterns::default(),
             lookback: Duration::ZERO,
             list_every: Duration::from_secs(10),
+            stall_check: Duration::from_secs(60),
             reads_files: true,
         }
     }
@@ -220,10 +226,7 @@ impl Watcher {
             let time = info.system_time.as_deref().and_then(engine_time);
             self.events_since = time.map(|time| time.as_second().to_string());
         }
-        let filters = HashMap::from([
-            ("type", vec!["container"]),
-            ("event", vec!["create", "start", "die", "destroy"]),
-        ]);
+        let filters = HashMap::from([("type", vec!["container"]), ("event", EVENTS.to_vec())]);
         let mut options = EventsOptionsBuilder::new().filters(&filters);
         if let Some(since) = &self.events_since {
             options = options.since(since);
@@ -304,12 +307,14 @@ impl Watcher {
         if let Some(seconds) = event.time {
             self.events_since = Some(seconds.to_string());
         }
-        let has_started = event.action.as_deref().is_some_and(|action| action == "start" || action == "die");
-        let is_destroyed = event.action.as_deref() == Some("destroy");
+        let has_started = matches!(event.action.as_deref(), Some("start" | "die"));
+        let is_destroyed = matches!(event.action.as_deref(), Some("destroy" | "remove"));
         let Some(description) = describe_event(event) else {
             return;
         };
         match self.followed.get(&description.id) {
+            // Nothing is read of it: many such may come and go between two lists.
+            Some(Followed { task: None, .. }) if is_destroyed => drop(self.followed.remove(&description.id)),
             Some(followed) if is_destroyed => followed.handle.nudge.notify_one(),
             None if is_destroyed => {}
             Some(_) | None => self.see(description, has_started),
