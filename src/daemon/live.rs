@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::run::{self, HEAL_GRACE, Healing, WATCH_GRACE, Watching};
+use super::run::{self, HEAL_GRACE, Healing, KeptSocket, WATCH_GRACE, Watching};
 use super::tasks::Tasks;
 use super::{DaemonError, build, systemd};
 use crate::base::chain::Chain;
@@ -45,6 +45,7 @@ pub(super) struct Live {
     pub(super) healing: Tasks,
     /// Logs older than this are not read from their beginning.
     pub(super) first_run_at: Timestamp,
+    datagrams: KeptSocket,
 }
 
 impl Live {
@@ -67,6 +68,7 @@ impl Live {
             watch: Tasks::new(Shutdown::new()),
             healing: Tasks::new(Shutdown::new()),
             first_run_at,
+            datagrams: KeptSocket::default(),
         };
         live.start_watching(pipeline);
         if let Some(healing) = live.prepare_healing(&live.settings).await? {
@@ -145,6 +147,7 @@ impl Live {
             services: &self.services.get(),
             pipeline,
             first_run_at: self.first_run_at,
+            datagrams: &self.datagrams,
         };
         run::start_watching(&mut self.watch, parts);
     }

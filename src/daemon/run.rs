@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::heal::{self, Ground};
 use super::live::Live;
@@ -64,7 +64,7 @@ pub async fn run(
     let listen = settings.http.listen;
     let listener = TcpListener::bind(listen).await;
     let listener = listener.map_err(|source| DaemonError::Listen { address: listen, source })?;
-    let store = build::store(&settings).await?;
+    let Some(store) = build::store_when_writable(&settings, &shutdown).await? else { return Ok(()) };
     let reloader = Reloader::new(reload, &settings);
     let result = run_with(settings, &store, &clock, (listener, reloader), &shutdown, on_up).await;
     store.close().await;
@@ -126,11 +126,15 @@ pub(super) struct Watching<'a> {
     pub(super) services: &'a Arc<ServiceMap>,
     pub(super) pipeline: Pipeline,
     pub(super) first_run_at: Timestamp,
+    pub(super) datagrams: &'a KeptSocket,
 }
+
+/// The socket for datagrams, and its address: it outlives the watching half, so that nothing is lost while that is started anew.
+pub(super) type KeptSocket = Arc<Mutex<Option<(SocketAddr, Arc<UdpSocket>)>>>;
 
 /// Starts the sources and what takes their lines.
 pub(super) fn start_watching(tasks: &mut Tasks, parts: Watching<'_>) {
-    let Watching { settings, store, clock, services, pipeline, first_run_at } = parts;
+    let Watching { settings, store, clock, services, pipeline, first_run_at, datagrams } = parts;
     let (outlet, openings) = Outlet::new();
     let ingest = IngestParts {
         store: Arc::clone(store),
@@ -154,7 +158,7 @@ pub(super) fn start_watching(tasks: &mut Tasks, parts: Watching<'_>) {
     if let Some(journal) = settings.journal.clone() {
         tasks.spawn("journal", endless(journal::run(journal, outlet.clone(), stop.clone())));
     }
-    receive(tasks, settings, &outlet, clock);
+    receive(tasks, settings, &outlet, clock, datagrams);
     let files = file::run(settings.files.clone(), outlet, first_run_at, stop.clone());
     tasks.spawn("files", async move {
         files.await;
@@ -163,7 +167,13 @@ pub(super) fn start_watching(tasks: &mut Tasks, parts: Watching<'_>) {
 }
 
 /// Starts to listen for logs that are sent.
-fn receive(tasks: &mut Tasks, settings: &Settings, outlet: &Outlet, clock: &SharedClock) {
+fn receive(
+    tasks: &mut Tasks,
+    settings: &Settings,
+    outlet: &Outlet,
+    clock: &SharedClock,
+    datagrams: &KeptSocket,
+) {
     let stop = tasks.shutdown();
     if let Some(otlp) = settings.otlp.clone() {
         let (outlet, clock, stop) = (outlet.clone(), Arc::clone(clock), stop.clone());
@@ -176,12 +186,25 @@ fn receive(tasks: &mut Tasks, settings: &Settings, outlet: &Outlet, clock: &Shar
         };
         tasks.spawn("otlp", endless(run));
     }
+    let udp = settings.syslog.as_ref().and_then(|syslog| syslog.udp);
+    let kept = {
+        let mut kept = datagrams.lock().unwrap_or_else(PoisonError::into_inner);
+        // One at another address is closed.
+        *kept = kept.take().filter(|(address, _)| Some(*address) == udp);
+        kept.as_ref().map(|(_, socket)| Arc::clone(socket))
+    };
     if let Some(syslog) = settings.syslog.clone() {
         let (outlet, clock) = (outlet.clone(), Arc::clone(clock));
-        let addresses = (syslog.udp, syslog.tcp);
+        let datagrams = Arc::clone(datagrams);
+        let addresses = (syslog.udp.filter(|_| kept.is_none()), syslog.tcp);
         let bind = move || syslog::Sockets::bind(addresses);
         let run = async move {
-            if let Some(sockets) = bound(bind, &stop).await {
+            if let Some(mut sockets) = bound(bind, &stop).await {
+                if let (Some(address), Some(socket)) = (udp, &sockets.udp) {
+                    let mut datagrams = datagrams.lock().unwrap_or_else(PoisonError::into_inner);
+                    *datagrams = Some((address, Arc::clone(socket)));
+                }
+                sockets.udp = sockets.udp.or(kept);
                 syslog::run(syslog, sockets, outlet, clock, stop).await;
             }
         };

@@ -87,11 +87,15 @@ fn packed(body: &[u8]) -> Vec<u8> {
 
 /// `service.name` = "wire", one record "ERROR over the wire"; written by hand after the protocol's definition.
 fn wire() -> Vec<u8> {
+    wire_of("wire", b"ERROR over the wire")
+}
+
+fn wire_of(service: &str, text: &[u8]) -> Vec<u8> {
     let within = |number: u8, message: &[u8]| {
         [&[(number << 3) | 2, u8::try_from(message.len()).expect("it is short")], message].concat()
     };
-    let attribute = [within(1, b"service.name"), within(2, &within(1, b"wire"))].concat();
-    let record = within(5, &within(1, b"ERROR over the wire"));
+    let attribute = [within(1, b"service.name"), within(2, &within(1, service.as_bytes()))].concat();
+    let record = within(5, &within(1, text));
     within(1, &[within(1, &within(1, &attribute)), within(2, &within(2, &record))].concat())
 }
 
@@ -109,6 +113,8 @@ async fn requests_are_answered_as_the_protocol_says() {
     );
     assert_eq!(said(post(address, protobuf, None, wire()).await).await, (200, String::new()));
     assert_eq!(said(post(address, protobuf, Some("gzip"), packed(&wire())).await).await.0, 200);
+    let odd = wire_of("odd", b"ERROR order \xff\xfe \0 failed");
+    assert_eq!(said(post(address, protobuf, None, odd).await).await.0, 200);
     let partial =
         json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [7, {"body": {"stringValue": "fine"}}]}]}]});
     let answer = said(post(address, json, None, partial.to_string().into_bytes()).await).await;
@@ -128,7 +134,7 @@ async fn requests_are_answered_as_the_protocol_says() {
     }
     let stranger = client().post(format!("http://{address}/v1/logs")).header("Content-Type", json).body(good);
     assert_eq!(stranger.send().await.expect("it answers").status().as_u16(), 401);
-    let expected = BTreeMap::from([("shop".to_owned(), 2), ("wire".to_owned(), 2)]);
+    let expected = BTreeMap::from([("odd".to_owned(), 1), ("shop".to_owned(), 2), ("wire".to_owned(), 2)]);
     eventually("all that was taken", PATIENCE, async || (counts(&db.store).await == expected).then_some(()))
         .await;
     tasks.shutdown().await;

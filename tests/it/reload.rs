@@ -196,6 +196,47 @@ async fn rules_change_under_load_and_counts_stay_exact() {
 }
 
 #[tokio::test]
+async fn what_is_sent_as_syslog_is_not_lost_when_the_config_changes() {
+    let ground = Ground::new();
+    let free =
+        || std::net::UdpSocket::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+    let (udp, tcp) = (free(), free_address());
+    let syslog = format!("[syslog]\nudp = \"{udp}\"\ntcp = \"{tcp}\"\n");
+    ground.put_config(&syslog);
+    let config = ground.config();
+    let mut program = Program::start(&["run", "--config", &config], ground.folder.path());
+    program.line_with("homeostat is up", PATIENCE).await;
+    eventually("the listener", PATIENCE, async || std::net::TcpStream::connect(&tcp).ok().map(drop)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&stop);
+    let sender = std::thread::spawn(move || {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let mut n = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            let text = "<11>1 2026-11-21T10:00:00Z h sent - - - ERROR order failed";
+            socket.send_to(text.as_bytes(), udp).expect("it can be sent");
+            n += 1;
+            // Fewer than the socket holds in the time of a reload.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        n
+    });
+    for n in 1..=5 {
+        ground.put_config(&format!("{syslog}[triage]\nstorm_fingerprints = {}\n", 20 + n));
+        ground.reloads("used", n).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let n_sent: u64 = sender.join().expect("it does not panic");
+    eventually(&format!("{n_sent} messages"), PATIENCE, async || {
+        (ground.count("sent", "order").await >= n_sent).then_some(())
+    })
+    .await;
+    program.signal(Signal::TERM);
+    program.ends_with(0, PATIENCE).await;
+    assert_eq!(ground.count("sent", "order").await, n_sent);
+}
+
+#[tokio::test]
 async fn a_config_that_does_not_check_is_told_of_and_not_used() {
     let ground = Ground::new();
     ground.put_config("");

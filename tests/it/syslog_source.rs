@@ -62,6 +62,11 @@ async fn messages_of_all_forms_are_counted_once() {
             let framed = format!("{} {message}", message.len());
             counted.write_all(framed.as_bytes()).await.expect("it can be sent");
         }
+        // What is no text is read all the same.
+        lines
+            .write_all(b"<11>Nov 21 10:00:00 h odd[7]: \0 ERROR order \xff\xfe \0 failed\n")
+            .await
+            .expect("it can be sent");
         // homeostat's own are left out.
         lines
             .write_all(b"<11>Nov 21 10:00:00 h homeostat[1]: ERROR of its own\n")
@@ -69,7 +74,9 @@ async fn messages_of_all_forms_are_counted_once() {
             .expect("it can be sent");
         lines.write_all(b"<11>Nov 21 10:00:00 h bye: ERROR bye").await.expect("it can be sent");
         drop((lines, counted));
-        for (service, n) in [("udp", 50), ("multi", 50), ("lines", 100), ("counted", 100), ("bye", 1)] {
+        for (service, n) in
+            [("udp", 50), ("multi", 50), ("lines", 100), ("counted", 100), ("bye", 1), ("odd", 1)]
+        {
             *truth.entry(service.to_owned()).or_default() += n;
         }
         let what = format!("{truth:?}");

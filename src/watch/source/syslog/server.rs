@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -20,7 +21,7 @@ use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::watch::source::lane::{Loss, Outlet};
-use crate::watch::source::spool::{self, Item, Spool};
+use crate::watch::source::spool::{self, Item, Spool, SpoolError};
 
 /// Connections at the same time; each holds one message at most.
 const MAX_CONNECTIONS: usize = 256;
@@ -33,6 +34,9 @@ const WAITING: usize = 8192;
 /// Of which so many are stored at once.
 const BATCH: usize = 1024;
 const MAX_DATAGRAM: usize = 64 << 10;
+
+/// How long a stop waits until what was received is stored.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
@@ -50,7 +54,8 @@ pub struct Settings {
 /// The bound sockets.
 #[derive(Debug)]
 pub struct Sockets {
-    pub udp: Option<UdpSocket>,
+    /// Shared with who keeps it over a new start of the source: what comes meanwhile waits in it.
+    pub udp: Option<Arc<UdpSocket>>,
     pub tcp: Option<TcpListener>,
 }
 
@@ -64,7 +69,8 @@ impl Sockets {
     ) -> Result<Self, (SocketAddr, io::Error)> {
         let mut sockets = Self { udp: None, tcp: None };
         if let Some(address) = udp {
-            sockets.udp = Some(UdpSocket::bind(address).await.map_err(|error| (address, error))?);
+            let socket = UdpSocket::bind(address).await.map_err(|error| (address, error))?;
+            sockets.udp = Some(Arc::new(socket));
         }
         if let Some(address) = tcp {
             sockets.tcp = Some(TcpListener::bind(address).await.map_err(|error| (address, error))?);
@@ -73,7 +79,7 @@ impl Sockets {
     }
 }
 
-/// Takes messages until a shutdown is asked for, or until nobody takes the lines any more.
+/// Takes messages until a shutdown is asked for, or until nobody takes the lines any more. What was received is stored first.
 pub async fn run(
     settings: Settings,
     sockets: Sockets,
@@ -83,24 +89,35 @@ pub async fn run(
 ) {
     let Settings { udp: _, tcp: _, folder, max_bytes } = settings;
     let settings = spool::Settings { source: "syslog", folder, max_bytes, senders_wait: false };
-    let (spool, keep) = spool::start(settings, outlet, Arc::clone(&clock), shutdown.clone());
+    // The spool goes last.
+    let stop = Shutdown::new();
+    let (spool, keep) = spool::start(settings, outlet, Arc::clone(&clock), stop.clone());
     let udp = async {
-        match sockets.udp {
-            Some(socket) => receive(socket, spool.clone(), clock).await,
-            None => std::future::pending().await,
+        if let Some(socket) = sockets.udp {
+            receive(&socket, spool.clone(), clock, shutdown.clone()).await;
         }
     };
     let tcp = async {
-        match sockets.tcp {
-            Some(listener) => accept(listener, spool.clone(), shutdown.clone()).await,
-            None => std::future::pending().await,
+        if let Some(listener) = sockets.tcp {
+            accept(listener, spool.clone(), shutdown.clone()).await;
         }
     };
+    let listening = async {
+        let both = async { tokio::join!(udp, tcp) };
+        let late = async {
+            shutdown.requested().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            _ = both => shutdown.requested().await,
+            () = late => {}
+        }
+        stop.request();
+    };
     tokio::select! {
-        () = shutdown.requested() => {}
+        // Without a stop it ends when nobody takes the lines any more.
         () = keep => {}
-        () = udp => {}
-        () = tcp => {}
+        () = async { listening.await; std::future::pending().await } => {}
     }
 }
 
@@ -120,13 +137,16 @@ async fn store(spool: &Spool, items: Vec<Item>) {
     let mut n_failures = 0;
     // The spool itself says once why it takes nothing.
     while let Err(error) = spool.append(items.clone()).await {
+        if matches!(error, SpoolError::Closed) {
+            return;
+        }
         n_failures += 1;
         debug!(%error, "messages wait for the spool");
         tokio::time::sleep(RETRY.delay(n_failures)).await;
     }
 }
 
-async fn receive(socket: UdpSocket, spool: Spool, clock: SharedClock) {
+async fn receive(socket: &UdpSocket, spool: Spool, clock: SharedClock, shutdown: Shutdown) {
     let (waiting_tx, mut waiting) = mpsc::channel::<Item>(WAITING);
     let storing = {
         let spool = spool.clone();
@@ -141,7 +161,13 @@ async fn receive(socket: UdpSocket, spool: Spool, clock: SharedClock) {
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut lost: Option<(String, u64)> = None;
         loop {
-            let (len, peer) = match socket.recv_from(&mut buffer).await {
+            let received = tokio::select! {
+                biased;
+                // What is not received yet waits in the socket.
+                () = shutdown.requested() => return,
+                received = socket.recv_from(&mut buffer) => received,
+            };
+            let (len, peer) = match received {
                 Ok(received) => received,
                 Err(error) => {
                     debug!(%error, "a datagram could not be received");
@@ -159,41 +185,52 @@ async fn receive(socket: UdpSocket, spool: Spool, clock: SharedClock) {
             }
         }
     };
-    tokio::select! {
-        () = storing => {}
-        () = receiving => {}
-    }
+    // The one ends when the other does, and the queue is empty.
+    tokio::join!(storing, receiving);
 }
 
 async fn accept(listener: TcpListener, spool: Spool, shutdown: Shutdown) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut conversations = JoinSet::new();
     loop {
         // More connections than that wait to be accepted.
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
+        let next = async {
+            let permit = Arc::clone(&connections).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let accepted = tokio::select! {
+            () = shutdown.requested() => break,
+            accepted = next => accepted,
+            Some(_) = conversations.join_next() => continue,
+        };
+        match accepted {
+            (Ok(permit), Ok((stream, peer))) => {
                 let (spool, shutdown) = (spool.clone(), shutdown.clone());
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = shutdown.requested() => {}
-                        () = converse(stream, peer.ip(), &spool) => {}
-                    }
+                conversations.spawn(async move {
+                    converse(stream, peer.ip(), &spool, &shutdown).await;
                     drop(permit);
                 });
             }
-            Err(error) => {
+            (_, Err(error)) => {
                 debug!(%error, "a connection could not be accepted");
                 tokio::time::sleep(RETRY.delay(1)).await;
             }
+            (Err(_), _) => break,
         }
     }
+    drop(listener);
+    while conversations.join_next().await.is_some() {}
 }
 
-async fn converse(mut stream: TcpStream, peer: IpAddr, spool: &Spool) {
+async fn converse(mut stream: TcpStream, peer: IpAddr, spool: &Spool, shutdown: &Shutdown) {
     let mut framer = Framer::default();
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let read = timeout(IDLE, stream.read(&mut buffer)).await;
+        let read = tokio::select! {
+            biased;
+            read = timeout(IDLE, stream.read(&mut buffer)) => read,
+            () = shutdown.requested() => return,
+        };
         let mut messages = Vec::new();
         let n = match read {
             Ok(Ok(n)) => n,
