@@ -12,7 +12,7 @@ use super::clock::Timestamp;
 pub const SOURCE_BYTES: &str = "homeostat_source_bytes_total";
 /// Lines read from sources, by source.
 pub const SOURCE_LINES: &str = "homeostat_source_lines_total";
-/// Lines that the prefilter would not let pass, by source.
+/// Lines that were worth a closer look, by source.
 pub const SOURCE_CANDIDATES: &str = "homeostat_source_candidates_total";
 /// Records that a rule hit, by source.
 pub const SOURCE_RECORDS: &str = "homeostat_source_records_total";
@@ -76,7 +76,7 @@ pub fn source_bytes(source: &'static str, n_bytes: usize) {
     counter!(SOURCE_BYTES, "source" => source).increment(n_bytes as u64);
 }
 
-/// `lines` were read, of which the prefilter let `candidates` not pass and a rule hit `records`.
+/// `lines` were read, of which `candidates` were worth a closer look, and a rule hit `records`.
 pub fn source_read(source: &'static str, lines: u64, candidates: u64, records: u64) {
     for (name, n) in [(SOURCE_LINES, lines), (SOURCE_CANDIDATES, candidates), (SOURCE_RECORDS, records)] {
         if n > 0 {

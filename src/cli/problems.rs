@@ -11,6 +11,14 @@ use crate::store::StoreError;
 use crate::watch::source::docker::DockerError;
 use crate::watch::source::loki::{LokiError, Query, Remedy};
 
+/// Prints what is wrong with the config or with rules, and says how the process ends.
+pub(super) fn all_told<P: Into<Problem>>(problems: Vec<P>) -> Failure {
+    for problem in problems {
+        print::note(problem.into().to_string());
+    }
+    Failure::Told(ProblemKind::Config)
+}
+
 /// Prints a problem and says how the process ends.
 pub(super) fn told(problem: &Problem) -> Failure {
     print::note(problem.to_string());

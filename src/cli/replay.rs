@@ -14,17 +14,22 @@ use serde_json::json;
 use super::args::{Global, ReplayArgs};
 use super::exit::Failure;
 use super::print;
+use super::problems::all_told;
 use super::run::settings;
 use super::scan::format;
 use crate::base::chain::Chain;
 use crate::base::clock::{Clock, SystemClock, Timestamp};
-use crate::config::{self, Problem, ProblemKind, Settings};
+use crate::config::{self, Settings};
+use crate::model::cursor::StreamKey;
 use crate::model::detection::Action;
 use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::files::{FileFound, Scan};
 use crate::watch::ingest::pipeline::Pipeline;
+use crate::watch::ingest::services::ServiceMap;
 use crate::watch::join::Limits;
 use crate::watch::rules::{Rule, RuleSet};
+use crate::watch::source::file;
+use crate::watch::source::lane::{Origin, Thing};
 
 /// What one set of rules finds of one fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,13 @@ struct Kind {
     n: u64,
     /// First line of its first record.
     title: String,
+}
+
+/// One set of rules, and which service logs where.
+#[derive(Debug)]
+struct Candidate {
+    pipeline: Pipeline,
+    services: ServiceMap,
 }
 
 /// What one set of rules finds.
@@ -49,19 +61,13 @@ struct Findings {
 /// Reads the files twice and prints what is other.
 pub(super) fn replay(global: &Global, args: &ReplayArgs) -> Result<(), Failure> {
     let running = settings(global)?;
-    let (rules, redactor) = candidate(&running, args)?;
+    let after = candidate(&running, args)?;
     let since = since(args)?;
     let files = files(&args.files, since);
-    let before = Pipeline::new(
-        Arc::clone(&running.rules),
-        running.redactor.clone(),
-        Fingerprinter::builtin(),
-        Limits::default(),
-    );
-    let after = Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default());
+    let before = Candidate::of(running);
     let mut n_unread = 0;
-    let before = read(before, &files, args, since, &mut n_unread);
-    let after = read(after, &files, args, since, &mut 0);
+    let before = read(&before, &files, args, since, &mut n_unread);
+    let after = read(&after, &files, args, since, &mut 0);
     let n_other = show(&before, &after, args.output.json);
     if since.is_some() && after.n_timeless > 0 {
         let n = after.n_timeless;
@@ -75,33 +81,44 @@ pub(super) fn replay(global: &Global, args: &ReplayArgs) -> Result<(), Failure> 
     }
 }
 
-/// The rules and the redaction that are tried.
-fn candidate(
-    running: &Settings,
-    args: &ReplayArgs,
-) -> Result<(Arc<RuleSet>, crate::base::redact::Redactor), Failure> {
-    let told = |problems: Vec<Problem>| {
-        for problem in problems {
-            print::note(problem.to_string());
-        }
-        Failure::Told(ProblemKind::Config)
-    };
+impl Candidate {
+    /// As a daemon with this config reads.
+    fn of(settings: Settings) -> Self {
+        let Settings { rules, redactor, service_rules, services, .. } = settings;
+        let own = service_rules.into_iter().map(|(name, of)| (name, of.rules));
+        let pipeline = Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default());
+        Self { pipeline: pipeline.with_services(own), services: ServiceMap::new(services) }
+    }
+
+    /// The pipeline for what stands in this file, by the service that logs there.
+    fn for_file(&self, file: &Path) -> Pipeline {
+        let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let label = path.display().to_string();
+        let origin =
+            Origin { stream: StreamKey(format!("file:{label}")), label, thing: Thing::File { path } };
+        self.pipeline.for_service(&self.services.of(&origin).name)
+    }
+}
+
+/// What is tried.
+fn candidate(running: &Settings, args: &ReplayArgs) -> Result<Candidate, Failure> {
     if let Some(file) = &args.new_config {
-        let new = config::load(Some(file)).map_err(told)?;
-        return Ok((new.rules, new.redactor));
+        return config::load(Some(file)).map(Candidate::of).map_err(all_told);
     }
     let Some(folder) = &args.rules else {
         return Err(Failure::Usage("name what is tried: --rules DIR or --new-config FILE".to_owned()));
     };
-    let problems =
-        |found: Vec<crate::watch::rules::RuleProblem>| told(found.into_iter().map(Problem::from).collect());
-    let tried = RuleSet::load_dir(folder).map_err(problems)?;
+    let tried = RuleSet::load_dir(folder).map_err(all_told)?;
     let ids: BTreeSet<&str> = tried.rules().iter().map(|rule| &*rule.id).collect();
     // In front, where a rule of a folder stands after the shipped ones in the config: what is tried is meant to be seen.
     let kept = running.rules.rules().iter().filter(|rule| !ids.contains(&*rule.id));
     let all: Vec<Rule> = tried.rules().iter().chain(kept).cloned().collect();
-    let rules = RuleSet::compile(all).map_err(problems)?;
-    Ok((Arc::new(rules), running.redactor.clone()))
+    let mut new = running.clone();
+    new.rules = Arc::new(RuleSet::compile(all).map_err(all_told)?);
+    for (name, of) in &mut new.service_rules {
+        of.rules = Arc::new(new.rules.adjusted(name, &of.wishes).map_err(all_told)?);
+    }
+    Ok(Candidate::of(new))
 }
 
 fn since(args: &ReplayArgs) -> Result<Option<Timestamp>, Failure> {
@@ -110,50 +127,33 @@ fn since(args: &ReplayArgs) -> Result<Option<Timestamp>, Failure> {
     since.map(Some).ok_or_else(|| Failure::Usage(format!("`{duration:#}` is not a time up to now")))
 }
 
-/// The files, each after those that rotation made of it, oldest first; without those that were last written before `since`.
-fn files(named: &[PathBuf], since: Option<Timestamp>) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = Vec::new();
+/// The files, each after those that rotation made of it, oldest first, and with the name that it had when it was written; without those
+/// that were last written before `since`.
+fn files(named: &[PathBuf], since: Option<Timestamp>) -> Vec<(PathBuf, PathBuf)> {
+    let mut all: Vec<(PathBuf, PathBuf)> = Vec::new();
     for file in named {
-        let mut rotated = rotated(file);
-        rotated.retain(|(at, path)| {
+        let mut rotated = file::rotated(file);
+        rotated.retain(|(path, at)| {
             since.is_none_or(|since| *at >= SystemTime::from(since)) && !named.contains(path)
         });
-        rotated.sort();
-        all.extend(rotated.into_iter().map(|(_, path)| path));
-        all.push(file.clone());
+        all.extend(rotated.into_iter().map(|(path, _)| (path, file.clone())));
+        all.push((file.clone(), file.clone()));
     }
     let mut seen = BTreeSet::new();
-    all.retain(|it| seen.insert(it.clone()));
+    all.retain(|(path, _)| seen.insert(path.clone()));
     all
 }
 
-/// `app.log.1`, `app.log.2.gz`, `app.log-20260102` beside `app.log`, with the time of their last write.
-fn rotated(file: &Path) -> Vec<(SystemTime, PathBuf)> {
-    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|it| it.to_str())) else {
-        return Vec::new();
-    };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let is_rotated = |path: &PathBuf| {
-        let other = path.file_name().and_then(|it| it.to_str()).and_then(|it| it.strip_prefix(name));
-        let number =
-            other.and_then(|it| it.strip_prefix(['.', '-'])).map(|it| it.strip_suffix(".gz").unwrap_or(it));
-        number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let at = |path: PathBuf| Some((path.metadata().ok()?.modified().ok()?, path));
-    entries.filter(is_rotated).filter_map(at).collect()
-}
-
 fn read(
-    pipeline: Pipeline,
-    files: &[PathBuf],
+    candidate: &Candidate,
+    files: &[(PathBuf, PathBuf)],
     args: &ReplayArgs,
     since: Option<Timestamp>,
     n_unread: &mut usize,
 ) -> Findings {
-    let mut scan = Scan::new(pipeline, format(args.format));
     let mut findings = Findings::default();
-    for file in files {
+    for (file, name) in files {
+        let mut scan = Scan::new(candidate.for_file(name), format(args.format));
         let mut take = |found: FileFound<'_>| findings.take(found, since);
         if let Err(error) = scan.path(file, &mut take) {
             *n_unread += 1;
@@ -180,6 +180,10 @@ impl Findings {
             title: found.text.as_str().lines().next().unwrap_or_default().chars().take(120).collect(),
         };
         self.by_identity.entry(found.fingerprinted.levels.identity.full()).or_insert_with(fresh).n += 1;
+    }
+
+    fn n(&self) -> u64 {
+        self.by_rule.values().sum()
     }
 }
 
@@ -251,10 +255,4 @@ fn show_one(what: &str, identity: &str, old: Option<&Kind>, new: Option<&Kind>, 
     let sides: Vec<String> = [old, new].into_iter().flatten().map(side).collect();
     let brief: String = identity.chars().take(15).collect();
     print::line(format!("{what:7} {brief}  {}  {}", sides.join(" -> "), any.title));
-}
-
-impl Findings {
-    fn n(&self) -> u64 {
-        self.by_rule.values().sum()
-    }
 }

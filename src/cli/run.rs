@@ -9,8 +9,8 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, demo, fingerprint, issue, job, print, replay, scan, serve, status};
-use crate::config::{self, ProblemKind, Settings};
+use super::{check, demo, fingerprint, issue, job, print, problems, replay, scan, serve, status};
+use crate::config::{self, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
 pub fn main() -> ExitCode {
@@ -75,12 +75,7 @@ fn with_store(
 
 /// The checked config. Its problems are printed here, one a line.
 pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
-    config::load(global.config.as_deref()).map_err(|problems| {
-        for problem in &problems {
-            print::note(problem.to_string());
-        }
-        Failure::Told(ProblemKind::Config)
-    })
+    config::load(global.config.as_deref()).map_err(problems::all_told)
 }
 
 /// The runtime of commands and of the daemon.

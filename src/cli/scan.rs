@@ -1,16 +1,14 @@
 //! `homeostat scan`: what the daemon would find in these files.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 
 use super::args::{FormatArg, ScanArgs};
 use super::exit::Failure;
-use super::print;
+use super::{print, problems};
 use crate::base::chain::Chain;
 use crate::base::redact::Redactor;
-use crate::config::{Problem, ProblemKind};
 use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::decode::Format;
 use crate::watch::ingest::files::{FileFound, Scan, ScanRow, Summary};
@@ -22,7 +20,7 @@ use crate::watch::rules::RuleSet;
 /// scanned all the same; the exit code says that something is missing.
 pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
     let rules = match &args.rules {
-        Some(folder) => Arc::new(load(folder)?),
+        Some(folder) => Arc::new(RuleSet::load_dir(folder).map_err(problems::all_told)?),
         None => RuleSet::builtin(),
     };
     let pipeline = Pipeline::new(rules, Redactor::builtin(), Fingerprinter::builtin(), Limits::default());
@@ -59,15 +57,6 @@ pub(super) const fn format(asked: FormatArg) -> Option<Format> {
         FormatArg::Cri => Some(Format::Cri),
         FormatArg::Jsonl => Some(Format::Jsonl),
     }
-}
-
-fn load(folder: &Path) -> Result<RuleSet, Failure> {
-    RuleSet::load_dir(folder).map_err(|problems| {
-        for problem in problems {
-            print::note(Problem::from(problem).to_string());
-        }
-        Failure::Told(ProblemKind::Config)
-    })
 }
 
 fn show_summary(summary: &Summary, as_json: bool) {

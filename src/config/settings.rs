@@ -10,6 +10,7 @@ use super::sections;
 use super::sections::agent::{self, AgentSettings, SandboxSettings};
 use super::sections::alerts;
 use super::sections::heal::{self, Place};
+use super::sections::service_rules::ServiceRules;
 use super::sections::watch;
 use super::sections::{github, serve};
 use crate::base::redact::Redactor;
@@ -51,7 +52,7 @@ pub struct Settings {
     pub files: file::Settings,
     pub rules: Arc<RuleSet>,
     /// Of services that want some rules to be other.
-    pub service_rules: BTreeMap<String, Arc<RuleSet>>,
+    pub service_rules: BTreeMap<String, ServiceRules>,
     pub redactor: Redactor,
     pub triage: triage::Settings,
     pub services: services::Settings,

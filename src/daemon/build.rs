@@ -1,13 +1,18 @@
 //! What is built once and shared: store, metrics, pipeline, services.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::DaemonError;
+use super::{DaemonError, systemd};
+use crate::base::backoff::Backoff;
+use crate::base::chain::Chain;
 use crate::base::clock::SharedClock;
 use crate::base::metrics;
+use crate::base::shutdown::Shutdown;
 use crate::config::Settings;
 use crate::store::{self, Store};
 use crate::watch::fingerprint::Fingerprinter;
@@ -19,8 +24,72 @@ use crate::watch::join::Limits;
 /// Bounds of the histograms, in seconds: from a commit on a quiet disk to a call that hangs.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
 
+/// Between two looks at a disk that cannot be written to.
+const LOOK_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+
+/// Opens the store, and waits as long as its disk cannot be written to: that passes without a change of the config. `None` on a stop.
+pub(super) async fn store_when_writable(
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> Result<Option<Arc<dyn Store>>, DaemonError> {
+    let mut n_failures = 0;
+    loop {
+        let error = match store(settings).await {
+            Ok(store) => {
+                if n_failures > 0 {
+                    tracing::info!("the state folder can be written to again");
+                }
+                return Ok(Some(store));
+            }
+            Err(error) => error,
+        };
+        let Some(why) = why_unwritable(settings).await else {
+            // It may have become right a moment ago.
+            return store(settings).await.map(Some);
+        };
+        if n_failures == 0 {
+            let folder = settings.state_folder.display();
+            tracing::error!(%folder, %why, error = %Chain(&error), "the state folder cannot be written to, waiting until it can");
+        }
+        n_failures += 1;
+        let wait = LOOK_AGAIN.delay(n_failures);
+        systemd::waiting("the state folder cannot be written to", wait);
+        if !shutdown.sleep(wait).await {
+            return Ok(None);
+        }
+    }
+}
+
+/// Why nothing can be written where the state is kept, if it is the disk's fault and not that of the config.
+async fn why_unwritable(settings: &Settings) -> Option<io::Error> {
+    let file = settings.store.file().map(Path::to_owned);
+    let folders = [Some(settings.state_folder.clone()), file.and_then(|it| it.parent().map(Path::to_owned))];
+    let look = move || {
+        folders.into_iter().flatten().find_map(|folder| {
+            let folder = folder.ancestors().find(|it| it.is_dir())?;
+            let error = probe(folder).err()?;
+            let is_ill = matches!(
+                error.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            );
+            is_ill.then_some(error)
+        })
+    };
+    tokio::task::spawn_blocking(look).await.ok().flatten()
+}
+
+/// Makes a file with something in it, and removes it.
+fn probe(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".homeostat-{}", std::process::id()));
+    let written = std::fs::write(&path, [0; 4096]);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => written.and(Err(error)),
+        _ => written,
+    }
+}
+
 /// Makes the state folder and opens the store.
-pub(super) async fn store(settings: &Settings) -> Result<Arc<dyn Store>, DaemonError> {
+async fn store(settings: &Settings) -> Result<Arc<dyn Store>, DaemonError> {
     let folder = &settings.state_folder;
     tokio::fs::create_dir_all(folder)
         .await
@@ -41,7 +110,7 @@ pub(super) fn recorder() -> Option<PrometheusHandle> {
 }
 
 /// Folds recorded values into their histograms; without it memory grows until somebody scrapes.
-pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: crate::base::shutdown::Shutdown) {
+pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: Shutdown) {
     while shutdown.sleep(Duration::from_secs(5)).await {
         handle.run_upkeep();
     }
@@ -51,7 +120,8 @@ pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: crate::base::shut
 pub(super) fn pipeline(settings: &Settings) -> Pipeline {
     let (rules, redactor) = (Arc::clone(&settings.rules), settings.redactor.clone());
     let pipeline = Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default());
-    pipeline.with_services(&settings.service_rules)
+    pipeline
+        .with_services(settings.service_rules.iter().map(|(name, of)| (name.clone(), Arc::clone(&of.rules))))
 }
 
 /// What takes the webhooks of Alertmanager.

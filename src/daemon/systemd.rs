@@ -12,6 +12,13 @@ pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// Says what the start waits for, and that it takes some time more than this.
+pub(super) fn waiting(status: &str, wait: Duration) {
+    let more = wait.saturating_add(Duration::from_secs(30));
+    let micros = u32::try_from(more.as_micros()).unwrap_or(u32::MAX);
+    notify(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
 /// Says that the config is read again; [`ready`] ends it.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
@@ -30,9 +31,12 @@ pub(super) struct Database {
 
 #[derive(Debug)]
 pub(super) enum Pools {
-    Sqlite { writer: SqlitePool, reader: SqlitePool },
+    Sqlite { writer: SqlitePool, reader: SqlitePool, mistrusted: Mistrusted },
     Postgres(PgPool),
 }
+
+/// Set when the connection that writes is to be made anew: one that was made while the disk was read-only stays so for ever.
+pub(super) type Mistrusted = Arc<AtomicBool>;
 
 impl Drop for Database {
     fn drop(&mut self) {
@@ -100,6 +104,15 @@ impl Database {
         Ok(())
     }
 
+    /// Makes the connection that writes anew after a failure that may be its own.
+    pub(super) fn mistrust_after(&self, fault: &Fault) {
+        if let Pools::Sqlite { mistrusted, .. } = &self.pools
+            && fault.is_away()
+        {
+            mistrusted.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Runs a call under the deadline. SQLite answers or says that it is busy; it needs none.
     pub(super) async fn within_time<T>(
         &self,
@@ -119,7 +132,7 @@ impl Database {
         }
         match &self.pools {
             // The writer last: the last connection to close folds the log file back into the database.
-            Pools::Sqlite { writer, reader } => {
+            Pools::Sqlite { writer, reader, mistrusted: _ } => {
                 reader.close().await;
                 writer.close().await;
             }
@@ -169,7 +182,10 @@ macro_rules! write {
             match attempt.await {
                 Ok(value) => break Ok(value),
                 Err(fault) if tries.again_after(&fault).await => {}
-                Err(fault) => break Err(fault.at($action)),
+                Err(fault) => {
+                    $database.mistrust_after(&fault);
+                    break Err(fault.at($action));
+                }
             }
         }
     }};

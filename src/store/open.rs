@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -11,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection};
 
 use super::contract::Store;
-use super::database::{Database, Pools};
+use super::database::{Database, Mistrusted, Pools};
 use super::fault::Fault;
 use super::nudge::{self, Nudge};
 use super::types::StoreError;
@@ -35,10 +36,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The file of the database, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        let path = self.url.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        Some(Path::new(path.split('?').next().unwrap_or(path)))
+    }
+
     /// Whether the database is a file in `folder`.
     pub fn is_in(&self, folder: &Path) -> bool {
-        let path = self.url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-        path.is_some_and(|path| Path::new(path).starts_with(folder))
+        self.file().is_some_and(|path| path.starts_with(folder))
     }
 
     /// Where the database is, without user and password: for messages.
@@ -118,13 +125,18 @@ async fn open_sqlite(settings: &Settings) -> Result<Database, Fault> {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
     migrate_sqlite(&writer_options).await?;
+    let mistrusted = Mistrusted::default();
+    let is_mistrusted = Arc::clone(&mistrusted);
     // One connection that writes: writers queue here, in order, and not in SQLite's busy handler, which is unfair.
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
-        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
+        .before_acquire(move |connection, _| {
+            let is_trusted = !is_mistrusted.swap(false, Ordering::Relaxed);
+            Box::pin(async move { Ok(is_trusted && is_clean(connection).await?) })
+        })
         .connect_with(writer_options)
         .await?;
     let reader = SqlitePoolOptions::new()
@@ -132,7 +144,7 @@ async fn open_sqlite(settings: &Settings) -> Result<Database, Fault> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_lazy_with(options.read_only(true).busy_timeout(BUSY_TIMEOUT));
-    Ok(Database::new(Pools::Sqlite { writer, reader }, Arc::new(Nudge::new()), None))
+    Ok(Database::new(Pools::Sqlite { writer, reader, mistrusted }, Arc::new(Nudge::new()), None))
 }
 
 /// Whether a connection may be used again. A full or broken disk makes SQLite take a transaction back by itself; sqlx's own rollback then

@@ -1,9 +1,15 @@
 //! What machines do to a daemon at night: it stays up, says what is wrong once, and goes on when it is right again.
 
+/// A clock that is set.
+mod clock;
 /// A disk that is full.
 mod disk;
+/// More files than may be open.
+mod files;
 /// Lines that no program should write.
 mod lines;
+/// A state folder that cannot be written to.
+mod read_only;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

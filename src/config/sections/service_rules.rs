@@ -16,11 +16,20 @@ const SEVERITIES: [(&str, Option<Severity>); 4] = [
 ];
 const ACTIONS: [(&str, Option<Action>); 2] = [("issue", Some(Action::Issue)), ("count", Some(Action::Count))];
 
-/// Reads the wishes of all services; of each that has some, the rules as it wants them.
+/// The rules of one service.
+#[derive(Debug, Clone)]
+pub struct ServiceRules {
+    /// What it wants other.
+    pub wishes: Vec<Adjustment>,
+    /// The rules of the config with that.
+    pub rules: Arc<RuleSet>,
+}
+
+/// Reads the wishes of all services; of each that has some, the wishes and the rules as it wants them.
 pub(in crate::config) fn service_rules(
     root: &Section<'_>,
     rules: &RuleSet,
-) -> BTreeMap<String, Arc<RuleSet>> {
+) -> BTreeMap<String, ServiceRules> {
     let mut all = BTreeMap::new();
     for service in root.sections("service") {
         let Some(name) = service.text("name") else { continue };
@@ -31,7 +40,7 @@ pub(in crate::config) fn service_rules(
         }
         match rules.adjusted(&name.value, &wishes) {
             Ok(own) => {
-                all.insert(name.value, Arc::new(own));
+                all.insert(name.value, ServiceRules { wishes, rules: Arc::new(own) });
             }
             Err(problems) => problems.into_iter().for_each(|problem| service.add(problem.into())),
         }

@@ -113,6 +113,7 @@ struct Mixing {
     reported: Option<Cursor>,
     found: Vec<(Arc<Source>, Found)>,
     n_lines: u64,
+    n_candidates: u64,
 }
 
 impl Mixing {
@@ -144,6 +145,7 @@ impl Mixing {
             reported,
             found: Vec::new(),
             n_lines: 0,
+            n_candidates: 0,
         }
     }
 
@@ -172,7 +174,8 @@ impl Mixing {
         let settled = self.settled();
         let of_writers = std::mem::take(&mut self.found);
         let n_lines = std::mem::take(&mut self.n_lines);
-        metrics::source_read(self.source.stream.source(), n_lines, 0, of_writers.len() as u64);
+        let n_candidates = std::mem::take(&mut self.n_candidates);
+        metrics::source_read(self.source.stream.source(), n_lines, n_candidates, of_writers.len() as u64);
         let is_nothing = of_writers.is_empty() && loss.is_none() && cursor.is_none() && settled.is_empty();
         let report = Report {
             cursors: [cursor, None],
@@ -210,14 +213,16 @@ impl Mixing {
         let mut found = Vec::new();
         let member = self.member(&writer, tick);
         let source = Arc::clone(&member.source);
-        let n_before = member.state.counts().lines;
-        member.entries.push_back((n_before, number));
+        let before = member.state.counts();
+        member.entries.push_back((before.lines, number));
         let mut member = self.members.remove(&writer.key);
         if let Some(member) = &mut member {
             for line in text.split(|byte| *byte == b'\n') {
                 member.pipeline.push(&mut member.state, line, at, &mut found);
             }
-            self.n_lines += member.state.counts().lines - n_before;
+            let after = member.state.counts();
+            self.n_lines += after.lines - before.lines;
+            self.n_candidates += after.candidates - before.candidates;
             let held = member.held_since();
             let needed = held.unwrap_or(number);
             while member.entries.len() > 1 && member.entries.get(1).is_some_and(|(_, entry)| *entry <= needed)

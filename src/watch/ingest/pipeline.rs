@@ -5,7 +5,7 @@
 //!
 //! While nothing is open, lines that no rule hits go no further than a short look-back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::base::clock::Timestamp;
@@ -53,6 +53,8 @@ pub struct StreamState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LineCounts {
     pub lines: u64,
+    /// Lines that were worth a closer look.
+    pub candidates: u64,
     /// Lines longer than [`MAX_LINE_BYTES`], of which only the beginning was kept.
     pub cut: u64,
     /// Lines that were no UTF-8.
@@ -145,9 +147,9 @@ impl Pipeline {
     }
 
     /// The same, with rules of their own for some services.
-    pub fn with_services(self, rules: &BTreeMap<String, Arc<RuleSet>>) -> Self {
-        let own = |rules: &Arc<RuleSet>| (Arc::clone(rules), Arc::new(Scanner::new(Arc::clone(rules))));
-        let of_services = rules.iter().map(|(name, rules)| (name.clone(), own(rules))).collect();
+    pub fn with_services(self, rules: impl IntoIterator<Item = (String, Arc<RuleSet>)>) -> Self {
+        let own = |rules: Arc<RuleSet>| (Arc::clone(&rules), Arc::new(Scanner::new(rules)));
+        let of_services = rules.into_iter().map(|(name, rules)| (name, own(rules))).collect();
         Self { of_services: Arc::new(of_services), ..self }
     }
 
@@ -195,6 +197,7 @@ impl Pipeline {
         state.counts.cut += u64::from(bytes.len() > MAX_LINE_BYTES);
         state.counts.not_utf8 += u64::from(was_mended);
         let is_candidate = is_candidate.unwrap_or_else(|| self.scanner.is_candidate(text.as_bytes()));
+        state.counts.candidates += u64::from(is_candidate);
         if !is_candidate && !state.is_open() {
             state.look_back.push(&text, number, at, &state.limits);
             return;

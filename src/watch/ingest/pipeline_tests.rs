@@ -93,5 +93,5 @@ fn odd_bytes_are_counted_and_do_no_harm() {
         ["error: \u{fffd}\0", "error: red"]
     );
     assert_eq!((found.len(), found[2].is_cut), (3, true));
-    assert_eq!(state.counts(), LineCounts { lines: 3, cut: 1, not_utf8: 1 });
+    assert_eq!(state.counts(), LineCounts { lines: 3, candidates: 3, cut: 1, not_utf8: 1 });
 }

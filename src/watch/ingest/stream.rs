@@ -102,7 +102,7 @@ struct Reading {
 impl StreamTask {
     pub(super) async fn run(mut self) {
         let mut reading = Reading::new(&self);
-        let mut n_lines_told = 0;
+        let (mut n_lines_told, mut n_candidates_told) = (0, 0);
         let mut told_at = Instant::now() - TELL_EVERY;
         while let Some(parcel) = self.next().await {
             let mut found = Vec::new();
@@ -123,7 +123,10 @@ impl StreamTask {
             }
             let n_lines_now = reading.engine.n_lines();
             let n_lines = n_lines_now.saturating_sub(std::mem::replace(&mut n_lines_told, n_lines_now));
-            metrics::source_read(self.source.stream.source(), n_lines, 0, found.len() as u64);
+            let n_candidates_now = reading.engine.n_candidates();
+            let n_candidates =
+                n_candidates_now.saturating_sub(std::mem::replace(&mut n_candidates_told, n_candidates_now));
+            metrics::source_read(self.source.stream.source(), n_lines, n_candidates, found.len() as u64);
             // A cursor alone is no news: what was read is read again if it is lost.
             let is_news = !found.is_empty() || loss.is_some() || is_still;
             if !is_news && told_at.elapsed() < TELL_EVERY {

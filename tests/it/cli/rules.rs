@@ -147,6 +147,15 @@ fn replay_tells_what_other_rules_would_have_done() {
         run(&same, ""),
         (0, "0 new, 0 gone, 0 changed; 3 records before, 3 after\n".to_owned(), String::new())
     );
+    // What the service of the file leaves out is left out of both.
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str("[[service]]\nname = \"shop\"\nfiles = [\"");
+    text.push_str(log);
+    text.push_str("\"]\n[[service.rule]]\nrules = [\"shop.order\"]\noff = true\n");
+    std::fs::write(&config, text).unwrap();
+    let (code, told, errors) = run(&[&arguments[..5], &[log]].concat(), "");
+    assert_eq!((code, errors.as_str()), (0, ""), "{told}");
+    assert!(told.ends_with("1 new, 1 gone, 0 changed; 1 records before, 2 after\n"), "{told}");
     assert_eq!(run(&["replay", "--config", &config, log], "").0, 64);
 }
 

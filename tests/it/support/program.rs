@@ -53,6 +53,35 @@ impl Program {
         Self::spawn(command, tmp)
     }
 
+    /// Starts it on a machine of its own as far as file systems go, on which `folder` cannot be written to before
+    /// [`Program::make_writable`]. Takes user namespaces, or root.
+    pub(crate) fn start_read_only(arguments: &[&str], tmp: &Path, folder: &Path) -> Self {
+        let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
+        let mut command = bare("unshare");
+        command
+            .args(["--mount", "--map-root-user", "sh", "-c", script])
+            .arg(folder)
+            .arg(BINARY)
+            .args(arguments);
+        Self::spawn(command, tmp)
+    }
+
+    /// Lets it write to such a folder.
+    pub(crate) async fn make_writable(&self, folder: &Path) {
+        let mut command = bare("nsenter");
+        command.args(["--user", "--mount", "--preserve-credentials", "--target", &self.pid.to_string()]);
+        command.args(["mount", "-o", "remount,bind,rw"]).arg(folder);
+        let status = command.status().await.expect("nsenter can be run");
+        assert!(status.success(), "{status}");
+    }
+
+    /// Starts it with no more than so many descriptors.
+    pub(crate) fn start_with_descriptors(arguments: &[&str], tmp: &Path, limit: u32) -> Self {
+        let mut command = bare("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(BINARY).args(arguments);
+        Self::spawn(command, tmp)
+    }
+
     /// Starts it with what it says going into a file, where nothing of it can be read through the value.
     pub(crate) fn start_with_output(arguments: &[&str], tmp: &Path, output: File) -> Child {
         let again = output.try_clone().expect("a descriptor can be doubled");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use homeostat::base::clock::SystemClock;
+use homeostat::base::clock::{SharedClock, SystemClock};
 use homeostat::base::shutdown::Shutdown;
 use homeostat::store::Store;
 use homeostat::store::types::IssueFilter;
@@ -24,13 +24,25 @@ pub(crate) fn watch<F>(store: &Arc<dyn Store>, source: impl FnOnce(Outlet) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    watch_by(store, SystemClock::shared(), source)
+}
+
+/// The same by a clock of the test's own.
+pub(crate) fn watch_by<F>(
+    store: &Arc<dyn Store>,
+    clock: SharedClock,
+    source: impl FnOnce(Outlet) -> F,
+) -> JoinSet<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (outlet, openings) = Outlet::new();
     let parts = IngestParts {
         store: Arc::clone(store),
         pipeline: PIPELINE.clone(),
         services: Arc::new(ServiceMap::new(services::Settings::default())),
         triage: triage::Settings { storm_fingerprints: u32::MAX, ..triage::Settings::default() },
-        clock: SystemClock::shared(),
+        clock,
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(source(outlet));

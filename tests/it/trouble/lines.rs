@@ -24,6 +24,10 @@ async fn odd_bytes_hide_nothing_behind_them() {
     ground.write(b"error: \0 within\n");
     ground.write(b"\xf0\x9f\n\r\n\x1b[31merror: red\x1b[0m\n");
     ground.counts(4).await;
+    for (name, expected) in [("lines", 6.0), ("candidates", 4.0), ("records", 4.0)] {
+        let name = format!("homeostat_source_{name}_total");
+        assert_eq!(ground.metric(&name).await, Some(expected), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -199,10 +199,12 @@ impl Alerts {
             label: format!("alert {}", alert.name()),
             service: self.parts.services.called(name),
         };
-        let mut found = self.behind(alert, now, until).await;
+        // With the rules as the service wants them.
+        let pipeline = self.parts.pipeline.for_service(&source.service.name);
+        let mut found = self.behind(alert, &pipeline, now, until).await;
         // Lines that are only counted are no reason to say nothing of the alert.
         if found.iter().all(|found| found.detection.action == Action::Count) {
-            found.extend(self.within(alert, now));
+            found.extend(self.within(alert, &pipeline, now));
         }
         let mut pending = Pending::default();
         for found in found {
@@ -224,7 +226,7 @@ impl Alerts {
     }
 
     /// What the lines behind an alert tell; nothing if they cannot be had.
-    async fn behind(&self, alert: &Alert, now: Timestamp, until: Instant) -> Vec<Found> {
+    async fn behind(&self, alert: &Alert, pipeline: &Pipeline, now: Timestamp, until: Instant) -> Vec<Found> {
         let Some(loki) = &self.loki else { return Vec::new() };
         let Some(lines) = loki.lines(&alert.generator_url, &alert.labels) else { return Vec::new() };
         let fetch = loki.fetch(&lines, alert.starts_at.unwrap_or(now), now);
@@ -244,38 +246,27 @@ impl Alerts {
         debug!(n_streams = streams.len(), "asked Loki for the lines behind an alert");
         let mut found = Vec::new();
         for stream in streams.iter().filter(|stream| is_of(alert, &stream.labels)) {
-            self.read_stream(stream, &mut found);
+            read_stream(pipeline, stream, &mut found);
         }
         found
     }
 
-    fn read_stream(&self, stream: &LogStream, found: &mut Vec<Found>) {
-        let mut state = self.parts.pipeline.stream();
-        for (nanos, entry) in &stream.entries {
-            let at = Timestamp::from_nanosecond((*nanos).into()).ok();
-            for line in entry.lines() {
-                self.parts.pipeline.push(&mut state, line.as_bytes(), at, found);
-            }
-        }
-        self.parts.pipeline.flush(&mut state, found);
-    }
-
     /// What the alert itself tells: the records in its text, else the text as a record.
-    fn within(&self, alert: &Alert, now: Timestamp) -> Vec<Found> {
+    fn within(&self, alert: &Alert, pipeline: &Pipeline, now: Timestamp) -> Vec<Found> {
         let at = alert.starts_at.filter(|it| *it <= now).unwrap_or(now);
         let text = Alert::first(&alert.annotations, &self.parts.settings.text_annotations);
         let text = text.map_or("", |text| &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]);
         let nanos = i64::try_from(at.as_nanosecond()).unwrap_or_default();
         let entries = vec![(nanos, text.to_owned())];
         let mut found = Vec::new();
-        self.read_stream(&LogStream { labels: Arc::default(), entries }, &mut found);
+        read_stream(pipeline, &LogStream { labels: Arc::default(), entries }, &mut found);
         found.retain(|found| found.detection.action == Action::Issue);
         if found.is_empty() {
             let text =
                 if text.is_empty() { alert.name().to_owned() } else { format!("{}: {text}", alert.name()) };
             let detection =
                 Detection { rule: Arc::from(RULE), severity: severity(alert), action: Action::Issue };
-            let (text, fingerprinted) = self.parts.pipeline.fingerprint_text(&text);
+            let (text, fingerprinted) = pipeline.fingerprint_text(&text);
             let n_lines = u32::try_from(text.as_str().lines().count()).unwrap_or(u32::MAX);
             let found_text =
                 Found { first_line: 0, n_lines, at: Some(at), text, detection, fingerprinted, is_cut: false };
@@ -283,6 +274,17 @@ impl Alerts {
         }
         found
     }
+}
+
+fn read_stream(pipeline: &Pipeline, stream: &LogStream, found: &mut Vec<Found>) {
+    let mut state = pipeline.stream();
+    for (nanos, entry) in &stream.entries {
+        let at = Timestamp::from_nanosecond((*nanos).into()).ok();
+        for line in entry.lines() {
+            pipeline.push(&mut state, line.as_bytes(), at, found);
+        }
+    }
+    pipeline.flush(&mut state, found);
 }
 
 /// Those of the groups that the store took: what came with a delivery that was there already is left out.

@@ -236,6 +236,11 @@ impl BlockEngine {
         self.n_lines
     }
 
+    /// Lines so far that were worth a closer look.
+    pub(in crate::watch::ingest) fn n_candidates(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.state.counts().candidates).sum()
+    }
+
     /// Blocks read so far: the number of the next one.
     pub(in crate::watch::ingest) fn n_blocks(&self) -> u64 {
         self.n_blocks

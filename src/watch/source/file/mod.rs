@@ -13,4 +13,5 @@ mod tail;
 mod watcher;
 
 pub use paths::{InvalidPattern, Patterns};
+pub use rotation::rotated;
 pub use watcher::{Settings, run};

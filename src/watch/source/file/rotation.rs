@@ -317,11 +317,17 @@ impl Sibling {
     }
 }
 
+/// Files that a rotation made of the one of this name, with the times of their last writes, oldest first.
+pub fn rotated(path: &Path) -> Vec<(PathBuf, SystemTime)> {
+    siblings(path).into_iter().map(|it| (it.path, it.modified)).collect()
+}
+
 /// Rotated files of a name, oldest first.
 fn siblings(path: &Path) -> Vec<Sibling> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Vec::new();
     };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut siblings: Vec<Sibling> = entries
         .filter(|entry| entry.file_name().to_str().is_some_and(|it| is_rotated_name(name, unpacked_name(it))))
