@@ -22,7 +22,6 @@ use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{self, Settings};
 use crate::model::cursor::StreamKey;
 use crate::model::detection::Action;
-use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::files::{FileFound, Scan};
 use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::ingest::services::ServiceMap;
@@ -86,7 +85,7 @@ impl Candidate {
     fn of(settings: Settings) -> Self {
         let Settings { rules, redactor, service_rules, services, .. } = settings;
         let own = service_rules.into_iter().map(|(name, of)| (name, of.rules));
-        let pipeline = Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default());
+        let pipeline = Pipeline::new(rules, redactor, Limits::default());
         Self { pipeline: pipeline.with_services(own), services: ServiceMap::new(services) }
     }
 
@@ -179,7 +178,7 @@ impl Findings {
             n: 0,
             title: found.text.as_str().lines().next().unwrap_or_default().chars().take(120).collect(),
         };
-        self.by_identity.entry(found.fingerprinted.levels.identity.full()).or_insert_with(fresh).n += 1;
+        self.by_identity.entry(found.identity.fingerprint.full()).or_insert_with(fresh).n += 1;
     }
 
     fn n(&self) -> u64 {

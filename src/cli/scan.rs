@@ -9,7 +9,6 @@ use super::exit::Failure;
 use super::{print, problems};
 use crate::base::chain::Chain;
 use crate::base::redact::Redactor;
-use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::decode::Format;
 use crate::watch::ingest::files::{FileFound, Scan, ScanRow, Summary};
 use crate::watch::ingest::pipeline::Pipeline;
@@ -23,7 +22,7 @@ pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
         Some(folder) => Arc::new(RuleSet::load_dir(folder).map_err(problems::all_told)?),
         None => RuleSet::builtin(),
     };
-    let pipeline = Pipeline::new(rules, Redactor::builtin(), Fingerprinter::builtin(), Limits::default());
+    let pipeline = Pipeline::new(rules, Redactor::builtin(), Limits::default());
     let mut scan = Scan::new(pipeline, format(args.format));
     let mut n_unread = 0;
     for file in &args.files {

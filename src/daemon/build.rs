@@ -15,7 +15,6 @@ use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::config::Settings;
 use crate::store::{self, Store};
-use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::alerts::{AlertParts, Alerts};
 use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::ingest::services::ServiceMap;
@@ -119,7 +118,7 @@ pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: Shutdown) {
 /// The pure way of a record, with the config's rules and redaction.
 pub(super) fn pipeline(settings: &Settings) -> Pipeline {
     let (rules, redactor) = (Arc::clone(&settings.rules), settings.redactor.clone());
-    let pipeline = Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default());
+    let pipeline = Pipeline::new(rules, redactor, Limits::default());
     pipeline
         .with_services(settings.service_rules.iter().map(|(name, of)| (name.clone(), Arc::clone(&of.rules))))
 }

@@ -50,7 +50,7 @@ fn scan(data: &[u8]) {
     let by_line: Vec<Row> = found
         .iter()
         .map(|it| {
-            let identity = it.fingerprinted.levels.identity.to_string();
+            let identity = it.identity.fingerprint.to_string();
             (None, it.first_line + 1, it.n_lines, it.text.as_str().to_owned(), identity)
         })
         .collect();
@@ -75,7 +75,7 @@ fn in_blocks(format: Format, text: &[u8], block_bytes: usize) -> Vec<Row> {
     // Two bytes that say gzip would make another text of it.
     let text = if text.starts_with(&[0x1f, 0x8b]) { &text[1..] } else { text };
     scan.reader(text, &mut |it| {
-        let identity = it.found.fingerprinted.levels.identity.to_string();
+        let identity = it.found.identity.fingerprint.to_string();
         let text = it.found.text.as_str().to_owned();
         rows.push((it.stream.map(str::to_owned), it.found.first_line, it.found.n_lines, text, identity));
     })

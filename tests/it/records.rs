@@ -204,8 +204,8 @@ fn measure(samples: &[Sample], layout: Layout) -> Outcome {
             continue;
         }
         outcome.right += 1;
-        let (_, alone) = pipeline.fingerprint_text(&sample.lines.join("\n"));
-        let is_same = alone.levels.identity.full() == row.identity && alone.runtime.name() == row.runtime;
+        let (_, alone) = pipeline.identify(&sample.lines.join("\n"));
+        let is_same = alone.fingerprint.full() == row.identity && alone.runtime.name() == row.runtime;
         if !is_same {
             outcome.notes.push(format!("{}: another identity, {}", sample.name, row.runtime));
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use regex_automata::util::{captures::Captures, syntax};
 use regex_automata::{Input, Match, meta::Regex};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::clean::Clean;
 use super::patterns::{BUILTIN, Pattern};
@@ -64,6 +65,8 @@ struct Searches {
     literals: Literals,
     /// The patterns without.
     others: Regex,
+    /// No literal has a line break in it, and no pattern without literals can match one.
+    works_by_line: bool,
     placeholder: Regex,
 }
 
@@ -114,6 +117,22 @@ impl Redactor {
     /// `text` without secrets and personal data. Where nothing is found it costs one search and the copy.
     pub fn redact(&self, text: &str) -> Clean {
         self.passes(text, &mut |kind, _| format!("[redacted:{}]", kind.name))
+    }
+
+    /// Whether nothing needs to be replaced in this text, told in a fraction of the time. `false` may be a mere suspicion.
+    pub fn is_surely_clean(&self, text: &str) -> bool {
+        !self.searches().is_suspect(text)
+    }
+
+    /// The text as it is, for a caller who knows that it is surely clean.
+    pub fn vouch(&self, text: String) -> Clean {
+        debug_assert!(self.is_surely_clean(&text), "vouched for a text that may hold a secret");
+        Clean(text)
+    }
+
+    /// Whether a text is surely clean when each of its lines is: what a pattern looks for shows within one line.
+    pub fn works_by_line(&self) -> bool {
+        self.searches().works_by_line
     }
 
     /// Like [`Redactor::redact`], with placeholders that tell the values apart, so that [`unhide`] can put them back. Equal values
@@ -208,7 +227,12 @@ impl Searches {
         let others: Vec<&str> = all.iter().copied().filter(|it| required(it).is_empty()).collect();
         let literals: BTreeSet<Vec<u8>> =
             all.iter().flat_map(|it| required(it).iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect();
+        let works_by_line = literals.iter().all(|it| !it.contains(&b'\n'))
+            && !others
+                .iter()
+                .any(|it| syntax::parse_with(it, &syntax_of_patterns()).is_ok_and(|it| may_match_break(&it)));
         Ok(Self {
+            works_by_line,
             regex: compile(&all)?,
             literals: Literals::new(&literals.into_iter().collect::<Vec<_>>(), b""),
             others: compile(&others)?,
@@ -249,6 +273,23 @@ fn outside(placeholders: &[Range<usize>], secret: Range<usize>) -> Option<Range<
 fn required(regex: &str) -> RequiredLiterals {
     let parsed = syntax::parse_with(regex, &syntax_of_patterns());
     parsed.map_or_else(|_| RequiredLiterals::default(), |it| RequiredLiterals::of(&it, Searched::Texts))
+}
+
+/// Whether something in the pattern matches a line break.
+fn may_match_break(pattern: &Hir) -> bool {
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => literal.0.contains(&b'\n'),
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().any(|it| (it.start()..=it.end()).contains(&b'\n'))
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().any(|it| (it.start()..=it.end()).contains(&'\n'))
+        }
+        HirKind::Capture(capture) => may_match_break(&capture.sub),
+        HirKind::Repetition(repetition) => may_match_break(&repetition.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(may_match_break),
+    }
 }
 
 fn compile(regexes: &[&str]) -> Result<Regex, String> {

@@ -9,21 +9,21 @@ mod canon;
 mod explain;
 mod frames;
 mod hash;
+mod identities;
 mod key;
-mod memo;
+mod numbers;
 mod parse;
 mod template;
 #[cfg(test)]
 mod tests;
 mod unwrap;
 
-use std::sync::Arc;
-
 use crate::base::redact::Clean;
-use crate::model::fingerprint::Levels;
+use crate::model::fingerprint::{Fingerprint, Levels};
 use crate::model::trace::{Runtime, Trace};
 
 pub use explain::Explanation;
+pub use identities::{Identities, LineId};
 
 /// Longest title, in characters.
 const MAX_TITLE: usize = 200;
@@ -41,37 +41,68 @@ pub struct Fingerprinted {
     pub trace: Option<Trace>,
 }
 
-/// Makes fingerprints. Cheap to clone, safe to share.
-#[derive(Debug, Clone)]
-pub struct Fingerprinter {
-    memo: Arc<memo::Memo>,
+/// What a record is counted under: enough of its fingerprints for an error that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The identity of [`Levels`].
+    pub fingerprint: Fingerprint,
+    pub runtime: Runtime,
 }
+
+/// Makes fingerprints. Cheap to clone, safe to share.
+#[derive(Debug, Clone, Copy)]
+pub struct Fingerprinter(());
 
 impl Fingerprinter {
     /// The fingerprinter with the embedded rules.
-    pub fn builtin() -> Self {
-        Self { memo: Arc::default() }
+    pub const fn builtin() -> Self {
+        Self(())
     }
 
     /// Reads and hashes one record. `text` is the whole record as logged, prefixes and envelope included, redacted.
     pub fn fingerprint(&self, text: &Clean) -> Fingerprinted {
-        let unwrapped = unwrap::unwrap(text.as_str());
-        let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
-        self.memo.get(&lines, || read(&lines).0)
+        self.explain(text).fingerprinted
     }
 
     /// Every step from the text to its fingerprint, for people.
     pub fn explain(&self, text: &Clean) -> Explanation {
-        let unwrapped = unwrap::unwrap(text.as_str());
-        let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
-        let (fingerprinted, masked, has_template) = read(&lines);
-        let unwrap::Unwrapped { prefix, envelope, lines: _ } = unwrapped;
-        Explanation { prefix, envelope, masked, has_template, fingerprinted }
+        let unwrap::Unwrapped { prefix, envelope, lines } = unwrap::unwrap(text.as_str());
+        let as_logged: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let Read { trace, template, key, title } = read(&as_logged);
+        let alike = read_alike(&as_logged);
+        let (identity, runtime) = (hash::hash(&alike.key.identity), alike.runtime());
+        let fingerprinted = Fingerprinted {
+            levels: Levels {
+                exact: if key.exact == alike.key.identity { identity } else { hash::hash(&key.exact) },
+                identity,
+                place: key.place.as_deref().map(hash::hash),
+                template: template.text,
+            },
+            preimage: alike.key.identity,
+            title: Clean::trusted(title),
+            runtime,
+            trace,
+        };
+        let has_template = alike.key.has_template;
+        Explanation { prefix, envelope, masked: template.masked, has_template, fingerprinted }
     }
 }
 
-/// What stands in the lines; what was masked in the message and as what; and whether the template is part of the identity.
-fn read(lines: &[&str]) -> (Fingerprinted, Vec<(String, &'static str)>, bool) {
+/// What stands in the lines of a record.
+struct Read {
+    trace: Option<Trace>,
+    template: template::Template,
+    key: key::Preimages,
+    title: String,
+}
+
+impl Read {
+    fn runtime(&self) -> Runtime {
+        self.trace.as_ref().map_or(Runtime::Message, |it| it.runtime)
+    }
+}
+
+fn read(lines: &[&str]) -> Read {
     let mut trace = parse::parse(lines);
     if let Some(trace) = &mut trace {
         frames::mark(trace);
@@ -82,22 +113,33 @@ fn read(lines: &[&str]) -> (Fingerprinted, Vec<(String, &'static str)>, bool) {
     };
     let template = template::template(message);
     let key = key::key(trace.as_ref(), &template);
-    let runtime = trace.as_ref().map_or(Runtime::Message, |it| it.runtime);
     let title = title(trace.as_ref(), message);
-    let identity = hash::hash(&key.identity);
-    let fingerprinted = Fingerprinted {
-        levels: Levels {
-            exact: if key.exact == key.identity { identity } else { hash::hash(&key.exact) },
-            identity,
-            place: key.place.as_deref().map(hash::hash),
-            template: template.text,
-        },
-        preimage: key.identity,
-        title: Clean::trusted(title),
-        runtime,
-        trace,
-    };
-    (fingerprinted, template.masked, key.has_template)
+    Read { trace, template, key, title }
+}
+
+/// The lines with their numbers made alike: what the identity is read from.
+fn read_alike(lines: &[&str]) -> Read {
+    let mut masked = Vec::new();
+    let ends: Vec<usize> = lines
+        .iter()
+        .map(|line| {
+            numbers::mask(line, &mut masked);
+            masked.len()
+        })
+        .collect();
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    // Masks are ASCII for ASCII, so they are texts still.
+    let texts = starts
+        .zip(&ends)
+        .zip(lines)
+        .map(|((start, end), line)| std::str::from_utf8(&masked[start..*end]).unwrap_or(line));
+    read(&texts.collect::<Vec<_>>())
+}
+
+/// The identity of lines whose numbers are alike already.
+fn identity(lines: &[&str]) -> Identity {
+    let read = read(lines);
+    Identity { fingerprint: hash::hash(&read.key.identity), runtime: read.runtime() }
 }
 
 /// `kind: message` of the root cause, or the message.

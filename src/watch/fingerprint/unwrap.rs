@@ -51,13 +51,7 @@ pub(super) fn unwrap(text: &str) -> Unwrapped {
 
 fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
     let trimmed = text.trim();
-    // A shipper may put its own prefix before a program's JSON.
-    let start = if trimmed.starts_with('{') {
-        Some(trimmed)
-    } else {
-        Some(peel(trimmed).text).filter(|it| it.starts_with("{\""))
-    };
-    let value = start.and_then(|it| serde_json::from_str::<Value>(it).ok()).filter(|_| depth < 3);
+    let value = json(trimmed).and_then(|it| serde_json::from_str::<Value>(it).ok()).filter(|_| depth < 3);
     if let Some((inner, field)) = value.as_ref().and_then(from_json) {
         let mut found = unwrap_within(&inner, depth + 1);
         found.envelope = Some(field);
@@ -69,6 +63,21 @@ fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
         return found;
     }
     peeled(text)
+}
+
+/// Where JSON may begin: a shipper may put its own prefix before a program's.
+fn json(trimmed: &str) -> Option<&str> {
+    if trimmed.starts_with('{') {
+        Some(trimmed)
+    } else {
+        Some(peel(trimmed).text).filter(|it| it.starts_with("{\""))
+    }
+}
+
+/// Whether a text that begins with this line may have an envelope.
+pub(super) fn may_have_envelope(first_line: &str) -> bool {
+    let trimmed = first_line.trim();
+    trimmed.is_empty() || json(trimmed).is_some() || is_logfmt(trimmed)
 }
 
 fn peeled(text: &str) -> Unwrapped {
@@ -84,7 +93,8 @@ fn peeled(text: &str) -> Unwrapped {
     Unwrapped { lines, prefix, envelope: None }
 }
 
-fn plain(text: &str) -> Cow<'_, str> {
+/// A line without carriage returns.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { Cow::Owned(text.replace('\r', "")) } else { Cow::Borrowed(text) }
 }
 
@@ -149,8 +159,7 @@ fn text_at(root: &Value, name: &str) -> Option<String> {
 
 /// The message of `level=error msg="…" err="…"`.
 fn from_logfmt(text: &str) -> Option<String> {
-    let is_logfmt = ["time=", "ts=", "level=", "lvl=", "msg="].iter().any(|it| text.starts_with(it));
-    if !is_logfmt || text.contains('\n') {
+    if !is_logfmt(text) || text.contains('\n') {
         return None;
     }
     let message = logfmt_value(text, "msg").or_else(|| logfmt_value(text, "message"))?;
@@ -158,6 +167,10 @@ fn from_logfmt(text: &str) -> Option<String> {
         Some(error) => Some(format!("{message}: {error}")),
         None => Some(message),
     }
+}
+
+fn is_logfmt(text: &str) -> bool {
+    ["time=", "ts=", "level=", "lvl=", "msg="].iter().any(|it| text.starts_with(it))
 }
 
 fn logfmt_value(text: &str, key: &str) -> Option<String> {

@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod decode;
 mod engine;
 pub mod files;
+mod judge;
 mod look_back;
 mod mixed;
 mod pending;

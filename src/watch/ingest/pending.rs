@@ -15,6 +15,7 @@ use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
 use crate::model::service::Service;
 use crate::model::trace::Runtime;
 use crate::store::types::IssueBrief;
+use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::source::lane::Settled;
 use crate::watch::triage::{self, Facts, Known, STORM_TITLE, StormWindow, Triaged};
 
@@ -134,15 +135,16 @@ impl Pending {
             metrics::dropped(reason, 1);
             return;
         }
+        let fingerprinted = Fingerprinter::builtin().fingerprint(&found.text);
         let mut group = OccurrenceGroup {
             service: source.service.name.clone(),
-            levels: found.fingerprinted.levels,
-            preimage: found.fingerprinted.preimage,
-            title: found.fingerprinted.title,
+            levels: fingerprinted.levels,
+            preimage: fingerprinted.preimage,
+            title: fingerprinted.title,
             rule: found.detection.rule.to_string(),
             severity: found.detection.severity,
             action: found.detection.action,
-            runtime: found.fingerprinted.runtime,
+            runtime: fingerprinted.runtime,
             count: 1,
             first_seen: at,
             last_seen: at,

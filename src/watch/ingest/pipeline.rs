@@ -12,23 +12,22 @@ use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
 use crate::model::record::Record;
-use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
+use crate::watch::fingerprint::Identity;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
+use crate::watch::ingest::judge::{Judge, Judged};
 use crate::watch::ingest::look_back::LookBack;
 use crate::watch::join::{Joiner, Limits, parts};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
 
-/// Rules of a service, and the scanner over them.
-type OwnRules = (Arc<RuleSet>, Arc<Scanner>);
+/// The judge of a service with rules of its own, and the scanner over them.
+type OwnRules = (Judge, Arc<Scanner>);
 
-/// What all streams share: rules, redactor, fingerprinter and bounds. Cheap to clone.
+/// What all streams share: rules, redactor and bounds. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    rules: Arc<RuleSet>,
+    judge: Judge,
     scanner: Arc<Scanner>,
-    redactor: Redactor,
-    fingerprinter: Fingerprinter,
     limits: Limits,
     /// Of services that want some rules to be other.
     of_services: Arc<HashMap<String, OwnRules>>,
@@ -84,7 +83,8 @@ pub struct Found {
     /// The record, redacted.
     pub text: Clean,
     pub detection: Detection,
-    pub fingerprinted: Fingerprinted,
+    /// Its other fingerprints are made of the text where they are needed: for an issue that is new.
+    pub identity: Identity,
     /// Whether lines or bytes were left out because the record reached its bounds.
     pub is_cut: bool,
 }
@@ -136,19 +136,15 @@ impl StreamState {
 
 impl Pipeline {
     /// A pipeline of these parts.
-    pub fn new(
-        rules: Arc<RuleSet>,
-        redactor: Redactor,
-        fingerprinter: Fingerprinter,
-        limits: Limits,
-    ) -> Self {
+    pub fn new(rules: Arc<RuleSet>, redactor: Redactor, limits: Limits) -> Self {
         let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
-        Self { rules, scanner, redactor, fingerprinter, limits, of_services: Arc::default() }
+        Self { judge: Judge::new(rules, redactor), scanner, limits, of_services: Arc::default() }
     }
 
     /// The same, with rules of their own for some services.
     pub fn with_services(self, rules: impl IntoIterator<Item = (String, Arc<RuleSet>)>) -> Self {
-        let own = |rules: Arc<RuleSet>| (Arc::clone(&rules), Arc::new(Scanner::new(rules)));
+        let own =
+            |rules: Arc<RuleSet>| (self.judge.with_rules(Arc::clone(&rules)), Arc::new(Scanner::new(rules)));
         let of_services = rules.into_iter().map(|(name, rules)| (name, own(rules))).collect();
         Self { of_services: Arc::new(of_services), ..self }
     }
@@ -156,8 +152,8 @@ impl Pipeline {
     /// The pipeline for what this service logs.
     pub fn for_service(&self, name: &str) -> Self {
         match self.of_services.get(name) {
-            Some((rules, scanner)) => {
-                Self { rules: Arc::clone(rules), scanner: Arc::clone(scanner), ..self.clone() }
+            Some((judge, scanner)) => {
+                Self { judge: judge.clone(), scanner: Arc::clone(scanner), ..self.clone() }
             }
             None => self.clone(),
         }
@@ -165,10 +161,8 @@ impl Pipeline {
 
     /// The shipped rules, patterns and bounds.
     pub fn builtin() -> Self {
-        static BUILT: LazyLock<Pipeline> = LazyLock::new(|| {
-            let (rules, redactor) = (RuleSet::builtin(), Redactor::builtin());
-            Pipeline::new(rules, redactor, Fingerprinter::builtin(), Limits::default())
-        });
+        static BUILT: LazyLock<Pipeline> =
+            LazyLock::new(|| Pipeline::new(RuleSet::builtin(), Redactor::builtin(), Limits::default()));
         BUILT.clone()
     }
 
@@ -230,29 +224,18 @@ impl Pipeline {
         self.judge(state, out);
     }
 
-    /// Whole texts that are one record already, for example a line of an alert or a file given as one: redacted,
-    /// detected and fingerprinted; `None` if no rule hits.
-    pub fn judge_text(&self, text: &str) -> Option<(Clean, Detection, Fingerprinted)> {
-        let text = self.redactor.redact(text);
-        let detection = self.rules.detect(&text)?;
-        let fingerprinted = self.fingerprinter.fingerprint(&text);
-        Some((text, detection, fingerprinted))
-    }
-
-    /// A text that is one record whatever the rules say of it, for example what an alert says: redacted and fingerprinted.
-    pub fn fingerprint_text(&self, text: &str) -> (Clean, Fingerprinted) {
-        let text = self.redactor.redact(text);
-        let fingerprinted = self.fingerprinter.fingerprint(&text);
-        (text, fingerprinted)
+    /// A text that is one record whatever the rules say of it, for example what an alert says: redacted and identified.
+    pub fn identify(&self, text: &str) -> (Clean, Identity) {
+        self.judge.identify(text)
     }
 
     fn judge(&self, state: &mut StreamState, out: &mut Vec<Found>) {
         let mut records = std::mem::take(&mut state.records);
         for record in records.drain(..) {
-            let Some((text, detection, fingerprinted)) = self.judge_text(&record.text) else { continue };
-            let Record { first_line, n_lines, at, is_cut, text: _, runtime: _ } = record;
+            let Record { first_line, n_lines, at, is_cut, text, runtime: _ } = record;
+            let Some(Judged { text, detection, identity }) = self.judge.judge(text) else { continue };
             let first_line = state.callers(first_line);
-            out.push(Found { first_line, n_lines, at, text, detection, fingerprinted, is_cut });
+            out.push(Found { first_line, n_lines, at, text, detection, identity, is_cut });
         }
         state.records = records;
         if !state.is_open() {

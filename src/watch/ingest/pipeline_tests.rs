@@ -60,7 +60,6 @@ fn secrets_are_gone_before_anything_sees_the_text() {
     pipeline.push(&mut state, b"error: login failed password=hunter2", None, &mut found);
     pipeline.flush(&mut state, &mut found);
     assert_eq!(found[0].text.as_str(), "error: login failed password=[redacted:password]");
-    assert!(!found[0].fingerprinted.title.as_str().contains("hunter2"));
 }
 
 #[test]

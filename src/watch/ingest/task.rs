@@ -234,7 +234,7 @@ impl Ingest {
     /// Adds one occurrence; triage is asked once per issue and batch.
     async fn add(&mut self, source: &Source, found: Found) -> Result<(), IngestError> {
         let now = self.parts.clock.now();
-        let key = (source.service.name.clone(), found.fingerprinted.levels.identity);
+        let key = (source.service.name.clone(), found.identity.fingerprint);
         if self.pending.has(&key) {
             self.pending.add(key, source, found, None, now);
             return Ok(());

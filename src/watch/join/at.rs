@@ -142,7 +142,7 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
         state.enter(RUST);
         return Some(Step::Take);
     }
-    if is_ruby_frame(text) && state.phase == HEAD {
+    if state.phase == HEAD && is_ruby_frame(text) {
         ruby_frames(state);
         return Some(Step::Take);
     }

@@ -4,7 +4,7 @@
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
 use super::python;
-use super::shape::{find, name_length, strict_at_frame};
+use super::shape::{Colons, find, name_length, strict_at_frame};
 use crate::model::trace::Runtime;
 
 /// Nothing but the head was seen.
@@ -15,7 +15,7 @@ const HEADER: u8 = 2;
 /// A line of .NET's console logger that says info or warning: the message is on the next.
 const QUIET: u8 = 3;
 
-pub(super) fn open(body: &str) -> Option<Opening> {
+pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     let state = |runtime| State::new(Kind::Block, runtime, HEAD);
     if body.starts_with("** (") && body.contains(')') {
         return Some((state(Runtime::Elixir), Sure::Yes));
@@ -31,7 +31,7 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     if python::ends_with_head(body) {
         return Some((python::after_head(), Sure::Yes));
     }
-    if is_postgres(body, &["ERROR:  ", "FATAL:  ", "PANIC:  "]) {
+    if colons.has_wide && is_postgres(body, &["ERROR:  ", "FATAL:  ", "PANIC:  "]) {
         return Some((state(Runtime::Message), Sure::Perhaps));
     }
     None
@@ -90,7 +90,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         state.is_error = true;
         return Step::Take;
     }
-    if is_postgres(text, &DETAILS[..6]) {
+    if view.colons.has_wide && is_postgres(text, &DETAILS[..6]) {
         state.enter(BODY);
         return Step::Take;
     }

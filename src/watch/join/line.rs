@@ -1,6 +1,7 @@
 //! One line as the machines see it. No allocation.
 
 use super::peel;
+use super::shape::Colons;
 
 /// A line without its prefix.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,7 @@ pub(super) struct View<'a> {
     pub(super) is_stamped: bool,
     /// The prefix says error or worse.
     pub(super) is_error: bool,
+    pub(super) colons: Colons,
     /// The scanner says a rule may match.
     pub(super) is_candidate: bool,
 }
@@ -27,6 +29,7 @@ impl<'a> View<'a> {
             is_prefixed: peeled.is_prefixed && !peeled.is_stamp,
             is_stamped: peeled.is_stamp,
             is_error: peeled.is_error,
+            colons: Colons::of(peeled.text),
             is_candidate,
         }
     }

@@ -107,22 +107,22 @@ pub(super) type Opening = (State, Sure);
 /// Asks every machine whether a record begins with this line.
 pub(super) fn open(view: &View<'_>) -> Option<Opening> {
     let body = view.body.trim_start();
-    let first = *body.as_bytes().first()?;
+    let (first, colons) = (*body.as_bytes().first()?, view.colons);
     let opening = match first {
         b'T' => python::open(body).or_else(|| at::open(body)),
         b'+' | b'-' => python::open(body),
         b'p' | b'f' | b'g' | b'h' | b'r' | b'W' => {
-            go::open(body).or_else(|| native::open(body)).or_else(|| script::open(body))
+            go::open(body).or_else(|| native::open(body, colons)).or_else(|| script::open(body, colons))
         }
-        b't' => rust::open(body).or_else(|| native::open(body)),
-        b'*' => block::open(body),
+        b't' => rust::open(body).or_else(|| native::open(body, colons)),
+        b'*' => block::open(body, colons),
         _ => None,
     };
     let (mut state, sure) = opening
         .or_else(|| python::open(body))
-        .or_else(|| script::open(body))
-        .or_else(|| native::open(body))
-        .or_else(|| block::open(body))
+        .or_else(|| script::open(body, colons))
+        .or_else(|| native::open(body, colons))
+        .or_else(|| block::open(body, colons))
         .or_else(|| at::open(view.body))
         .or_else(|| block::open_header(view))?;
     state.base =

@@ -2,7 +2,7 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
-use super::shape::{find, has, numbered};
+use super::shape::{Colons, find, has, numbered};
 use crate::model::trace::Runtime;
 
 /// One line and what glibc or libstdc++ adds.
@@ -20,7 +20,7 @@ const THREADS: u64 = 1;
 /// V8's box: lines that begin with `#`, the C stack behind them.
 const BOX: u8 = 5;
 
-pub(super) fn open(body: &str) -> Option<Opening> {
+pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     let state = |phase| State::new(Kind::Native, Runtime::Cpp, phase);
     match body.as_bytes().first()? {
         b'=' if is_rule(body) => return Some((state(RULE), Sure::Perhaps)),
@@ -43,6 +43,9 @@ pub(super) fn open(body: &str) -> Option<Opening> {
             return Some((state(REPORT), Sure::Orphan));
         }
         _ => {}
+    }
+    if !colons.has_check {
+        return None;
     }
     if let Some(place) = undefined(body) {
         let mut state = state(UNDEFINED);

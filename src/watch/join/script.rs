@@ -2,7 +2,7 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
-use super::shape::{has, is_ruby_frame, numbered, perl_place};
+use super::shape::{Colons, has, is_ruby_frame, numbered, perl_place};
 use crate::model::trace::Runtime;
 
 /// The head was seen; its message may go on.
@@ -11,7 +11,7 @@ const FRAMES: u8 = 1;
 /// Laravel and Monolog: a trace inside the quotes of a context.
 const QUOTED: u8 = 2;
 
-pub(super) fn open(body: &str) -> Option<Opening> {
+pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     let state = |kind, runtime, phase| State::new(kind, runtime, phase);
     let php = |phase, sure| Some((state(Kind::Php, Runtime::Php, phase), sure));
     if body.starts_with("PHP Fatal error:  Uncaught ") || body.starts_with("Fatal error: Uncaught ") {
@@ -31,10 +31,10 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     if body == "Unhandled exception:" {
         return Some((state(Kind::Dart, Runtime::Dart, HEAD), Sure::Perhaps));
     }
-    if is_ruby_frame(body) && body.contains("': ") {
+    if colons.has_in && is_ruby_frame(body) && body.contains("': ") {
         return Some((state(Kind::Ruby, Runtime::Ruby, FRAMES), Sure::Yes));
     }
-    if is_from(body) {
+    if colons.has_in && is_from(body) {
         return Some((state(Kind::Ruby, Runtime::Ruby, FRAMES), Sure::Orphan));
     }
     if perl_place(body) {
@@ -78,7 +78,7 @@ fn ruby(view: &View<'_>, text: &str) -> Step {
     if text.is_empty() {
         return Step::Hold;
     }
-    let is_head = is_ruby_frame(text) && text.contains("': ") && view.indent() == 0;
+    let is_head = view.colons.has_in && is_ruby_frame(text) && text.contains("': ") && view.indent() == 0;
     if is_from(text)
         || is_ruby_frame(text) && !is_head
         || text.starts_with("... ") && text.ends_with("levels...")

@@ -2,6 +2,33 @@
 
 use crate::model::trace::Runtime;
 
+/// What stands behind the colons of a line. Many shapes have one, few lines have these: one pass over the line answers for all machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Colons {
+    /// `:  `, as Postgres writes.
+    pub has_wide: bool,
+    /// `:in `, as Ruby's frames have.
+    pub has_in: bool,
+    /// `: runtime error: ` or `: Assertion `, or what begins like it.
+    pub has_check: bool,
+}
+
+impl Colons {
+    pub fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut found = Self::default();
+        for at in memchr::memchr_iter(b':', bytes) {
+            match bytes.get(at + 1..at + 3) {
+                Some(b"  ") => found.has_wide = true,
+                Some(b"in") => found.has_in = true,
+                Some(b" r" | b" A") => found.has_check = true,
+                Some(_) | None => {}
+            }
+        }
+        found
+    }
+}
+
 /// The head of an exception: `a.b.CException: message`, `TypeError [CODE]: message`, `Name (message)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Typed {

@@ -117,6 +117,21 @@ impl RuleSet {
         self.best_rank(text, Wanted::Best, is_alone).map(|rank| self.ranked[rank].detection.clone())
     }
 
+    /// The best hit in one line: its rank among the rules, best first. `is_alone`: the line is all of its record.
+    pub fn rank(&self, line: &[u8], is_alone: bool) -> Option<usize> {
+        self.best_rank(line, is_alone)
+    }
+
+    /// What a hit of the rule of this rank says.
+    pub fn detection(&self, rank: usize) -> &Detection {
+        &self.ranked[rank].detection
+    }
+
+    /// Whether the rule of this rank hits lines that are all of their record.
+    pub fn counts_alone(&self, rank: usize) -> bool {
+        self.ranked[rank].counts_alone
+    }
+
     /// Whether any rule hits this line, alone or as a part of a record.
     pub fn is_hit(&self, line: &[u8]) -> bool {
         self.best_rank(line, Wanted::Any, false).is_some()

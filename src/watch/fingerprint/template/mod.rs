@@ -5,6 +5,7 @@
 
 mod shapes;
 
+pub(super) use shapes::NAMES;
 use shapes::{Mask, Piece};
 
 /// Bytes of a message that count; the rest is detail.

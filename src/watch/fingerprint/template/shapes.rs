@@ -55,7 +55,7 @@ pub(super) enum Piece<'a> {
 }
 
 /// Words with digits that are names, not values.
-const NAMES: [&str; 30] = [
+pub(in crate::watch::fingerprint) const NAMES: [&str; 30] = [
     "utf-8",
     "utf8",
     "utf-16",

@@ -208,7 +208,7 @@ impl Alerts {
         }
         let mut pending = Pending::default();
         for found in found {
-            let key = (source.service.name.clone(), found.fingerprinted.levels.identity);
+            let key = (source.service.name.clone(), found.identity.fingerprint);
             let triaged =
                 if pending.has(&key) { None } else { Some(self.triage(&source.service, &found).await?) };
             pending.add(key, &source, found, triaged, now);
@@ -217,7 +217,7 @@ impl Alerts {
     }
 
     async fn triage(&self, service: &Service, found: &Found) -> Result<Triaged, StoreError> {
-        let identity = &found.fingerprinted.levels.identity;
+        let identity = &found.identity.fingerprint;
         let brief = self.parts.store.issue_brief(&service.name, identity).await?;
         let mut storms = self.storms.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.parts.clock.now();
@@ -266,10 +266,10 @@ impl Alerts {
                 if text.is_empty() { alert.name().to_owned() } else { format!("{}: {text}", alert.name()) };
             let detection =
                 Detection { rule: Arc::from(RULE), severity: severity(alert), action: Action::Issue };
-            let (text, fingerprinted) = pipeline.fingerprint_text(&text);
+            let (text, identity) = pipeline.identify(&text);
             let n_lines = u32::try_from(text.as_str().lines().count()).unwrap_or(u32::MAX);
             let found_text =
-                Found { first_line: 0, n_lines, at: Some(at), text, detection, fingerprinted, is_cut: false };
+                Found { first_line: 0, n_lines, at: Some(at), text, detection, identity, is_cut: false };
             found.push(found_text);
         }
         found

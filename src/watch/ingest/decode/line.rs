@@ -23,7 +23,7 @@ pub(crate) fn readable(line: &[u8]) -> Readable<'_> {
     let is_cut = line.len() > MAX_LINE_BYTES;
     let line = if is_cut { cut(line) } else { line };
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut text = String::from_utf8_lossy(line);
+    let mut text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     let was_mended = matches!(text, Cow::Owned(_));
     if memchr::memchr(0x1b, line).is_some() {
         text = Cow::Owned(without_escapes(&text));

@@ -88,7 +88,7 @@ impl Scan {
         let mut blocks = Blocks::new(input, self.block_bytes);
         let mut count = |file_found: FileFound<'_>| {
             self.n_records += 1;
-            self.issues.insert(file_found.found.fingerprinted.levels.identity);
+            self.issues.insert(file_found.found.identity.fingerprint);
             found(file_found);
         };
         let mut sink = |stream: Option<&str>, mut found: Found| {

@@ -1,0 +1,98 @@
+//! Identities of records that were read lately, looked up by their lines.
+//!
+//! A fingerprint's identity depends on nothing but the lines without their wrapping and with their numbers made alike, so these are the
+//! key: an error that repeats with other times, levels and numbers is not read again. Lines are kept once each and known by their
+//! numbers here, a record by the numbers of its lines.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::{Identity, identity, numbers, unwrap};
+use crate::base::redact::Clean;
+use crate::watch::join::peel::peel;
+
+/// Lines and records kept. Beyond it all are forgotten: those that repeat are back at once.
+const MAX_KEPT: usize = 4096;
+
+/// Bytes kept of lines, and lines kept of records.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The number of a line that is known to [`Identities`]; good until they are cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LineId(u32);
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct Identities {
+    ids: HashMap<Arc<str>, LineId, RandomState>,
+    lines: Vec<Arc<str>>,
+    known: HashMap<Box<[LineId]>, Identity, RandomState>,
+    n_bytes: usize,
+    /// Kept for their memory.
+    masked: Vec<u8>,
+    of_text: Vec<LineId>,
+}
+
+impl Identities {
+    /// The number of one line of a record, and whether the line is kept just as it was logged.
+    pub fn line(&mut self, line: &str) -> (LineId, bool) {
+        let id = self.bare_line(&unwrap::plain(peel(line).text));
+        (id, self.masked == line.as_bytes())
+    }
+
+    /// Whether a record that begins with this line must be asked for by its text: its lines may be in an envelope.
+    pub fn needs_text(first_line: &str) -> bool {
+        unwrap::may_have_envelope(first_line)
+    }
+
+    /// The identity of a record of these lines.
+    pub fn of_lines(&mut self, lines: &[LineId]) -> Identity {
+        if let Some(known) = self.known.get(lines) {
+            return *known;
+        }
+        let texts: Vec<&str> = lines.iter().map(|it| &*self.lines[it.0 as usize]).collect();
+        let made = identity(&texts);
+        self.known.insert(lines.into(), made);
+        self.n_bytes += size_of_val(lines);
+        made
+    }
+
+    /// The identity of a whole record.
+    pub fn of_text(&mut self, text: &Clean) -> Identity {
+        let unwrapped = unwrap::unwrap(text.as_str());
+        let mut ids = std::mem::take(&mut self.of_text);
+        ids.clear();
+        ids.extend(unwrapped.lines.iter().map(|it| self.bare_line(it)));
+        let found = self.of_lines(&ids);
+        self.of_text = ids;
+        found
+    }
+
+    /// Whether so much is kept that it should be cleared.
+    pub fn is_full(&self) -> bool {
+        self.lines.len() > MAX_KEPT || self.known.len() > MAX_KEPT || self.n_bytes > MAX_BYTES
+    }
+
+    /// Forgets everything; numbers given so far are void.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn bare_line(&mut self, line: &str) -> LineId {
+        self.masked.clear();
+        numbers::mask(line, &mut self.masked);
+        // Masks are ASCII for ASCII, so it is a text still.
+        let masked = std::str::from_utf8(&self.masked).unwrap_or(line);
+        if let Some(id) = self.ids.get(masked) {
+            return *id;
+        }
+        let id = LineId(u32::try_from(self.lines.len()).unwrap_or(u32::MAX));
+        let kept: Arc<str> = Arc::from(masked);
+        self.n_bytes += kept.len();
+        self.lines.push(Arc::clone(&kept));
+        self.ids.insert(kept, id);
+        id
+    }
+}
