@@ -52,7 +52,7 @@ pub(super) fn mask(line: &str, out: &mut Vec<u8>) {
 enum Kind {
     /// Digits among other signs.
     Digits,
-    /// Hexadecimal digits of both sorts, and dashes.
+    /// Hexadecimal digits, and dashes.
     Hex,
 }
 
@@ -72,20 +72,11 @@ static ENDS_WORD: [bool; 256] = {
 fn kind(word: &[u8], is_value: bool) -> Option<Kind> {
     // Most words of a line are names: their first sign tells.
     let first = *word.first()?;
-    if !first.is_ascii_hexdigit() && !is_value {
+    if !first.is_ascii_hexdigit() && !is_value || word.len() > MAX_WORD {
         return None;
     }
     let word = word.strip_suffix(b":").or_else(|| word.strip_suffix(b".")).unwrap_or(word);
-    let n_digits = run(word);
-    let is_number = match &word[n_digits..] {
-        [] | b"ms" | b"s" => true,
-        [b'.', fraction @ ..] => {
-            let n_fraction = run(fraction);
-            n_fraction > 0 && matches!(&fraction[n_fraction..], [] | b"ms" | b"s")
-        }
-        _ => false,
-    };
-    if is_number && (1..=MAX_DIGITS).contains(&n_digits) && word.len() <= 2 * MAX_DIGITS {
+    if is_number(word) || is_address(word) || is_time(word) {
         return Some(Kind::Digits);
     }
     if is_hex(word) {
@@ -94,10 +85,37 @@ fn kind(word: &[u8], is_value: bool) -> Option<Kind> {
     (is_value && is_id(word)).then_some(Kind::Digits)
 }
 
+/// `211740`, `339.8`, `296ms`.
+fn is_number(word: &[u8]) -> bool {
+    let n_digits = run(word);
+    let is_end = |rest: &[u8]| matches!(rest, [] | b"ms" | b"s");
+    (1..=MAX_DIGITS).contains(&n_digits)
+        && match &word[n_digits..] {
+            [b'.', fraction @ ..] => run(fraction) > 0 && is_end(&fraction[run(fraction)..]),
+            rest => is_end(rest),
+        }
+}
+
+/// `10.0.3.77`, `10.0.3.77:5432`
+fn is_address(word: &[u8]) -> bool {
+    let address = word.split(|it| *it == b':').next().unwrap_or_default();
+    let port = word.get(address.len() + 1..);
+    address.split(|it| *it == b'.').count() == 4
+        && address.split(|it| *it == b'.').all(|it| (1..=3).contains(&it.len()) && run(it) == it.len())
+        && port.is_none_or(|it| (1..=5).contains(&it.len()) && run(it) == it.len())
+}
+
+/// `03:00:00.123`, `2026-01-02T03:00:00Z`, `02/Jan/2026:03:00:00`
+fn is_time(word: &[u8]) -> bool {
+    matches!(run(word), 1 | 2 | 4)
+        && word.iter().filter(|it| **it == b':').count() > 1
+        && word.iter().all(|it| it.is_ascii_alphanumeric() || b":/.,-+".contains(it))
+        && word.split(|it| !it.is_ascii_alphabetic()).all(|it| it.len() < 4)
+}
+
 /// `u1106`, `req-247`: letters and digits.
 fn is_id(word: &[u8]) -> bool {
-    word.len() <= MAX_WORD
-        && word.iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
+    word.iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
         && word.iter().any(u8::is_ascii_digit)
         && !NAMES.iter().any(|it| word.eq_ignore_ascii_case(it.as_bytes()))
 }
@@ -107,15 +125,16 @@ fn run(bytes: &[u8]) -> usize {
     bytes.iter().position(|it| !it.is_ascii_digit()).unwrap_or(bytes.len())
 }
 
-/// `9d17fbb459b22450`, or a UUID: of lower-case digits, with both sorts of them.
+/// `9d17fbb459b22450` or a UUID, of lower-case digits with both sorts of them; `0xc0000e7`.
 fn is_hex(word: &[u8]) -> bool {
     const UUID_DASHES: [usize; 4] = [8, 13, 18, 23];
+    let is_digit = |it: &u8| matches!(it, b'0'..=b'9' | b'a'..=b'f');
+    if let Some(digits) = word.strip_prefix(b"0x") {
+        return !digits.is_empty() && digits.iter().all(is_digit);
+    }
     let is_uuid = word.len() == 36 && UUID_DASHES.iter().all(|it| word[*it] == b'-');
-    let is_digit = |(at, byte): (usize, &u8)| {
-        matches!(byte, b'0'..=b'9' | b'a'..=b'f') || is_uuid && UUID_DASHES.contains(&at) && *byte == b'-'
-    };
     word.len() >= MIN_HEX
-        && word.iter().enumerate().all(is_digit)
+        && word.iter().enumerate().all(|(at, it)| is_digit(it) || is_uuid && UUID_DASHES.contains(&at))
         && word.iter().any(u8::is_ascii_digit)
         && word.iter().any(u8::is_ascii_lowercase)
 }
@@ -124,7 +143,8 @@ fn replace(word: &mut [u8], kind: Kind) {
     for (at, byte) in word.iter_mut().enumerate() {
         match kind {
             Kind::Digits if byte.is_ascii_digit() => *byte = b'0',
-            // Still a word of both sorts.
+            // Still a word of both sorts; `0x` stays.
+            Kind::Hex if *byte == b'x' => {}
             Kind::Hex if byte.is_ascii_alphanumeric() => *byte = if at % 2 == 0 { b'0' } else { b'a' },
             Kind::Digits | Kind::Hex => {}
         }
@@ -153,6 +173,9 @@ mod tests {
         check("job (12) failed [3] id=42 at \"17\".", "job (00) failed [0] id=00 at \"00\".");
         check("42 is odd.", "00 is odd.");
         check("user=u1106 of x-12", "user=u0000 of x-12");
+        check("connect ECONNREFUSED 10.0.3.77:5432", "connect ECONNREFUSED 00.0.0.00:0000");
+        check("main.f(0xc0000e7, {0x1})", "main.f(0x0a0a0a0, {0x0})");
+        check("at 03:00:00,123 [02/Jan/2026:03:00:00 +0000]", "at 00:00:00,000 [00/Jan/0000:00:00:00 +0000]");
         check("trace 9d17fbb459b22450 lost", "trace 0a0a0a0a0a0a0a0a lost");
         check("no 6f1c2f9e-0a4b-4c5d-8e6f-7a8b9c0d1e2f", "no 0a0a0a0a-a0a0-0a0a-a0a0-0a0a0a0a0a0a");
     }
@@ -170,7 +193,7 @@ mod tests {
             "Status code 404",
             "failed with errno 111",
             "utf-8 sha256 s3 h2 x86 E1234",
-            "main.go:66 at 10:20:30 on 2024-01-02 from 10.0.0.1",
+            "main.go:66 on 2024-01-02 at a::b::c 1:2",
             "1234567890123",
             "deadbeef facade",
             "user u1106 encoding=utf8",
