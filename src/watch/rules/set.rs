@@ -119,7 +119,7 @@ impl RuleSet {
 
     /// The best hit in one line: its rank among the rules, best first. `is_alone`: the line is all of its record.
     pub fn rank(&self, line: &[u8], is_alone: bool) -> Option<usize> {
-        self.best_rank(line, is_alone)
+        self.best_rank(line, Wanted::Best, is_alone)
     }
 
     /// What a hit of the rule of this rank says.
