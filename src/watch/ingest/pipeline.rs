@@ -190,6 +190,11 @@ impl Pipeline {
         state.counts.lines += 1;
         state.counts.cut += u64::from(bytes.len() > MAX_LINE_BYTES);
         state.counts.not_utf8 += u64::from(was_mended);
+        if state.joiner.is_parted_from(at) {
+            // As if silence had been told: what is remembered must not hang on how lines come.
+            state.joiner.flush(&mut state.records);
+            self.judge(state, out);
+        }
         let is_candidate = is_candidate.unwrap_or_else(|| self.scanner.is_candidate(text.as_bytes()));
         state.counts.candidates += u64::from(is_candidate);
         if !is_candidate && !state.is_open() {

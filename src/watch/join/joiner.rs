@@ -77,7 +77,7 @@ impl Joiner {
     pub fn push(&mut self, line: &str, is_candidate: bool, at: Option<Timestamp>, out: &mut Vec<Record>) {
         let number = self.n_pushed;
         self.n_pushed += 1;
-        if self.open.is_some() && self.limits.part(self.last_at, at) {
+        if self.is_parted_from(at) {
             self.flush(out);
         }
         // What decides over the held lines would have been printed with them.
@@ -105,6 +105,11 @@ impl Joiner {
             open.is_told = true;
             out.push(Record { text: open.text.clone(), ..open.record() });
         }
+    }
+
+    /// Whether a line of this time cannot belong to what is open.
+    pub fn is_parted_from(&self, at: Option<Timestamp>) -> bool {
+        self.open.is_some() && self.limits.part(self.last_at, at)
     }
 
     /// Whether a record is open, so that the next line may belong to it.
