@@ -41,7 +41,7 @@ impl Subject {
             record: sample.text.clone(),
             frames: frames.unwrap_or_default(),
             revision: sample.revision.clone().or(by_image),
-            suspect: Suspect::new(parts.fingerprinter.clone(), found),
+            suspect: Suspect::new(parts.fingerprinter, found),
             issue: detail.issue,
             service,
         })
