@@ -112,7 +112,7 @@ fn commit_cursors(bencher: Bencher<'_, '_>, n_streams: u64) {
     let mut offset = 0;
     bencher.counter(ItemsCount::new(n_streams)).bench_local(|| {
         offset += 1;
-        let cursor = Cursor::File { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset };
+        let cursor = Cursor::File { device: 1, inode: 2, prefix_hash: 3, prefix_len: 4, offset, before: 0 };
         let cursors = (0..n_streams).map(|it| (StreamKey(format!("file:/{it}")), cursor.clone())).collect();
         let batch = CommitBatch { cursors, ..CommitBatch::default() };
         runtime.block_on(store.commit(batch, Timestamp::UNIX_EPOCH)).unwrap()

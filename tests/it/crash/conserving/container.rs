@@ -187,8 +187,9 @@ impl World {
     /// The numbers between which a gap lies: the last one counted before it began, the first one after it ended.
     fn between(&self, gap: &Gap, is_stderr: bool, counted: &BTreeMap<u32, Counted>) -> Option<Between> {
         let run = self.runs.iter().find(|run| gap.stream.0.contains(&run.id))?;
-        let of_stream =
-            |number: &u32| (*number > run.from) && (*number <= run.to) && (number % 6 == 0) == is_stderr;
+        let of_stream = |number: &u32| {
+            (*number > run.from) && (*number <= run.to) && number.is_multiple_of(6) == is_stderr
+        };
         let of_stream: Vec<_> = counted.iter().filter(|(number, _)| of_stream(number)).collect();
         let (from, to) = (gap.from.parse::<Timestamp>().ok(), gap.to.parse::<Timestamp>().ok()?);
         let after = of_stream.iter().rev().find(|(_, it)| from.is_some_and(|from| it.at <= from));
@@ -214,7 +215,7 @@ async fn settle(mut world: World, mut daemon: Daemon, mut trail: Trail) {
     let lost = if world.kept.driver == "local" { (1..=n).collect() } else { lost };
     // One stream at a time. Files hold both: a gap of one of them stands for both.
     for is_stderr in [false, true] {
-        let of_stream = |number: &u32| (number % 6 == 0) == is_stderr;
+        let of_stream = |number: &u32| number.is_multiple_of(6) == is_stderr;
         let told: Vec<Between> =
             gaps.iter().filter_map(|gap| world.between(gap, is_stderr, &counted)).collect();
         let counts =
