@@ -81,6 +81,11 @@ impl Pending {
         self.groups.contains_key(key)
     }
 
+    /// Whether a cursor of this stream waits to be committed.
+    pub(super) fn has_cursor(&self, stream: &StreamKey) -> bool {
+        self.cursors.contains_key(stream)
+    }
+
     /// Takes cursor and loss of a report; its findings come one by one through [`Pending::add`].
     pub(super) fn note(&mut self, report: &mut Report, now: Timestamp) {
         self.settled.append(&mut report.settled);

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::decode::Format;
-use super::engine::{BlockEngine, Input, OddLines};
+use super::engine::{BlockEngine, Input, OddLines, Spot};
 use super::pipeline::{Found, Pipeline};
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
@@ -92,11 +92,35 @@ pub(super) struct StreamTask {
 struct Reading {
     engine: BlockEngine,
     is_pair: bool,
-    /// Number, places and length of the blocks that are still needed, and of the last one.
-    blocks: VecDeque<(u64, Places, usize)>,
+    /// The blocks that are still needed, and the last one.
+    blocks: VecDeque<Taken>,
     /// Where reading began.
     start: [Option<Cursor>; 2],
     reported: [Option<Cursor>; 2],
+}
+
+/// A block that went into the engine.
+struct Taken {
+    number: u64,
+    places: Places,
+    /// Bytes.
+    len: usize,
+    /// The place after the block before it.
+    before: Option<Cursor>,
+}
+
+impl Taken {
+    fn end(&self) -> Cursor {
+        self.places.cursor_at(usize::MAX, self.len)
+    }
+
+    /// The place before a line that is held.
+    fn cursor_at(&self, held: Spot) -> Cursor {
+        match (&self.places, held.line_idx, &self.before) {
+            (Places::Docker(_), 0, Some(before)) => before.clone(),
+            (places, line_idx, _) => places.cursor_at(line_idx, held.offset),
+        }
+    }
 }
 
 impl StreamTask {
@@ -200,21 +224,21 @@ impl Reading {
         for _ in 0..self.engine.take_n_odd() {
             metrics::odd_message("docker", "torn");
         }
-        self.blocks.push_back((number, places, text.len()));
+        let before = self.blocks.back().map(Taken::end).or_else(|| self.start[0].clone());
+        self.blocks.push_back(Taken { number, places, len: text.len(), before });
     }
 
     /// The places before which everything is reported, where they are others than the last time.
     fn moved(&mut self) -> [Option<Cursor>; 2] {
         let engine = &self.engine;
         let last = engine.n_blocks().saturating_sub(1);
-        self.blocks.retain(|(number, ..)| *number == last || engine.needs_block(*number));
+        self.blocks.retain(|it| it.number == last || engine.needs_block(it.number));
         let mut cursors = if self.is_pair {
             [self.of_pair(0), self.of_pair(1)]
         } else {
-            let end = self.blocks.back().map(|(_, places, len)| places.cursor_at(usize::MAX, *len));
-            let held = engine
-                .first_held()
-                .and_then(|it| self.places(it.block).map(|places| places.cursor_at(it.line_idx, it.offset)));
+            let end = self.blocks.back().map(Taken::end);
+            let held =
+                engine.first_held().and_then(|it| self.block(it.block).map(|block| block.cursor_at(it)));
             [held.or(end).or_else(|| self.start[0].clone()), None]
         };
         for (cursor, reported) in cursors.iter_mut().zip(&mut self.reported) {
@@ -231,17 +255,17 @@ impl Reading {
     fn of_pair(&self, stream: usize) -> Option<Cursor> {
         let log_place = |places: &Places, offset: usize| FilePlace::of(&places.cursor_at(usize::MAX, offset));
         if let Some(held) = self.engine.held(stream) {
-            let log = self.places(held.block).and_then(|places| log_place(places, held.offset));
+            let log = self.block(held.block).and_then(|it| log_place(&it.places, held.offset));
             let DockerPlace { nanos, n_at_nanos } = held.place;
             return Some(Cursor::Docker { nanos, n_at_nanos: n_at_nanos.saturating_sub(1), log });
         }
-        let Some((_, places, len)) = self.blocks.back() else { return self.start[stream].clone() };
+        let Some(Taken { places, len, .. }) = self.blocks.back() else { return self.start[stream].clone() };
         let DockerPlace { nanos, n_at_nanos } = self.engine.last(stream);
         Some(Cursor::Docker { nanos, n_at_nanos, log: log_place(places, *len) })
     }
 
-    fn places(&self, block: u64) -> Option<&Places> {
-        self.blocks.iter().find(|(number, ..)| *number == block).map(|(_, places, _)| places)
+    fn block(&self, number: u64) -> Option<&Taken> {
+        self.blocks.iter().find(|it| it.number == number)
     }
 }
 

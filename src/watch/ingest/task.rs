@@ -191,8 +191,11 @@ impl Ingest {
 
     /// The committed cursor of a stream; the outer `None` when a stop was asked for while the store was away.
     async fn committed(&mut self, stream: &StreamKey) -> Result<Option<Option<Cursor>>, IngestError> {
-        // What the last lane of this stream reported may still wait for its commit.
-        self.commit().await?;
+        // What the last lane of this stream reported may still wait for its commit. Other streams wait for their own time: thousands of
+        // lanes may be opened at once.
+        if self.pending.has_cursor(stream) {
+            self.commit().await?;
+        }
         let mut n_failures = 0;
         loop {
             match self.parts.store.cursor(stream).await {

@@ -158,9 +158,10 @@ impl Places {
     /// the place after the block. Of a pair's lines only the engine of blocks knows the places: this gives that in the file.
     pub fn cursor_at(&self, line_idx: usize, offset: usize) -> Cursor {
         match self {
-            Self::Docker(places) => match (places.get(line_idx), places.last()) {
-                (Some(place), _) => place.cursor_before(),
-                (None, Some(last)) => last.cursor_after(),
+            // Named by the line before, where there is one: that it was there tells, when it is not found again, that something is lost.
+            Self::Docker(places) => match (line_idx.min(places.len()).checked_sub(1), places.first()) {
+                (Some(last_idx), _) => places[last_idx].cursor_after(),
+                (None, Some(first)) => first.cursor_before(),
                 (None, None) => DockerPlace { nanos: 0, n_at_nanos: 0 }.cursor_after(),
             },
             &Self::File { device, inode, prefix_hash, prefix_len, offset: start, before } => {
@@ -341,7 +342,7 @@ mod tests {
         };
         let cursor = |nanos, n_at_nanos| Cursor::Docker { nanos, n_at_nanos, log: None };
         let befores: Vec<Cursor> = (0..4).map(|line_idx| block.cursor_before(line_idx)).collect();
-        assert_eq!(befores, [cursor(5, 1), cursor(5, 2), cursor(9, 0), cursor(9, 1)]);
+        assert_eq!(befores, [cursor(5, 1), cursor(5, 2), cursor(5, 3), cursor(9, 1)]);
         assert_eq!(block.cursor_after(), cursor(9, 1));
         assert_eq!(block.places.at(2).unwrap().as_nanosecond(), 9);
     }

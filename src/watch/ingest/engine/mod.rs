@@ -9,3 +9,4 @@ mod handled;
 mod skip;
 
 pub(super) use block_engine::{BlockEngine, Input, OddLines};
+pub(super) use handled::Spot;

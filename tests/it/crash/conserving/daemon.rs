@@ -97,6 +97,10 @@ impl Daemon {
                 self.stop().await;
             }
             2 | 3 => {
+                // A start without its database is none: it ends, and who started it tries again.
+                if self.is_running() {
+                    self.is_up().await;
+                }
                 let away = Duration::from_millis(random.u64(0..400));
                 trail.note(format!("the database is away for {away:?}"));
                 self.db.be_away(away).await;
