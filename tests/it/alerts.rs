@@ -104,7 +104,7 @@ mod often {
         let mut store = db.opened_again().await;
         let mut receiver = alerts(&store, None);
         let mut told: Vec<Vec<u8>> = Vec::new();
-        for n in 0..n_actions() {
+        for n in 0..n_actions(320) {
             // A new time at which it fires, or one that was told before: at intervals, or because the answer did not come through.
             if told.is_empty() || random.bool() {
                 let starts_at = format!("2026-11-21T{:02}:{:02}:02.25Z", n / 60, n % 60);

@@ -116,7 +116,7 @@ async fn entries_are_counted_once_however_often_journalctl_and_homeostat_end(db:
     // It begins at the end that the journal has now: that must be stored before anything is logged.
     let key = homeostat::model::cursor::StreamKey(format!("journal:{}", machine()));
     eventually("the first cursor", PATIENCE, async || store.cursor(&key).await.ok()?).await;
-    for n in 0..n_actions() {
+    for n in 0..n_actions(320) {
         match random.u8(0..6) {
             0 => journal.log("shop", "all is well"),
             1 => {

@@ -239,7 +239,7 @@ async fn what_was_answered_200_is_counted_once_however_often_homeostat_is_killed
     // Lines of a trace that are not sent yet: a batch may end within one.
     let mut open: Vec<&str> = Vec::new();
     let (link, at) = Link::tcp(address).await;
-    for n in 0..n_actions() {
+    for n in 0..n_actions(320) {
         let service = ["a", "b", "c"][random.usize(0..3)];
         let mut bodies: Vec<String> = Vec::new();
         let target = if open.is_empty() { service } else { "traces" };

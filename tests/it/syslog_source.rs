@@ -100,7 +100,7 @@ async fn numbered_messages_are_counted_once_or_were_sent_to_nobody() {
     let mut running = start(&store, &folder).await;
     let mut connection: Option<TcpStream> = None;
     let mut sent = vec![SystemClock.now()];
-    for _ in 0..n_actions() {
+    for _ in 0..n_actions(320) {
         match random.u8(0..40) {
             0..=2 => {
                 running.tasks.shutdown().await;

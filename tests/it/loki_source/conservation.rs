@@ -162,7 +162,7 @@ async fn counts_are_exact_whatever_happens_to_loki_and_to_homeostat(db: Db) {
     let key = StreamKey("loki:all".to_owned());
     eventually("the first cursor", LONG, async || store.cursor(&key).await.ok()?).await;
     clock.advance(Duration::from_secs(10));
-    for _ in 0..n_actions() {
+    for _ in 0..n_actions(320) {
         world.act();
         if world.random.u8(0..4) == 0 {
             tokio::time::sleep(Duration::from_millis(world.random.u64(0..60))).await;

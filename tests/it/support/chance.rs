@@ -2,9 +2,9 @@
 
 use homeostat::base::env;
 
-/// How many things happen: `HOMEOSTAT_ACTIONS`, else enough to be sure and few enough to wait for.
-pub(crate) fn n_actions() -> u64 {
-    number_of(env::TEST_ACTIONS, 320)
+/// How many things happen: `HOMEOSTAT_ACTIONS`, else `in_the_suite`.
+pub(crate) fn n_actions(in_the_suite: u64) -> u64 {
+    number_of(env::TEST_ACTIONS, in_the_suite)
 }
 
 /// `HOMEOSTAT_SEED`, else always the same.

@@ -13,6 +13,7 @@ use homeostat::model::cursor::Gap;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use super::SHORT;
 use super::daemon::Daemon;
 use crate::store::given::{Db, stories};
 use crate::support::chance::{n_actions, seed};
@@ -274,7 +275,7 @@ async fn whatever_happens_to_a_file_its_errors_are_counted_once_or_lie_in_a_gap(
     let mut daemon = Daemon::start(db, &watched).await;
     // The file has to be found before it loses its name.
     daemon.has_counted(log.n).await;
-    for _ in 0..n_actions() {
+    for _ in 0..n_actions(SHORT) {
         let step = match log.random.u8(0..40) {
             0..=15 => log.write().await,
             16..=18 => log.rename().await,
