@@ -39,7 +39,7 @@ pub struct Joiner {
     open: Option<Open>,
     /// Whether lines end in `\r\n`.
     is_terminal: bool,
-    /// Bytes left out of lines over [`MAX_LINE_BYTES`].
+    /// Bytes left out of lines over a mebibyte.
     pub n_cut_bytes: u64,
 }
 
