@@ -224,13 +224,18 @@ impl Redactor {
 impl Searches {
     fn new(patterns: &[String]) -> Result<Self, String> {
         let all: Vec<&str> = patterns.iter().map(String::as_str).collect();
-        let others: Vec<&str> = all.iter().copied().filter(|it| required(it).is_empty()).collect();
-        let literals: BTreeSet<Vec<u8>> =
-            all.iter().flat_map(|it| required(it).iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect();
-        let works_by_line = literals.iter().all(|it| !it.contains(&b'\n'))
-            && !others
-                .iter()
-                .any(|it| syntax::parse_with(it, &syntax_of_patterns()).is_ok_and(|it| may_match_break(&it)));
+        let (mut literals, mut others, mut works_by_line) = (BTreeSet::new(), Vec::new(), true);
+        for pattern in &all {
+            let parsed = syntax::parse_with(pattern, &syntax_of_patterns()).map_err(|it| it.to_string())?;
+            // Texts of which one is in everything that the pattern matches.
+            let required = RequiredLiterals::of(&parsed, Searched::Texts);
+            if required.is_empty() {
+                others.push(*pattern);
+                works_by_line &= !may_match_break(&parsed);
+            }
+            literals.extend(required.iter().map(<[u8]>::to_vec));
+        }
+        works_by_line &= literals.iter().all(|it: &Vec<u8>| !it.contains(&b'\n'));
         Ok(Self {
             works_by_line,
             regex: compile(&all)?,
@@ -267,12 +272,6 @@ fn outside(placeholders: &[Range<usize>], secret: Range<usize>) -> Option<Range<
         widened = widened.start.min(known.start)..widened.end.max(known.end);
     }
     (covered < secret.len()).then_some(widened)
-}
-
-/// Texts of which one is in everything that the pattern matches.
-fn required(regex: &str) -> RequiredLiterals {
-    let parsed = syntax::parse_with(regex, &syntax_of_patterns());
-    parsed.map_or_else(|_| RequiredLiterals::default(), |it| RequiredLiterals::of(&it, Searched::Texts))
 }
 
 /// Whether something in the pattern matches a line break.

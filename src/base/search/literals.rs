@@ -52,11 +52,6 @@ impl Literals {
         }
     }
 
-    /// Tells the number of every literal in the text, as often as it is there.
-    pub fn all(&self, text: &[u8], mut found: impl FnMut(usize)) {
-        self.places(text, |number, _| found(number));
-    }
-
     /// Tells the number of every literal in the text and where it begins, as often as it is there, in about their order.
     pub fn places(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
         match &self.0 {

@@ -6,7 +6,8 @@
 //! in other texts, estimated. Pure.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+
+use foldhash::fast::FixedState;
 
 /// Bytes of a window.
 pub(super) const WIDTH: usize = 4;
@@ -86,28 +87,7 @@ pub(super) fn plan(literals: &[Vec<u8>], ordinary: &[u8]) -> (Vec<usize>, Vec<Bu
 }
 
 /// How often each text as long as a window is in a sample.
-type Counts = HashMap<[u8; WIDTH], u32, BuildHasherDefault<Mixed>>;
-
-/// Hashes four bytes; nobody who could choose them gains anything by it.
-#[derive(Default)]
-struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let mixed = |hash: u64, byte: &u8| (hash << 8 | u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = match bytes.first_chunk() {
-            Some(bytes) => mixed(u64::from(u32::from_le_bytes(*bytes)), &0).rotate_left(32),
-            None => bytes.iter().fold(self.0, mixed),
-        };
-    }
-
-    /// The length of what follows, which is always the same.
-    fn write_usize(&mut self, _: usize) {}
-}
+type Counts = HashMap<[u8; WIDTH], u32, FixedState>;
 
 fn count(text: &[u8]) -> Counts {
     let mut counts = Counts::default();

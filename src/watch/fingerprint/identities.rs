@@ -19,7 +19,7 @@ const MAX_KEPT: usize = 4096;
 /// Bytes kept of lines, and lines kept of records.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The number of a line that is known to [`Identities`]; good until they are cleared.
+/// The number of a line that is known to these [`Identities`], and to no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LineId(u32);
 
@@ -70,14 +70,9 @@ impl Identities {
         found
     }
 
-    /// Whether so much is kept that it should be cleared.
+    /// Whether so much is kept that it is time to begin anew.
     pub fn is_full(&self) -> bool {
         self.lines.len() > MAX_KEPT || self.known.len() > MAX_KEPT || self.n_bytes > MAX_BYTES
-    }
-
-    /// Forgets everything; numbers given so far are void.
-    pub fn clear(&mut self) {
-        *self = Self::default();
     }
 
     fn bare_line(&mut self, line: &str) -> LineId {

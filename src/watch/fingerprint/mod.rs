@@ -119,21 +119,8 @@ fn read(lines: &[&str]) -> Read {
 
 /// The lines with their numbers made alike: what the identity is read from.
 fn read_alike(lines: &[&str]) -> Read {
-    let mut masked = Vec::new();
-    let ends: Vec<usize> = lines
-        .iter()
-        .map(|line| {
-            numbers::mask(line, &mut masked);
-            masked.len()
-        })
-        .collect();
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    // Masks are ASCII for ASCII, so they are texts still.
-    let texts = starts
-        .zip(&ends)
-        .zip(lines)
-        .map(|((start, end), line)| std::str::from_utf8(&masked[start..*end]).unwrap_or(line));
-    read(&texts.collect::<Vec<_>>())
+    let masked: Vec<String> = lines.iter().map(|line| numbers::masked(line)).collect();
+    read(&masked.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The identity of lines whose numbers are alike already.

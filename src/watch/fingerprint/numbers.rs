@@ -22,6 +22,13 @@ const TELLING: [&[u8]; 3] = [b"status", b"http", b"errno"];
 /// Numbers of at most so many digits may say what happened.
 const TELLING_LENGTH: usize = 3;
 
+/// `line` with its numbers made alike. It has no prefix any more.
+pub(super) fn masked(line: &str) -> String {
+    let mut masked = Vec::with_capacity(line.len());
+    mask(line, &mut masked);
+    String::from_utf8(masked).expect("masks are ASCII for ASCII")
+}
+
 /// Puts `line` with its numbers made alike behind what is in `out`. `line` has no prefix any more.
 pub(super) fn mask(line: &str, out: &mut Vec<u8>) {
     let from = out.len();

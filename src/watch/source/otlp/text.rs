@@ -75,8 +75,10 @@ fn text(record: &LogRecord) -> String {
         Some(level) if !says(&body, level) => format!("{level} {body}"),
         Some(_) | None => body,
     };
-    let attribute = |name: &str| record.attributes.get(name).and_then(Value::as_str).map(str::trim_end);
-    let attribute = |name: &str| attribute(name).filter(|text| !text.is_empty());
+    let attribute = |name: &str| {
+        let text = record.attributes.get(name).and_then(Value::as_str).map(str::trim_end);
+        text.filter(|it| !it.is_empty())
+    };
     let (kind, message) = (attribute("exception.type"), attribute("exception.message"));
     let trace = attribute("exception.stacktrace");
     if let Some(kind) = kind

@@ -12,6 +12,7 @@ use super::record::{Item, Record};
 use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
+use crate::watch::source::blocking::blocking;
 use crate::watch::source::own;
 
 /// Bytes made durable at once.
@@ -137,9 +138,9 @@ impl Sink {
             return Err(SpoolError::Full);
         }
         let Some(mut writer) = self.writer.take() else { return Err(SpoolError::Closed) };
-        let written = tokio::task::spawn_blocking(move || {
+        let written = blocking(move || {
             let end = writer.append(&bytes);
-            (writer, end)
+            Ok((writer, end))
         });
         let (writer, end) = written.await.map_err(|_| SpoolError::Closed)?;
         self.writer = Some(writer);
