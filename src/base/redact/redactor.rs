@@ -11,7 +11,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use super::clean::Clean;
 use super::patterns::{BUILTIN, Pattern};
 use super::plausible::{Check, is_plausible};
-use crate::base::search::{Literals, RequiredLiterals, Searched};
+use crate::base::search::{Literals, RequiredLiterals, Searched, digits};
 
 /// A pattern of the operator's own, from the config.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,8 @@ struct Searches {
     literals: Literals,
     /// The patterns without.
     others: Regex,
+    /// The literals with their digits alike; none where a pattern without literals looks at digits.
+    alike: Option<Literals>,
     /// No literal has a line break in it, and no pattern without literals can match one.
     works_by_line: bool,
     placeholder: Regex,
@@ -122,6 +124,13 @@ impl Redactor {
     /// Whether nothing needs to be replaced in this text, told in a fraction of the time. `false` may be a mere suspicion.
     pub fn is_surely_clean(&self, text: &str) -> bool {
         !self.searches().is_suspect(text)
+    }
+
+    /// Whether every text that differs from this one in nothing but digits is surely clean; they are alike in it.
+    pub fn are_surely_clean(&self, all_alike: &[u8]) -> bool {
+        let searches = self.searches();
+        searches.alike.as_ref().is_some_and(|it| it.find(all_alike, 0).is_none())
+            && std::str::from_utf8(all_alike).is_ok_and(|it| !searches.others.is_match(it))
     }
 
     /// The text as it is, for a caller who knows that it is surely clean.
@@ -225,6 +234,7 @@ impl Searches {
     fn new(patterns: &[String]) -> Result<Self, String> {
         let all: Vec<&str> = patterns.iter().map(String::as_str).collect();
         let (mut literals, mut others, mut works_by_line) = (BTreeSet::new(), Vec::new(), true);
+        let mut looks_at_digits = false;
         for pattern in &all {
             let parsed = syntax::parse_with(pattern, &syntax_of_patterns()).map_err(|it| it.to_string())?;
             // Texts of which one is in everything that the pattern matches.
@@ -232,13 +242,16 @@ impl Searches {
             if required.is_empty() {
                 others.push(*pattern);
                 works_by_line &= !may_match_break(&parsed);
+                looks_at_digits |= digits::tells_apart(&parsed);
             }
             literals.extend(required.iter().map(<[u8]>::to_vec));
         }
         works_by_line &= literals.iter().all(|it: &Vec<u8>| !it.contains(&b'\n'));
+        let alike: BTreeSet<Vec<u8>> = literals.iter().map(|it| digits::all_alike(it)).collect();
         Ok(Self {
             works_by_line,
             regex: compile(&all)?,
+            alike: (!looks_at_digits).then(|| Literals::new(&alike.into_iter().collect::<Vec<_>>(), b"")),
             literals: Literals::new(&literals.into_iter().collect::<Vec<_>>(), b""),
             others: compile(&others)?,
             placeholder: compile(&[r"\[redacted:[a-z0-9-]+\]"])?,

@@ -4,6 +4,7 @@
 //! find the same. Pure.
 
 mod cuts;
+pub mod digits;
 mod literals;
 mod rarity;
 mod required;

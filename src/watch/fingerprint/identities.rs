@@ -23,6 +23,16 @@ const MAX_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LineId(u32);
 
+/// A line and its number.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered {
+    pub id: LineId,
+    /// All lines that are [`alike`](crate::base::search::digits::alike) have this number.
+    pub is_alike: bool,
+    /// Nothing of the line was left out or made alike.
+    pub is_as_logged: bool,
+}
+
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub struct Identities {
@@ -36,10 +46,10 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// The number of one line of a record, and whether the line is kept just as it was logged.
-    pub fn line(&mut self, line: &str) -> (LineId, bool) {
-        let id = self.bare_line(&unwrap::plain(peel(line).text));
-        (id, self.masked == line.as_bytes())
+    /// The number of one line of a record.
+    pub fn line(&mut self, line: &str) -> Numbered {
+        let (id, is_alike) = self.bare_line(&unwrap::plain(peel(line).text));
+        Numbered { id, is_alike, is_as_logged: self.masked == line.as_bytes() }
     }
 
     /// Whether a record that begins with this line must be asked for by its text: its lines may be in an envelope.
@@ -64,7 +74,7 @@ impl Identities {
         let unwrapped = unwrap::unwrap(text.as_str());
         let mut ids = std::mem::take(&mut self.of_text);
         ids.clear();
-        ids.extend(unwrapped.lines.iter().map(|it| self.bare_line(it)));
+        ids.extend(unwrapped.lines.iter().map(|it| self.bare_line(it).0));
         let found = self.of_lines(&ids);
         self.of_text = ids;
         found
@@ -75,19 +85,19 @@ impl Identities {
         self.lines.len() > MAX_KEPT || self.known.len() > MAX_KEPT || self.n_bytes > MAX_BYTES
     }
 
-    fn bare_line(&mut self, line: &str) -> LineId {
+    fn bare_line(&mut self, line: &str) -> (LineId, bool) {
         self.masked.clear();
-        numbers::mask(line, &mut self.masked);
+        let is_alike = numbers::mask(line, &mut self.masked);
         // Masks are ASCII for ASCII, so it is a text still.
         let masked = std::str::from_utf8(&self.masked).unwrap_or(line);
         if let Some(id) = self.ids.get(masked) {
-            return *id;
+            return (*id, is_alike);
         }
         let id = LineId(u32::try_from(self.lines.len()).unwrap_or(u32::MAX));
         let kept: Arc<str> = Arc::from(masked);
         self.n_bytes += kept.len();
         self.lines.push(Arc::clone(&kept));
         self.ids.insert(kept, id);
-        id
+        (id, is_alike)
     }
 }

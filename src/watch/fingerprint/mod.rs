@@ -23,7 +23,7 @@ use crate::model::fingerprint::{Fingerprint, Levels};
 use crate::model::trace::{Runtime, Trace};
 
 pub use explain::Explanation;
-pub use identities::{Identities, LineId};
+pub use identities::{Identities, LineId, Numbered};
 
 /// Longest title, in characters.
 const MAX_TITLE: usize = 200;

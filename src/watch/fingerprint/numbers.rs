@@ -29,30 +29,38 @@ pub(super) fn masked(line: &str) -> String {
     String::from_utf8(masked).expect("masks are ASCII for ASCII")
 }
 
-/// Puts `line` with its numbers made alike behind what is in `out`. `line` has no prefix any more.
-pub(super) fn mask(line: &str, out: &mut Vec<u8>) {
+/// Puts `line` with its numbers made alike behind what is in `out`. `line` has no prefix any more. Whether the same comes out of every
+/// line that is [`alike`](crate::base::search::digits::alike) it: no digit says more than a value.
+pub(super) fn mask(line: &str, out: &mut Vec<u8>) -> bool {
     let from = out.len();
     out.extend_from_slice(line.as_bytes());
     let bytes = &mut out[from..];
     let is_part_of_trace = bytes.first().is_none_or(|it| matches!(it, b' ' | b'\t' | b'#' | b'.' | b'+'));
     if is_part_of_trace {
-        return;
+        return !has_digit(bytes);
     }
     let mut is_telling = None;
+    let mut is_alike = true;
     let mut at = 0;
     while at < bytes.len() {
         let length =
             bytes[at..].iter().position(|it| ENDS_WORD[usize::from(*it)]).unwrap_or(bytes.len() - at);
         let (end, is_value) = (at + length, at > 0 && bytes[at - 1] == b'=');
-        if let Some(kind) = kind(&bytes[at..end], is_value) {
-            let is_kept = length <= TELLING_LENGTH
-                && *is_telling.get_or_insert_with(|| TELLING.iter().any(|it| has(line.as_bytes(), it)));
-            if !is_kept {
-                replace(&mut bytes[at..end], kind);
-            }
+        let kind = kind(&bytes[at..end], is_value).filter(|_| {
+            length > TELLING_LENGTH
+                || !*is_telling.get_or_insert_with(|| TELLING.iter().any(|it| has(line.as_bytes(), it)))
+        });
+        match kind {
+            Some(kind) => replace(&mut bytes[at..end], kind),
+            None => is_alike &= !has_digit(&bytes[at..end]),
         }
         at = end + 1;
     }
+    is_alike
+}
+
+fn has_digit(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_digit)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +132,13 @@ fn is_time(word: &[u8]) -> bool {
 fn is_id(word: &[u8]) -> bool {
     word.iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
         && word.iter().any(u8::is_ascii_digit)
-        && !NAMES.iter().any(|it| word.eq_ignore_ascii_case(it.as_bytes()))
+        && !NAMES.iter().any(|it| is_like(word, it.as_bytes()))
+}
+
+/// Whether both are one word, whatever digits are in them.
+fn is_like(word: &[u8], name: &[u8]) -> bool {
+    let is_same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || a.is_ascii_digit() && b.is_ascii_digit();
+    word.len() == name.len() && word.iter().zip(name).all(is_same)
 }
 
 /// How many digits lead.

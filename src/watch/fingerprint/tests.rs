@@ -171,7 +171,7 @@ fn a_text_that_was_seen_gives_what_it_gave() {
             let expected = Identity { fingerprint: read.levels.identity, runtime: read.runtime };
             assert_eq!(identities.of_text(&text), expected, "{text}");
             if !text.as_str().lines().next().is_none_or(Identities::needs_text) {
-                let ids: Vec<LineId> = text.as_str().lines().map(|it| identities.line(it).0).collect();
+                let ids: Vec<LineId> = text.as_str().lines().map(|it| identities.line(it).id).collect();
                 assert_eq!(identities.of_lines(&ids), expected, "{text}");
             }
         }

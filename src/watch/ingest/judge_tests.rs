@@ -64,8 +64,8 @@ fn records_of_any_lines_are_judged_as_whole_texts() {
         }
         let expected = whole(&judge, &text);
         n_found += usize::from(expected.is_some());
-        assert_eq!(judge.judge(text.clone()), expected, "{text}");
-        assert_eq!(judge.judge(text.clone()), expected, "a second time: {text}");
+        assert_eq!(judge.judge(&mut judge.memo(), text.clone()), expected, "{text}");
+        assert_eq!(judge.judge(&mut judge.memo(), text.clone()), expected, "a second time: {text}");
     }
     assert!(n_found > 150, "{n_found}");
 }
@@ -75,9 +75,8 @@ fn what_is_remembered_is_bounded() {
     let judge = Judge::new(RuleSet::builtin(), Redactor::builtin());
     for n in 0..10_000 {
         let name: String = format!("{n:05}").bytes().map(|it| char::from(it - b'0' + b'a')).collect();
-        judge.judge(format!("error: no {name}\n\tat {name}.run(A.java:1)"));
-        let memos = judge.memos.lock().unwrap();
-        assert_eq!(memos.len(), 1);
-        assert!(memos[0].lines.len() <= MAX_LINES + 12, "{n}");
+        let memo = &mut *judge.memo();
+        judge.judge(memo, format!("error: no {name}\n\tat {name}.run(A.java:1)"));
+        assert!(memo.known.len() <= 3 * 4096 + 12, "{n}");
     }
 }

@@ -57,7 +57,7 @@ impl LookBack {
     }
 
     /// Forgets the last line that `parts` the earlier ones from what comes now, and those before it.
-    pub(super) fn forget_parted(&mut self, parts: impl Fn(&str) -> bool) {
+    pub(super) fn forget_parted(&mut self, mut parts: impl FnMut(&str) -> bool) {
         let n_parted = self.lines.iter().rposition(|line| parts(&line.text)).map_or(0, |it| it + 1);
         for _ in 0..n_parted {
             self.pop();
@@ -128,7 +128,7 @@ mod tests {
         }
         look_back.forget_parted(|text| text == "nothing");
         assert_eq!(numbers(&look_back), [0, 1, 2, 3]);
-        look_back.forget_parted(crate::watch::join::parts);
+        look_back.forget_parted(|line| crate::watch::join::Seen::of(line).parts(line));
         assert_eq!(numbers(&look_back), [2, 3]);
     }
 

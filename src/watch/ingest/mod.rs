@@ -5,6 +5,7 @@ pub mod decode;
 mod engine;
 pub mod files;
 mod judge;
+mod known;
 mod look_back;
 mod mixed;
 mod pending;

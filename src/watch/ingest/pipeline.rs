@@ -14,9 +14,9 @@ use crate::model::detection::Detection;
 use crate::model::record::Record;
 use crate::watch::fingerprint::Identity;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
-use crate::watch::ingest::judge::{Judge, Judged};
+use crate::watch::ingest::judge::{Judge, Judged, Memo};
 use crate::watch::ingest::look_back::LookBack;
-use crate::watch::join::{Joiner, Limits, parts};
+use crate::watch::join::{Joiner, Limits, Line};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
 
@@ -119,18 +119,23 @@ impl StreamState {
         self.joiner.is_open()
     }
 
+    /// Forgets the lines that were passed by.
+    pub(super) fn forget_passed(&mut self) {
+        self.look_back.clear();
+    }
+
     /// The caller's number of a line that the joiner counted.
     fn callers(&self, number: u64) -> u64 {
         let run = self.runs.iter().rev().find(|(joiners, _)| *joiners <= number);
         run.map_or(number, |(joiners, callers)| callers + (number - joiners))
     }
 
-    fn join(&mut self, text: &str, number: u64, is_candidate: bool, at: Option<Timestamp>) {
+    fn join(&mut self, line: &Line<'_>, number: u64) {
         if self.callers(self.n_joined) != number || self.runs.is_empty() {
             self.runs.push((self.n_joined, number));
         }
         self.n_joined += 1;
-        self.joiner.push(text, is_candidate, at, &mut self.records);
+        self.joiner.push_seen(line, &mut self.records);
     }
 }
 
@@ -171,6 +176,16 @@ impl Pipeline {
         StreamState::new(self.limits)
     }
 
+    /// Whether a rule hits a line that the scanner marked.
+    pub(super) fn is_hit(&self, line: &str) -> bool {
+        self.judge.is_hit(&mut self.judge.memo(), line)
+    }
+
+    /// Whether a line that no rule hits parts what stands before it from what follows.
+    pub(super) fn parts(&self, line: &str) -> bool {
+        self.judge.seen(&mut self.judge.memo(), line).parts(line)
+    }
+
     /// The scanner over the pipeline's rules.
     pub fn scanner(&self) -> &Scanner {
         &self.scanner
@@ -193,7 +208,7 @@ impl Pipeline {
         if state.joiner.is_parted_from(at) {
             // As if silence had been told: what is remembered must not hang on how lines come.
             state.joiner.flush(&mut state.records);
-            self.judge(state, out);
+            self.judge(state, &mut self.judge.memo(), out);
         }
         let is_candidate = is_candidate.unwrap_or_else(|| self.scanner.is_candidate(text.as_bytes()));
         state.counts.candidates += u64::from(is_candidate);
@@ -201,13 +216,15 @@ impl Pipeline {
             state.look_back.push(&text, number, at, &state.limits);
             return;
         }
-        state.look_back.forget_parted(parts);
+        let memo = &mut *self.judge.memo();
+        state.look_back.forget_parted(|line| self.judge.seen(memo, line).parts(line));
         while let Some(earlier) = state.look_back.take_first() {
-            state.join(&earlier.text, earlier.number, false, earlier.at);
+            let (text, seen) = (&earlier.text, self.judge.seen(memo, &earlier.text));
+            state.join(&Line { text, seen, is_candidate: false, at: earlier.at }, earlier.number);
             state.look_back.reuse(earlier.text);
         }
-        state.join(&text, number, is_candidate, at);
-        self.judge(state, out);
+        state.join(&Line { text: &text, seen: self.judge.seen(memo, &text), is_candidate, at }, number);
+        self.judge(state, memo, out);
     }
 
     /// Remembers a line that is known to be no candidate, while nothing is open.
@@ -219,14 +236,14 @@ impl Pipeline {
     /// Gives an open record that is likely whole, because its writer paused; see [`Joiner::tell_early`].
     pub(super) fn tell_early(&self, state: &mut StreamState, out: &mut Vec<Found>) {
         state.joiner.tell_early(&mut state.records);
-        self.judge(state, out);
+        self.judge(state, &mut self.judge.memo(), out);
     }
 
     /// Ends what is open: end of input, death of the container, silence that the source is sure of.
     pub fn flush(&self, state: &mut StreamState, out: &mut Vec<Found>) {
         state.look_back.clear();
         state.joiner.flush(&mut state.records);
-        self.judge(state, out);
+        self.judge(state, &mut self.judge.memo(), out);
     }
 
     /// A text that is one record whatever the rules say of it, for example what an alert says: redacted and identified.
@@ -234,11 +251,11 @@ impl Pipeline {
         self.judge.identify(text)
     }
 
-    fn judge(&self, state: &mut StreamState, out: &mut Vec<Found>) {
+    fn judge(&self, state: &mut StreamState, memo: &mut Memo, out: &mut Vec<Found>) {
         let mut records = std::mem::take(&mut state.records);
         for record in records.drain(..) {
             let Record { first_line, n_lines, at, is_cut, text, runtime: _ } = record;
-            let Some(Judged { text, detection, identity }) = self.judge.judge(text) else { continue };
+            let Some(Judged { text, detection, identity }) = self.judge.judge(memo, text) else { continue };
             let first_line = state.callers(first_line);
             out.push(Found { first_line, n_lines, at, text, detection, identity, is_cut });
         }

@@ -1,7 +1,7 @@
 //! Runtimes whose frames begin with `at`: the JVM, Node and browsers, .NET.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use super::script::ruby_frames;
 use super::shape::{at_frame, is_bare_place, is_ruby_frame, name_length, strict_at_frame, typed};
 use crate::model::trace::Runtime;
@@ -103,13 +103,13 @@ fn trace(state: &mut State, view: &View<'_>) -> Step {
     }
     match state.phase {
         LOOSE => Step::End,
-        HEAD | CAUSE if state.count > MAX_MESSAGE && state.mark != QUALIFIED || begins_other(view) => {
+        HEAD | CAUSE if state.count > MAX_MESSAGE && state.mark != QUALIFIED || view.begins_other() => {
             Step::End
         }
         HEAD | CAUSE => Step::Hold,
         // A browser's frame without a place, a note between frames.
         FRAMES if is_indented && text.starts_with("at ") => Step::Take,
-        FRAMES if is_indented && !begins_other(view) => Step::Hold,
+        FRAMES if is_indented && !view.begins_other() => Step::Hold,
         _ => Step::End,
     }
 }
@@ -193,7 +193,7 @@ fn object(state: &mut State, view: &View<'_>) -> Step {
             state.enter(FRAMES);
             return Step::Take;
         }
-        if matches!(open_any(view), Some((_, Sure::Yes | Sure::Perhaps))) {
+        if matches!(view.opening(), Some((_, Sure::Yes | Sure::Perhaps))) {
             return Step::End;
         }
     }
@@ -226,7 +226,7 @@ fn preamble(state: &mut State, view: &View<'_>) -> Step {
         return Step::Take;
     }
     // After the caret: heads are expected, another sure record is not.
-    if matches!(open_any(view), Some((opened, Sure::Yes)) if opened.kind != Kind::At) && state.count > 1 {
+    if matches!(view.opening(), Some((opened, Sure::Yes)) if opened.kind != Kind::At) && state.count > 1 {
         return Step::End;
     }
     Step::Hold

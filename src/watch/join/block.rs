@@ -2,7 +2,7 @@
 //! Erlang, Lua, Haskell, Postgres.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use super::python;
 use super::shape::{Colons, find, name_length, strict_at_frame};
 use crate::model::trace::Runtime;
@@ -148,7 +148,7 @@ fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
         state.enter(BODY);
         return Some(Step::Take);
     }
-    let (opened, sure) = open_any(view)?;
+    let (opened, sure) = view.opening()?;
     if opened.kind == Kind::Block {
         return None;
     }

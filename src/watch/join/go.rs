@@ -1,7 +1,7 @@
 //! Go: panics, fatal errors, goroutine dumps, data races.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use crate::model::trace::Runtime;
 
 /// The head was seen; what follows is its value, up to the first goroutine.
@@ -15,9 +15,7 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         b'p' if body.starts_with("panic: ") => Some((state(HEAD), Sure::Yes)),
         b'f' if body.starts_with("fatal error: ") => Some((state(HEAD), Sure::Perhaps)),
         b'g' if is_goroutine(body) => Some((state(STACK), Sure::Orphan)),
-        b'h' if body.starts_with("http: panic serving ") || body.starts_with("http2: panic serving ") => {
-            Some((state(HEAD), Sure::Yes))
-        }
+        b'h' if is_server_panic(body) => Some((state(HEAD), Sure::Yes)),
         b'r' if body.starts_with("runtime: ") => Some((state(HEAD), Sure::Perhaps)),
         b'W' if body == "WARNING: DATA RACE" => Some((state(RACE), Sure::Yes)),
         _ => None,
@@ -53,7 +51,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
             if is_more {
                 return Step::Take;
             }
-            if view.is_prefixed || state.count > 60 || matches!(open_any(view), Some((_, Sure::Yes))) {
+            if view.is_prefixed || state.count > 60 || matches!(view.opening(), Some((_, Sure::Yes))) {
                 return Step::End;
             }
             Step::Hold
@@ -83,7 +81,7 @@ fn stack(text: &str, view: &View<'_>) -> Step {
     if text.starts_with("  ") && (text.contains(".go:") || text.contains(".s:")) {
         return Step::Take;
     }
-    if begins_other(view) || view.is_candidate { Step::End } else { Step::Hold }
+    if view.begins_other() || view.is_candidate { Step::End } else { Step::Hold }
 }
 
 /// `pkg.(*T).f(0x1, …)`, `pkg.F[...](…)`: no blank before the arguments.
@@ -111,4 +109,11 @@ fn race(text: &str) -> Step {
             .iter()
             .any(|it| text.starts_with(it));
     if is_part { Step::Take } else { Step::End }
+}
+
+/// `http: panic serving …`, `http2: panic serving …`
+fn is_server_panic(body: &str) -> bool {
+    let rest =
+        body.strip_prefix("http").map(|it| it.strip_prefix(|it: char| it.is_ascii_digit()).unwrap_or(it));
+    rest.is_some_and(|it| it.starts_with(": panic serving "))
 }

@@ -8,16 +8,12 @@ use std::borrow::Cow;
 
 use super::Limits;
 use super::block;
-use super::line::View;
-use super::machine::{self, State, Step, Sure, open, step};
-use super::peel;
+use super::line::{Seen, View};
+use super::machine::{State, Step, Sure, step};
 use super::rust;
 use crate::base::clock::Timestamp;
 use crate::model::record::Record;
 use crate::model::trace::Runtime;
-
-/// A line longer than this is looked at by its beginning only.
-const LOOK: usize = 4096;
 
 /// Joins the lines of one stream. See the module's documentation.
 #[derive(Debug)]
@@ -25,7 +21,7 @@ pub struct Joiner {
     limits: Limits,
     n_pushed: u64,
     open: Option<Open>,
-    held: Vec<Line>,
+    held: Vec<Held>,
     /// Bytes of the held lines.
     n_held_bytes: usize,
     last_at: Option<Timestamp>,
@@ -33,13 +29,32 @@ pub struct Joiner {
     spare: Vec<String>,
 }
 
+/// A line for the joiner.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'l> {
+    /// Without its line break, without a carriage return before it and without escapes of terminals.
+    pub text: &'l str,
+    pub seen: Seen,
+    /// The scanner says a rule may match it.
+    pub is_candidate: bool,
+    /// When it was logged, where the source knows.
+    pub at: Option<Timestamp>,
+}
+
 /// A line that waits.
 #[derive(Debug)]
-struct Line {
+struct Held {
     text: String,
     number: u64,
+    seen: Seen,
     is_candidate: bool,
     at: Option<Timestamp>,
+}
+
+impl Held {
+    fn line(&self) -> Line<'_> {
+        Line { text: &self.text, seen: self.seen, is_candidate: self.is_candidate, at: self.at }
+    }
 }
 
 /// The record that grows.
@@ -75,6 +90,13 @@ impl Joiner {
     /// Takes the next line, without its line break. `is_candidate`: the scanner says a rule may match it. `at`: when
     /// it was logged, where the source knows. Finished records are appended to `out`.
     pub fn push(&mut self, line: &str, is_candidate: bool, at: Option<Timestamp>, out: &mut Vec<Record>) {
+        let text = plain(line);
+        self.push_seen(&Line { text: &text, seen: Seen::of(&text), is_candidate, at }, out);
+    }
+
+    /// The same, of a line that was looked at.
+    pub fn push_seen(&mut self, line: &Line<'_>, out: &mut Vec<Record>) {
+        let at = line.at;
         let number = self.n_pushed;
         self.n_pushed += 1;
         if self.is_parted_from(at) {
@@ -85,8 +107,7 @@ impl Joiner {
             self.end(out);
         }
         self.last_at = at;
-        let line = plain(line);
-        self.feed(&line, number, is_candidate, at, out);
+        self.feed(line, number, out);
     }
 
     /// Ends what is open: end of input, death of the container, silence that the source is sure of.
@@ -124,70 +145,56 @@ impl Joiner {
         if open.is_told { self.held.first().map(|line| line.number) } else { Some(open.first_line) }
     }
 
-    fn feed(
-        &mut self,
-        line: &str,
-        number: u64,
-        is_candidate: bool,
-        at: Option<Timestamp>,
-        out: &mut Vec<Record>,
-    ) {
-        let view = View::new(beginning(line), is_candidate);
+    fn feed(&mut self, line: &Line<'_>, number: u64, out: &mut Vec<Record>) {
+        let view = View::new(line.text, &line.seen, line.is_candidate);
         let Some(current) = &mut self.open else {
-            self.start(&view, line, number, at, out);
+            self.start(&view, line, number, out);
             return;
         };
         match step(&mut current.state, &view) {
-            Step::Take => self.take(line),
+            Step::Take => self.take(line.text),
             Step::Done => {
-                self.take(line);
+                self.take(line.text);
                 self.end(out);
             }
             Step::Hold => {
                 let is_long = current.state.is_in_long_message();
                 let most = if is_long { self.limits.long_message } else { self.limits.look_back };
-                self.hold(line, number, is_candidate, at);
+                self.hold(line, number);
                 if self.held.len() > most || self.n_held_bytes > self.limits.max_bytes {
                     self.end(out);
                 }
             }
             Step::End => {
                 self.end(out);
-                self.feed(line, number, is_candidate, at, out);
+                self.feed(line, number, out);
             }
         }
     }
 
-    fn start(
-        &mut self,
-        view: &View<'_>,
-        line: &str,
-        number: u64,
-        at: Option<Timestamp>,
-        out: &mut Vec<Record>,
-    ) {
-        let (state, is_sure) = match open(view) {
+    fn start(&mut self, view: &View<'_>, line: &Line<'_>, number: u64, out: &mut Vec<Record>) {
+        let (state, is_sure) = match view.opening() {
             Some((state, sure)) => (state, sure != Sure::Perhaps),
             None if view.is_candidate => (block::marked(view), false),
             None if view.is_blank() => (rust::after_blank(view), false),
             None => return,
         };
         let mut text = self.spare.pop().unwrap_or_default();
-        let kept = cut(line, self.limits.max_bytes);
+        let kept = cut(line.text, self.limits.max_bytes);
         text.push_str(kept);
         self.open = Some(Open {
             state,
             text,
             first_line: number,
             n_lines: 1,
-            at,
+            at: line.at,
             is_confirmed: is_sure,
             is_candidate: view.is_candidate,
-            is_cut: kept.len() < line.len(),
+            is_cut: kept.len() < line.text.len(),
             is_told: false,
         });
         // Nothing can follow a line of JSON.
-        if peel::stands_alone(view.body) {
+        if view.stands_alone {
             self.end(out);
         }
     }
@@ -204,11 +211,13 @@ impl Joiner {
         open.is_confirmed = true;
     }
 
-    fn hold(&mut self, line: &str, number: u64, is_candidate: bool, at: Option<Timestamp>) {
+    fn hold(&mut self, line: &Line<'_>, number: u64) {
         let mut text = self.spare.pop().unwrap_or_default();
-        text.push_str(cut(line, self.limits.max_bytes));
+        let kept = cut(line.text, self.limits.max_bytes);
+        text.push_str(kept);
         self.n_held_bytes += text.len();
-        self.held.push(Line { text, number, is_candidate, at });
+        let seen = if kept.len() < line.text.len() { Seen::of(kept) } else { line.seen };
+        self.held.push(Held { text, number, seen, is_candidate: line.is_candidate, at: line.at });
     }
 
     /// Ends the open record and reads what was held again.
@@ -234,7 +243,7 @@ impl Joiner {
             reuse(&mut self.spare, open.text);
         }
         for line in held {
-            self.feed(&line.text, line.number, line.is_candidate, line.at, out);
+            self.feed(&line.line(), line.number, out);
             reuse(&mut self.spare, line.text);
         }
     }
@@ -273,16 +282,6 @@ fn reuse(spare: &mut Vec<String>, mut text: String) {
         text.clear();
         spare.push(text);
     }
-}
-
-/// Whether this is a log line of its own that begins nothing: no record goes on across it, and none begins with it. The line is
-/// without escapes of terminals, and no rule hits it.
-pub fn parts(line: &str) -> bool {
-    machine::parts(&View::new(beginning(line), false))
-}
-
-fn beginning(line: &str) -> &str {
-    if line.len() > 4 * LOOK { cut(line, LOOK) } else { line }
 }
 
 /// At most `length` bytes of the line, on a character's border.

@@ -104,7 +104,7 @@ pub(super) enum Sure {
 /// A record that may begin with this line.
 pub(super) type Opening = (State, Sure);
 
-/// Asks every machine whether a record begins with this line.
+/// Asks every machine whether a record begins with this line; what is asked later is in [`View::opening`].
 pub(super) fn open(view: &View<'_>) -> Option<Opening> {
     let body = view.body.trim_start();
     let (first, colons) = (*body.as_bytes().first()?, view.colons);
@@ -177,15 +177,4 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         Step::End => *state = before,
     }
     step
-}
-
-/// Whether this is a log line of its own that begins nothing: what stands before it and what follows are not of one record.
-pub(super) fn parts(view: &View<'_>) -> bool {
-    let is_own_line = view.is_prefixed || !view.is_stamped && !view.is_bare();
-    is_own_line && !view.is_blank() && view.indent() == 0 && open(view).is_none()
-}
-
-/// Whether this line begins something else: no machine takes it into a message.
-pub(super) fn begins_other(view: &View<'_>) -> bool {
-    view.is_prefixed || !view.is_bare() || open(view).is_some()
 }

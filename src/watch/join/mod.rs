@@ -20,7 +20,8 @@ pub mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use joiner::{Joiner, parts};
+pub use joiner::{Joiner, Line};
+pub use line::Seen;
 
 use std::time::Duration;
 

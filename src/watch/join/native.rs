@@ -1,7 +1,7 @@
 //! C and C++: `terminate`, assertions, glibc's checks, the sanitizers.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, open as open_any};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use super::shape::{Colons, find, has, numbered};
 use crate::model::trace::Runtime;
 
@@ -47,10 +47,8 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     if !colons.has_check {
         return None;
     }
-    if let Some(place) = undefined(body) {
-        let mut state = state(UNDEFINED);
-        state.mark = mark(place);
-        return Some((state, Sure::Yes));
+    if undefined(body).is_some() {
+        return Some((state(UNDEFINED), Sure::Yes));
     }
     // `app: /a.c:21: f: Assertion `x' failed.`
     (has(body, ": Assertion ") && has(body, " failed")).then(|| (state(ABORT), Sure::Yes))
@@ -107,6 +105,13 @@ fn undefined(text: &str) -> Option<&str> {
     is_place.then_some(place)
 }
 
+/// Notes the place that an opened report of undefined behaviour is about.
+pub(super) fn note_place(state: &mut State, body: &str) {
+    if state.kind == Kind::Native && state.phase == UNDEFINED {
+        state.mark = undefined(body.trim_start()).map_or(0, mark);
+    }
+}
+
 /// A hash that is the same on every machine.
 fn mark(text: &str) -> u64 {
     text.bytes()
@@ -141,7 +146,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
             if is_report(text) || text.contains("Sanitizer: ") || text == "WARNING: DATA RACE" {
                 if text == "WARNING: DATA RACE" {
                     // Go's race detector draws the same rule.
-                    if let Some((opened, _)) = open_any(view) {
+                    if let Some((opened, _)) = view.opening() {
                         *state = State { base: state.base, ..opened };
                     }
                 } else {
@@ -168,7 +173,7 @@ fn abort(view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if numbered(text).is_some() {
         return Step::Take;
     }
-    if view.is_prefixed || open_any(view).is_some() || view.is_candidate {
+    if view.is_prefixed || view.opening().is_some() || view.is_candidate {
         return Step::End;
     }
     if is_indented { Step::Take } else { Step::Hold }
@@ -226,7 +231,7 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
     if is_part(text) || is_deadly(text) || text.contains("can not provide additional info") {
         return Step::Take;
     }
-    let is_sure = matches!(open_any(view), Some((_, Sure::Yes | Sure::Perhaps)));
+    let is_sure = matches!(view.opening(), Some((_, Sure::Yes | Sure::Perhaps)));
     if !view.is_bare() || is_sure {
         return Step::End;
     }

@@ -1,7 +1,7 @@
 //! Python: tracebacks, chains, groups, and what the runtime prints before them.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, begins_other};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use super::shape::name_length;
 use crate::model::trace::Runtime;
 
@@ -76,7 +76,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
                 state.enter(FRAMES);
                 Step::Take
             }
-            _ if state.count > 6 || begins_other(view) => Step::End,
+            _ if state.count > 6 || view.begins_other() => Step::End,
             _ => Step::Hold,
         },
         FRAMES => frames(state, view, text, is_indented),
@@ -173,7 +173,7 @@ fn message(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) ->
     if view.is_prefixed {
         return if is_indented { Step::Take } else { Step::End };
     }
-    if begins_other(view) {
+    if view.begins_other() {
         return Step::End;
     }
     if is_indented {

@@ -1,7 +1,7 @@
 //! Rust: panics with and without a backtrace.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use crate::model::trace::Runtime;
 
 /// `panicked at f:l:c:` was seen: the message follows.
@@ -69,7 +69,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
             if text.is_empty() {
                 return Step::Hold;
             }
-            if state.count > 40 || begins_other(view) {
+            if state.count > 40 || view.begins_other() {
                 return Step::End;
             }
             // `  left: 1`, ` right: 2`
@@ -79,7 +79,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
 }
 
 fn begins_sure(view: &View<'_>) -> bool {
-    view.is_prefixed || matches!(open_any(view), Some((_, Sure::Yes)))
+    view.is_prefixed || matches!(view.opening(), Some((_, Sure::Yes)))
 }
 
 /// `   0: f`, `             at f:l:c`, and the marks between.

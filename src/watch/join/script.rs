@@ -1,7 +1,7 @@
 //! Ruby, PHP, Perl and Dart.
 
 use super::line::View;
-use super::machine::{Kind, Opening, State, Step, Sure, begins_other, open as open_any};
+use super::machine::{Kind, Opening, State, Step, Sure};
 use super::shape::{Colons, has, is_ruby_frame, numbered, perl_place};
 use crate::model::trace::Runtime;
 
@@ -88,7 +88,7 @@ fn ruby(view: &View<'_>, text: &str) -> Step {
     if text.starts_with("Caused by ") || text.starts_with("Causes:") {
         return Step::Take;
     }
-    if begins_other(view) || view.is_candidate { Step::End } else { Step::Hold }
+    if view.begins_other() || view.is_candidate { Step::End } else { Step::Hold }
 }
 
 fn php(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
@@ -109,7 +109,7 @@ fn php(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Ste
     if text.is_empty() {
         return Step::Hold;
     }
-    if view.is_prefixed || state.phase == FRAMES || state.count > 40 || begins_other(view) {
+    if view.is_prefixed || state.phase == FRAMES || state.count > 40 || view.begins_other() {
         return Step::End;
     }
     Step::Hold
@@ -124,7 +124,7 @@ fn dart(state: &mut State, view: &View<'_>, text: &str) -> Step {
         return Step::Hold;
     }
     // The message of an exception looks like the head of another runtime's.
-    let is_sure = matches!(open_any(view), Some((_, Sure::Yes)));
+    let is_sure = matches!(view.opening(), Some((_, Sure::Yes)));
     if state.phase == FRAMES || view.is_prefixed || is_sure || state.count > 40 {
         return Step::End;
     }

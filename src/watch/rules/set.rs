@@ -18,7 +18,7 @@ use super::levels;
 use super::rule::{Rule, RuleProblem};
 use super::stamp;
 use crate::base::redact::Clean;
-use crate::base::search::{Cost, Cut, RequiredLiterals, Searched};
+use crate::base::search::{Cost, Cut, Literals, RequiredLiterals, Searched, digits};
 use crate::model::detection::Detection;
 
 /// Rules, checked and compiled. Shared by all streams.
@@ -31,6 +31,8 @@ pub struct RuleSet {
     pub(super) on_every_line: Vec<usize>,
     /// One for each thread that searches.
     pub(super) scratch: Pool<Scratch>,
+    /// The literals of rules that look at digits, which are alike here; `None` where such a rule has no literals.
+    looks_at_digits: Option<Literals>,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(super) struct Ranked {
     /// Each list apart, so that what several rules share is built once, and looked for once in a line.
     pub(super) excludes: Vec<Arc<Lazy>>,
     pub(super) counts_alone: bool,
+    /// Of two lines that differ in digits only, it may hit one.
+    looks_at_digits: bool,
     pub(super) literals: RequiredLiterals,
 }
 
@@ -77,12 +81,18 @@ impl RuleSet {
             .filter(|(_, it)| it.literals.is_empty())
             .map(|(rank, _)| rank)
             .collect();
+        let look_at_digits = || ranked.iter().filter(|it| it.looks_at_digits);
+        let literals: BTreeSet<Vec<u8>> =
+            look_at_digits().flat_map(|it| it.literals.iter()).map(digits::all_alike).collect();
+        let looks_at_digits = (!look_at_digits().any(|it| it.literals.is_empty()))
+            .then(|| Literals::new(&literals.into_iter().collect::<Vec<_>>(), b""));
         Ok(Self {
             groups: Groups::new(&ranked),
             on_every_line,
             ranked,
             rules,
             scratch: Pool::new(Scratch::default),
+            looks_at_digits,
         })
     }
 
@@ -120,6 +130,11 @@ impl RuleSet {
     /// The best hit in one line: its rank among the rules, best first. `is_alone`: the line is all of its record.
     pub fn rank(&self, line: &[u8], is_alone: bool) -> Option<usize> {
         self.best_rank(line, Wanted::Best, is_alone)
+    }
+
+    /// Whether one rank is the best for all lines that differ from this one in nothing but digits; they are alike in it.
+    pub fn rank_alike(&self, all_alike: &[u8]) -> bool {
+        self.looks_at_digits.as_ref().is_some_and(|it| it.find(all_alike, 0).is_none())
     }
 
     /// What a hit of the rule of this rank says.
@@ -211,6 +226,8 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
     }
     let cuts: Vec<Vec<Cut>> = patterns.iter().map(|it| Cut::all(it, Searched::Lines)).collect();
     let literals = RequiredLiterals::union(cuts.iter().map(|it| RequiredLiterals::of_cuts(it)));
+    let lists = conditions.iter().chain(&excludes).flat_map(|it| it.patterns());
+    let looks_at_digits = patterns.iter().chain(lists).any(digits::tells_apart);
     let patterns = Lazy::new(patterns);
     if !rule.origin.is_shipped() {
         let too_big = |error: Box<regex_automata::meta::BuildError>| {
@@ -227,6 +244,7 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
         detection: Detection { rule: Arc::clone(&rule.id), severity: rule.severity, action: rule.action },
         rule: idx,
         counts_alone: rule.counts_alone,
+        looks_at_digits,
         literals,
         cuts,
         patterns,

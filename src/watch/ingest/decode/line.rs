@@ -16,13 +16,14 @@ pub(crate) struct Readable<'l> {
     pub(crate) was_mended: bool,
 }
 
-/// The line as text: cut to [`MAX_LINE_BYTES`], without its carriage return, without escape sequences of terminals and without the
+/// The line as text: cut to [`MAX_LINE_BYTES`], without carriage returns at its end, without escape sequences of terminals and without the
 /// zeroes that a writer leaves before its next line when its file is cut to nothing, invalid UTF-8 replaced. Borrows where nothing had to be changed.
 pub(crate) fn readable(line: &[u8]) -> Readable<'_> {
     let line = &line[line.iter().take_while(|byte| **byte == 0).count()..];
     let is_cut = line.len() > MAX_LINE_BYTES;
     let line = if is_cut { cut(line) } else { line };
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let n_returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
+    let line = &line[..line.len() - n_returns];
     let mut text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     let was_mended = matches!(text, Cow::Owned(_));
     if memchr::memchr(0x1b, line).is_some() {

@@ -5,7 +5,6 @@ use crate::watch::ingest::decode::line::readable;
 use crate::watch::ingest::decode::{Format, Unwrapped};
 use crate::watch::ingest::look_back::MAX_LINES;
 use crate::watch::ingest::pipeline::RawLine;
-use crate::watch::join::parts;
 
 /// Where the next line begins that a rule hits, as far as the block was searched: that place, or the block's end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,7 +59,7 @@ impl BlockEngine {
         let rest = &input.text[from..];
         let is_hit = |line: &[u8]| {
             let (unwrapped, _) = self.read(input.format, line);
-            unwrapped.is_some_and(|it| scanner.is_candidate(readable(&it.text).text.as_bytes()))
+            unwrapped.is_some_and(|it| self.pipeline.is_hit(&readable(&it.text).text))
         };
         let next = scanner.candidates(rest).find(|range| is_hit(&rest[range.clone()]));
         let start = next.map_or(input.text.len(), |range| from + range.start);
@@ -81,7 +80,12 @@ impl BlockEngine {
             end = memchr::memrchr(b'\n', text).map_or(0, |it| it + 1);
             n_kept += 1;
             starts[MAX_LINES - n_kept] = end;
-            if parts(&readable(&text[end..]).text) {
+            if self.pipeline.parts(&readable(&text[end..]).text) {
+                if next < input.text.len() {
+                    // The hit is looked at next, and this line has no part in it.
+                    n_kept -= 1;
+                    self.forget_passed();
+                }
                 break;
             }
         }
@@ -90,6 +94,13 @@ impl BlockEngine {
             self.remember(input, 0, at);
         }
         to
+    }
+
+    /// Forgets what stands before a line that parts it from what comes.
+    fn forget_passed(&mut self) {
+        if let Some(idx) = self.unnamed {
+            self.streams[idx].state.forget_passed();
+        }
     }
 
     /// Skips lines of a container's streams up to the next hit, as long as each is whole, written as its engine writes it, and of a
@@ -136,7 +147,7 @@ impl BlockEngine {
         }
         let parts_others = |n: &usize| {
             let (unwrapped, _) = self.read(input.format, line_at(input.text, ring.nth_last(*n)));
-            unwrapped.is_some_and(|it| parts(&readable(&it.text).text))
+            unwrapped.is_some_and(|it| self.pipeline.parts(&readable(&it.text).text))
         };
         // Where the lines' times make their places, each line counts.
         let n_parted = if input.has_timed_places() { None } else { (1..=n_kept).find(parts_others) };
