@@ -60,6 +60,12 @@ impl Log {
         fs::rename(self.path(from), self.path(to)).expect("a file can be renamed");
     }
 
+    /// Copies the log, cuts it, and writes this into it.
+    fn copy_and_cut(&self, text: &str) {
+        fs::copy(self.path("app.log"), self.path("app.log.1")).expect("a file can be copied");
+        fs::write(self.path("app.log"), text).expect("a file can be written");
+    }
+
     /// Starts a source over the folder's logs; what it sent before is forgotten.
     fn start(&mut self, cursors: HashMap<String, Cursor>) {
         self.start_at(Timestamp::UNIX_EPOCH, cursors);
@@ -188,6 +194,38 @@ async fn a_truncated_file_begins_anew_and_its_copy_has_the_rest() {
         "truncated before what was written last was read",
     ];
     assert_eq!(stream.losses, reasons);
+}
+
+#[tokio::test]
+async fn an_empty_file_that_was_copied_and_cut_between_two_looks_is_read_from_its_copy() {
+    for is_waiting in [false, true] {
+        let mut log = Log::with("");
+        eventually("the place to start from", PATIENCE, async || log.streams.get(&log.key()).start).await;
+        let cursors = log.stop().await;
+        if is_waiting {
+            // The empty one is opened, and waits for this one, to which its writer may still write.
+            log.append("zero\n");
+            log.rename("app.log", "app.log.1");
+            log.append("");
+            log.start(cursors);
+            log.check(&["zero"]).await;
+            log.rename("app.log.1", "app.log.2");
+            log.append("one\ntwo\n");
+            log.copy_and_cut("three\nfour\n");
+        } else {
+            log.append("one\ntwo\n");
+            log.copy_and_cut("three\nfour\n");
+            log.start(cursors);
+        }
+        let stream = eventually("the last line", PATIENCE, async || {
+            let stream = log.streams.get(&log.key());
+            (stream.lines.last()? == "four").then_some(stream)
+        })
+        .await;
+        let lines = ["zero", "one", "two", "three", "four"];
+        assert_eq!(stream.lines, lines[usize::from(!is_waiting)..]);
+        assert_eq!(stream.losses, ["copied and cut: what was written between the two is lost"]);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod budget;
 mod buffer;
+mod folder;
 pub(super) mod name;
 mod paths;
 pub(super) mod reader;

@@ -126,6 +126,13 @@ impl Reader {
         self.unread.clear();
     }
 
+    /// Goes to the beginning of a file that was cut: what it was known by is gone.
+    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
+        self.go_to(0);
+        self.place.prefix_len = 0;
+        self.learn_prefix()
+    }
+
     /// Notes that it was made of the file that is written to.
     pub(super) fn set_copy(&mut self) {
         self.is_copy = true;

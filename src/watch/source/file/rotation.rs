@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use tracing::debug;
 
+use super::folder;
 pub(in crate::watch::source) use super::reader::Place;
 use super::reader::{PACKED, Reader, hash};
 use crate::watch::source::lane::Loss;
@@ -20,6 +21,9 @@ const MIN_COPY_PREFIX: u32 = 16;
 
 /// One this long is, also where the file itself is not there any more.
 const LONG_COPY_PREFIX: u32 = 128;
+
+/// Why what follows a copy may be lost.
+const BETWEEN_COPY_AND_CUT: &str = "copied and cut: what was written between the two is lost";
 
 /// Plans that are made anew because files were renamed meanwhile.
 const MAX_PLANS: usize = 5;
@@ -43,19 +47,22 @@ struct Lost {
 }
 
 impl Plan {
-    /// Neither the file of the place nor a copy of it is there: those are read that came after it.
+    /// Neither the file of the place nor a copy of it is there: those are read that came after it. Gives which file came before the first.
     fn without_it(
         &mut self,
         siblings: &[Sibling],
         place: &Place,
         current: Option<&Reader>,
         so_far: ReadSoFar,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         let has_inode = |it: &Reader| it.place().is_in_file_of(place);
         let is_cut = current.is_some_and(has_inode) || siblings.iter().any(|it| it.inode == place.inode);
-        let newer: Vec<&Sibling> = match after_the_one_before(siblings, place)? {
-            Some(newer) => newer.iter().collect(),
-            None => {
+        let has_its_inode = siblings.iter().position(|it| it.inode == place.inode);
+        let newer: Vec<&Sibling> = match (after_the_one_before(siblings, place)?, has_its_inode) {
+            (Some(newer), _) => newer.iter().collect(),
+            // It was cut before it was renamed, or is another file with the same inode: what it has is new, and so is what came after.
+            (None, Some(sibling_idx)) => siblings[sibling_idx..].iter().collect(),
+            (None, None) => {
                 // Where the one before is gone too, all that are left are newer: rotators remove the oldest. Unless people did, which the
                 // time tells; and but for a file that was only cut, of which copies would have been found.
                 let is_newer = |it: &&Sibling| match so_far {
@@ -66,24 +73,30 @@ impl Plan {
                 siblings.iter().filter(is_newer).collect()
             }
         };
-        for (newer_idx, sibling) in newer.into_iter().enumerate() {
+        let mut before = place.before;
+        let mut is_first = true;
+        for sibling in newer {
             let Some(reader) = sibling.open()? else { continue };
             // A copy that has less than the beginning by which it would be known, and so nothing that was not read.
-            if is_cut && newer_idx == 0 && reader.len()? < u64::from(place.prefix_len) {
+            let is_itself = sibling.inode == place.inode;
+            if is_cut && is_first && !is_itself && reader.len()? < u64::from(place.prefix_len) {
+                if reader.place().prefix_len > 0 {
+                    (before, is_first) = (reader.place().prefix_hash, false);
+                }
                 continue;
             }
+            is_first = false;
             self.readers.push_back(reader);
         }
-        self.set_before(place.before);
         let reason = match so_far {
             ReadSoFar::Partly => "rotated away or truncated before it was read",
             ReadSoFar::ToEndWhenLastSeen { .. } => "truncated before what was written last was read",
             // Removed, or renamed in a way that nobody knows; or rotated so often that it is gone: then there are newer ones.
-            ReadSoFar::ToEnd { .. } if self.readers.is_empty() => return Ok(()),
+            ReadSoFar::ToEnd { .. } if self.readers.is_empty() => return Ok(before),
             ReadSoFar::ToEnd { .. } => "rotated away before it was read",
         };
         self.lost = Some(Lost { from: *place, reason, is_behind_copy: false });
-        Ok(())
+        Ok(before)
     }
 
     /// Notes what came before the first file. Those after it are told when it was read to its end.
@@ -122,6 +135,43 @@ fn after_the_one_before<'s>(siblings: &'s [Sibling], place: &Place) -> io::Resul
         }
     }
     Ok(None)
+}
+
+/// Copies of a file of which nothing was given yet: it was cut after each of them was made. `None` where that did not happen.
+///
+/// A file is known again by its beginning, which says nothing where it was read when it was empty. But the file before it is known, and
+/// what has come since between the two can only be copies of this one.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn copied_unread(path: &Path, reader: &Reader) -> io::Result<Option<Plan>> {
+    let place = reader.place();
+    let siblings = siblings(path);
+    let newer = match after_the_one_before(&siblings, &place)? {
+        Some(newer) => newer,
+        None if place.before == hash(b"") => &siblings[..],
+        None => return Ok(None),
+    };
+    let mut plan = Plan::default();
+    for sibling in newer.iter().take_while(|it| it.inode != place.inode) {
+        let Some(mut copy) = sibling.open()?.filter(|it| it.place().prefix_len > 0) else { continue };
+        copy.set_copy();
+        plan.readers.push_back(copy);
+    }
+    // The last one may be in the making, or what it was made of is not cut yet.
+    if let Some(last) = plan.readers.back()
+        && reader.begins_as(&last.place())?
+        && last.len()? <= reader.len()?
+    {
+        plan.readers.pop_back();
+    }
+    let Some(oldest) = plan.readers.front() else { return Ok(None) };
+    let from = Place { offset: oldest.len()?, ..oldest.place() };
+    plan.set_before(place.before);
+    let to = Place { offset: 0, ..place };
+    plan.loss =
+        Some(Loss { from: in_words(&from), to: in_words(&to), reason: BETWEEN_COPY_AND_CUT.to_owned() });
+    Ok(Some(plan))
 }
 
 /// Hash of the beginning of the newest file that had the name before, of no bytes if none had: what [`Place::before`] is at first.
@@ -179,6 +229,8 @@ pub(in crate::watch::source) fn plan(path: &Path, place: &Place, so_far: ReadSoF
 
 fn plan_once(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> {
     let is_drained = matches!(so_far, ReadSoFar::ToEnd { .. });
+    // Asked first: what comes beside it from now on is newer than it.
+    let before_it = if *place == Place::NOWHERE { before(path)? } else { 0 };
     let mut current = match Reader::open(path) {
         Ok(reader) => Some(reader),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -187,7 +239,7 @@ fn plan_once(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> 
     let mut plan = Plan::default();
     if *place == Place::NOWHERE {
         plan.readers.extend(current);
-        plan.set_before(before(path)?);
+        plan.set_before(before_it);
         return Ok(plan);
     }
     if let Some(reader) = &mut current
@@ -202,7 +254,7 @@ fn plan_once(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> 
     let has_current = current.is_some();
     let siblings = siblings(path);
     let rotated = find(&siblings, place, current.as_ref())?;
-    match rotated {
+    let before = match rotated {
         Some((sibling_idx, mut reader)) => {
             let is_copy = is_copy(&reader, &siblings[sibling_idx], place, current.as_ref());
             let Place { prefix_len, prefix_hash, .. } = reader.place();
@@ -218,16 +270,12 @@ fn plan_once(path: &Path, place: &Place, so_far: ReadSoFar) -> io::Result<Plan> 
             for newer in &siblings[sibling_idx + 1..] {
                 plan.readers.extend(newer.open()?);
             }
-            plan.readers.extend(current.take());
-            plan.set_before(before);
+            before
         }
         None => plan.without_it(&siblings, place, current.as_ref(), so_far)?,
-    }
-    let is_empty = plan.readers.is_empty();
+    };
     plan.readers.extend(current);
-    if is_empty {
-        plan.set_before(place.before);
-    }
+    plan.set_before(before);
     Ok(plan.with_loss(has_current))
 }
 
@@ -251,8 +299,7 @@ fn lost_behind_copy(copy: &Reader, place: &Place, so_far: ReadSoFar) -> io::Resu
         ReadSoFar::ToEnd { .. } => true,
     };
     let from = if end < place.offset { *place } else { Place { offset: end, ..copy.place() } };
-    let reason = "copied and cut: what was written between the two is lost";
-    Ok((!is_whole).then_some(Lost { from, reason, is_behind_copy: true }))
+    Ok((!is_whole).then_some(Lost { from, reason: BETWEEN_COPY_AND_CUT, is_behind_copy: true }))
 }
 
 /// The file of the place among the siblings: itself, else a copy of it.
@@ -328,12 +375,15 @@ fn siblings(path: &Path) -> Vec<Sibling> {
         return Vec::new();
     };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut siblings: Vec<Sibling> = entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(|it| is_rotated_name(name, unpacked_name(it))))
-        .filter_map(|entry| {
-            let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-            Some(Sibling { path: entry.path(), modified: metadata.modified().ok()?, inode: metadata.ino() })
+    // Every rotated name begins with this.
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let names = folder::names(folder, stem).into_iter();
+    let mut siblings: Vec<Sibling> = names
+        .filter(|sibling| is_rotated_name(name, unpacked_name(sibling)))
+        .filter_map(|sibling| {
+            let path = folder.join(sibling);
+            let metadata = std::fs::symlink_metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
+            Some(Sibling { path, modified: metadata.modified().ok()?, inode: metadata.ino() })
         })
         .collect();
     // While a file is being compressed both are there, and only the old one is whole.

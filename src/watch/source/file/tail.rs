@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,14 +17,14 @@ use tracing::{debug, warn};
 use super::budget::Budget;
 use super::name::{Name, name_of};
 use super::reader::{Place, Reader};
-use super::rotation::{self, ReadSoFar, plan};
+use super::rotation::{self, Plan, ReadSoFar, copied_unread, plan};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::watch::source::bell::Bells;
 use crate::watch::source::blocking::{blocking, work};
-use crate::watch::source::lane::{Block, Lane, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
+use crate::watch::source::lane::{Block, Lane, Loss, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
 use crate::watch::source::pace::{BUSY_PAUSE, Pace};
 
 /// A file whose bell hangs is looked at less often by this.
@@ -103,6 +103,34 @@ struct Following {
     is_hot: bool,
 }
 
+/// What one read gave.
+struct Read {
+    reader: Reader,
+    block: Option<Block>,
+    has_grown: bool,
+    /// Of the last file only, and where there is no block.
+    name: Option<Name>,
+    /// The block is nothing to give: there are these to read first, then the file again from its beginning.
+    copied: Option<Plan>,
+}
+
+impl Read {
+    /// Reads on. Blocking. `path` is the name of the file, if it is the last one.
+    fn of(mut reader: Reader, path: Option<&Path>) -> io::Result<Self> {
+        let n_before = reader.n_read();
+        let untouched = path.filter(|_| reader.place().offset == 0);
+        let block = reader.next_block()?;
+        let has_grown = reader.n_read() > n_before;
+        // Asked after reading: what was read is from before the cut then, or from behind it and the copy is there.
+        let copied = untouched.map(|path| copied_unread(path, &reader)).transpose()?.flatten();
+        if copied.is_some() {
+            reader.begin_anew()?;
+        }
+        let name = path.filter(|_| block.is_none()).map(|path| name_of(path, &reader)).transpose()?;
+        Ok(Self { reader, block, has_grown, name, copied })
+    }
+}
+
 impl Following {
     async fn run(tail: Tail) -> Result<(), ReaderGone> {
         let lane = open(&tail).await?;
@@ -155,8 +183,10 @@ impl Following {
         self.permit = self.tail.budget.one().await;
         let (path, begin) = (self.tail.path.clone(), self.tail.begin);
         let opened = blocking(move || {
+            // Asked first: what comes beside it from now on is newer than it.
+            let before = rotation::before(&path)?;
             let mut reader = Reader::open(&path)?;
-            reader.set_before(rotation::before(&path)?);
+            reader.set_before(before);
             if begin == Begin::AtEnd {
                 reader.go_to(reader.len()?);
             }
@@ -263,10 +293,7 @@ impl Following {
             // No copy has it: what was begun is all there will be of it.
             self.give_rest().await?;
         }
-        if let Some(loss) = planned.loss.take() {
-            warn!(path = %self.tail.path.display(), "a file was rotated away before it was read to its end");
-            self.lane.send(Parcel::Loss(loss)).await?;
-        }
+        self.tell_loss(planned.loss.take()).await?;
         self.readers = planned.readers;
         self.pace.grown();
         self.drain().await.map(|drained| drained.map(|_| false))
@@ -277,16 +304,10 @@ impl Following {
     async fn drain(&mut self) -> Result<io::Result<Option<Name>>, ReaderGone> {
         while let Some(mut reader) = self.readers.pop_front() {
             let is_last = self.readers.is_empty();
-            let name = loop {
+            let (name, copied) = loop {
                 let path = is_last.then(|| self.tail.path.clone());
-                let read = work(self.is_hot, move || {
-                    let n_before = reader.n_read();
-                    let block = reader.next_block()?;
-                    let has_grown = reader.n_read() > n_before;
-                    let name = path.filter(|_| block.is_none()).map(|path| name_of(&path, &reader));
-                    Ok((reader, block, has_grown, name.transpose()?))
-                });
-                let (read_on, block, has_grown, name) = match read.await {
+                let read = work(self.is_hot, move || Read::of(reader, path.as_deref()));
+                let Read { reader: read_on, block, has_grown, name, copied } = match read.await {
                     Ok(read) => read,
                     Err(error) => return Ok(Err(error)),
                 };
@@ -296,10 +317,16 @@ impl Following {
                 }
                 // What comes from here on was written just now, and is in memory.
                 self.is_hot = block.is_none();
-                let Some(block) = block else { break name };
+                let Some(block) = block.filter(|_| copied.is_none()) else { break (name, copied) };
                 self.place = reader.place();
                 self.send(block).await?;
             };
+            if let Some(copied) = copied {
+                self.tell_loss(copied.loss).await?;
+                self.readers = copied.readers;
+                self.readers.push_back(reader);
+                continue;
+            }
             if is_last {
                 self.readers.push_front(reader);
                 return Ok(Ok(name));
@@ -318,6 +345,12 @@ impl Following {
             }
         }
         Ok(Ok(None))
+    }
+
+    async fn tell_loss(&self, loss: Option<Loss>) -> Result<(), ReaderGone> {
+        let Some(loss) = loss else { return Ok(()) };
+        warn!(path = %self.tail.path.display(), "a file was rotated away before it was read to its end");
+        self.lane.send(Parcel::Loss(loss)).await
     }
 
     /// Gives the line that has no end.

@@ -201,6 +201,23 @@ fn what_came_after_a_file_that_is_gone_is_read() {
 }
 
 #[test]
+fn a_file_that_has_the_inode_of_one_that_is_gone_is_new_with_all_that_came_after_it() {
+    let folder = Folder::new();
+    folder.write("app.log", "after the cut, or another\n");
+    let gone =
+        Place { prefix_hash: hash(b"gone"), prefix_len: 30, before: hash(b"gone too"), ..folder.place(9) };
+    folder.write("app.log.3", "long ago\n");
+    folder.rename("app.log", "app.log.2");
+    folder.write("app.log.1", "between\n");
+    folder.write("app.log", "now\n");
+    let texts = ["after the cut, or another\n", "between\n", "now\n"];
+    folder.check(&gone, ReadSoFar::Partly, &texts, true);
+    // Also where the file before it is there.
+    let gone = Place { before: hash(b"long ago\n"), ..gone };
+    folder.check(&gone, ReadSoFar::Partly, &texts, true);
+}
+
+#[test]
 fn what_is_gone_is_a_loss_unless_it_was_read() {
     let folder = Folder::new();
     folder.write("app.log", HEAD);
@@ -214,4 +231,80 @@ fn what_is_gone_is_a_loss_unless_it_was_read() {
     folder.check(&Place::NOWHERE, ReadSoFar::Partly, &new, false);
     std::fs::remove_file(folder.path("app.log")).unwrap();
     folder.check(&place, ReadSoFar::ToEnd { written_at: None }, &[], false);
+}
+
+/// A reader of `app.log` as it is now, and what copies there are to read before it whenever `check` is called.
+struct Unread<'f> {
+    folder: &'f Folder,
+    reader: Reader,
+}
+
+impl<'f> Unread<'f> {
+    fn of(folder: &'f Folder) -> Self {
+        let path = folder.path("app.log");
+        let before = before(&path).unwrap();
+        let mut reader = Reader::open(&path).unwrap();
+        reader.set_before(before);
+        Self { folder, reader }
+    }
+
+    fn check(&self, expected: Option<&[&str]>) {
+        let plan = copied_unread(&self.folder.path("app.log"), &self.reader).unwrap();
+        let names = plan.map(|mut plan| {
+            assert!(plan.loss.is_some());
+            let texts = plan.readers.iter_mut().map(|reader| reader.next_block().unwrap().unwrap().text);
+            texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect::<Vec<_>>()
+        });
+        assert_eq!(names, expected.map(|it| it.iter().map(|it| (*it).to_owned()).collect()));
+    }
+}
+
+#[test]
+fn copies_of_a_file_that_was_empty_when_it_was_found_are_read_before_it() {
+    for is_first in [true, false] {
+        let folder = Folder::new();
+        if !is_first {
+            folder.write("app.log.1", "read before it\n");
+        }
+        folder.write("app.log", "");
+        let unread = Unread::of(&folder);
+        unread.check(None);
+        folder.write("app.log", "one\ntwo\n");
+        unread.check(None);
+        // In the making, and made; then the file is longer.
+        if !is_first {
+            folder.rename("app.log.1", "app.log.2");
+        }
+        folder.write("app.log.1", "one\n");
+        unread.check(None);
+        folder.write("app.log", "one\ntwo\nthree\n");
+        unread.check(None);
+        folder.write("app.log.1", "one\ntwo\n");
+        folder.write("app.log", "");
+        unread.check(Some(&["one\ntwo\n"]));
+        folder.write("app.log", "four\n");
+        unread.check(Some(&["one\ntwo\n"]));
+        // Once more.
+        if !is_first {
+            folder.rename("app.log.2", "app.log.3");
+        }
+        folder.rename("app.log.1", "app.log.2");
+        folder.write("app.log.1", "four\nfive\n");
+        unread.check(Some(&["one\ntwo\n", "four\nfive\n"]));
+        folder.write("app.log", "four\nfive\n");
+        unread.check(Some(&["one\ntwo\n"]));
+        // Renamed, and all that comes after it is newer.
+        if !is_first {
+            folder.rename("app.log.3", "app.log.5");
+        }
+        folder.rename("app.log.2", "app.log.4");
+        folder.rename("app.log", "app.log.2");
+        folder.write("app.log", "six\n");
+        unread.check(Some(&["one\ntwo\n"]));
+        // The file before it is gone: nobody knows any more.
+        if !is_first {
+            std::fs::remove_file(folder.path("app.log.5")).unwrap();
+            unread.check(None);
+        }
+    }
 }
