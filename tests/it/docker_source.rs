@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::HostConfigLogConfig;
 use homeostat::base::clock::{SystemClock, Timestamp};
 use homeostat::base::shutdown::Shutdown;
 use homeostat::model::cursor::Cursor;
@@ -117,6 +118,30 @@ async fn streams_are_apart_and_a_restart_goes_on_in_the_same_log() {
     .await;
     assert_eq!(stderr_again.lines, twice(stderr.lines));
     assert_eq!(stderr_again.losses, [""; 0]);
+    source.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_engine_rotates_comes_once_over_its_api() {
+    // A dozen files of which all but the last are packed while they are followed.
+    let script = "sleep 1; i=0; while [ $i -lt 3000 ]; do seq $((i+1)) $((i+50)) | sed s/^/out\\ /; i=$((i+50)); echo err $i >&2; sleep 0.05; done; echo done; echo done >&2";
+    let container = Launch::shell(BUSYBOX, script)
+        .host(|host| {
+            let options = [("max-size", "10k"), ("max-file", "50"), ("compress", "true")];
+            let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            host.log_config =
+                Some(HostConfigLogConfig { typ: Some("local".to_owned()), config: Some(options.into()) });
+        })
+        .create(&engine())
+        .await;
+    let source = Source::of_names(&[&container.name]);
+    container.start().await;
+    let stdout = wait_for(&source.streams, &container, "stdout", "done").await;
+    let stderr = wait_for(&source.streams, &container, "stderr", "done").await;
+    let done = || ["done".to_owned()];
+    assert_eq!(stdout.lines, [&numbered("out", 1..=3000)[..], &done()].concat());
+    assert_eq!(stderr.lines, [&numbered("err", (50..=3000).step_by(50))[..], &done()].concat());
+    assert_eq!((stdout.losses, stderr.losses), (vec![], vec![]));
     source.stop().await;
 }
 

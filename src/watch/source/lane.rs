@@ -185,6 +185,12 @@ impl Places {
 }
 
 impl DockerPlace {
+    /// The place of a line of this time that comes next.
+    pub fn then(self, nanos: i64) -> Self {
+        let n_before = if self.nanos == nanos { self.n_at_nanos } else { 0 };
+        Self { nanos, n_at_nanos: n_before + 1 }
+    }
+
     /// The cursor with the line still to come.
     pub fn cursor_before(self) -> Cursor {
         Cursor::Docker { nanos: self.nanos, n_at_nanos: self.n_at_nanos - 1, log: None }

@@ -158,7 +158,7 @@ impl Follower {
                 None => self.open(&inspection).await?,
             };
             let begin = Instant::now();
-            let end = self.read(&mut open, inspection.is_running).await?;
+            let end = self.read(&mut open, &inspection).await?;
             is_whole = match end {
                 AnswerEnd::Clean { .. } => true,
                 // Removed after it had stopped: then the answer before this one counts.
@@ -198,14 +198,20 @@ impl Follower {
         }
     }
 
-    async fn read(&self, lanes: &mut Lanes, is_running: bool) -> Result<AnswerEnd, ReaderGone> {
-        let docker = &self.shared.docker;
-        if is_running {
-            return lanes.read(docker, &self.description.id, true).await;
+    async fn read(&self, lanes: &mut Lanes, inspection: &Inspection) -> Result<AnswerEnd, ReaderGone> {
+        let (docker, id) = (&self.shared.docker, &self.description.id);
+        if inspection.is_running && inspection.is_rotated {
+            return lanes.read_rotated(docker, id).await;
+        }
+        if inspection.is_running {
+            return lanes.read(docker, id, true).await;
         }
         // Never closed, so this cannot fail; if it did the answer would only be read at once.
         let _permit = self.shared.catch_up.acquire().await.ok();
-        lanes.read(docker, &self.description.id, false).await
+        match inspection.is_rotated {
+            true => lanes.read_whole(docker, id).await,
+            false => lanes.read(docker, id, false).await,
+        }
     }
 
     /// The container is gone. Nothing was lost if the last answer ended by itself.
@@ -316,6 +322,8 @@ pub(super) struct Inspection {
     /// Not while the engine waits to start it again: its log then ends like that of a stopped one.
     pub(super) is_running: bool,
     is_terminal: bool,
+    /// The engine begins a new file of its log now and then.
+    is_rotated: bool,
     /// Where the engine writes the log in the json-file format, if it does.
     pub(super) log_path: Option<PathBuf>,
 }
@@ -326,6 +334,14 @@ impl Inspection {
         let state = response.state.as_ref();
         let is = |flag: Option<bool>| flag.unwrap_or(false);
         let config = response.host_config.as_ref().and_then(|it| it.log_config.as_ref());
+        let has_max_size =
+            config.and_then(|it| it.config.as_ref()).is_some_and(|it| it.contains_key("max-size"));
+        let is_rotated = match config.and_then(|it| it.typ.as_deref()) {
+            None | Some("" | "none" | "journald") => false,
+            Some("json-file" | "k8s-file") => has_max_size,
+            // The engine's own form, in which it also keeps what other drivers send away.
+            Some(_) => true,
+        };
         let is_json_file = config.and_then(|it| it.typ.as_deref()) == Some("json-file");
         let log_path = response.log_path.as_ref().filter(|path| is_json_file && !path.is_empty());
         let is_terminal = is(response.config.as_ref().and_then(|config| config.tty));
@@ -336,6 +352,7 @@ impl Inspection {
             is_running: is(state.and_then(|state| state.running))
                 && !is(state.and_then(|state| state.restarting)),
             is_terminal,
+            is_rotated,
             // With a terminal a line has two characters at its end and no stream of its own: the API knows better.
             log_path: log_path.filter(|_| !is_terminal).map(PathBuf::from),
         }
@@ -373,6 +390,7 @@ mod tests {
             finished_at: None,
             is_running: true,
             is_terminal: false,
+            is_rotated: false,
             log_path: None,
         };
         let (first_run, now) = (at(1000), at(5000));

@@ -10,20 +10,19 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::LogsOptionsBuilder;
-use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::{Instant, timeout};
-use tracing::warn;
 
-use super::lines::{Joiner, Line, TerminalSplitter, stamp_of};
+use stream::{Newest, Reading};
+
+use super::lines::{TerminalSplitter, stamp_of};
 use super::log_plan::time;
 use crate::base::clock::SharedClock;
-use crate::base::metrics;
 use crate::model::cursor::Cursor;
-use crate::watch::source::lane::{
-    Block, DockerPlace, Lane, Loss, MAX_BLOCK_BYTES, Parcel, Places, QUIET, ReaderGone,
-};
-use crate::watch::source::pace::Pace;
+use crate::watch::source::lane::{DockerPlace, Lane, Loss, MAX_BLOCK_BYTES, Parcel, QUIET, ReaderGone};
+
+mod rotated;
+mod stream;
 
 /// The frames of an answer.
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>;
@@ -43,6 +42,17 @@ pub(super) enum AnswerEnd {
     Damaged,
     /// The connection broke, or the engine refused for now.
     Failed(EngineError),
+}
+
+impl AnswerEnd {
+    const fn is_clean(&self) -> bool {
+        matches!(self, Self::Clean { .. })
+    }
+
+    /// The same, if it was clean with so many lines in all.
+    fn of_lines(self, n_lines: u64) -> Self {
+        if self.is_clean() { Self::Clean { n_lines } } else { self }
+    }
 }
 
 /// Says what an error of the engine means for the container it was asked about.
@@ -69,8 +79,8 @@ pub(super) struct Lanes {
     clock: SharedClock,
     /// A follower that hears nothing for so long is compared with what the engine has.
     stall_check: Duration,
-    /// Time of the line that came last.
-    newest: i64,
+    /// The line that came last.
+    newest: Option<Newest>,
     /// Since when nothing came although it was listened for.
     silent_since: Instant,
 }
@@ -90,7 +100,7 @@ impl Lanes {
             terminal: is_terminal.then(TerminalSplitter::default),
             clock,
             stall_check,
-            newest: 0,
+            newest: None,
             silent_since: Instant::now(),
         }
     }
@@ -102,18 +112,26 @@ impl Lanes {
         id: &str,
         is_follow: bool,
     ) -> Result<AnswerEnd, ReaderGone> {
+        self.begin();
+        self.read_since(docker, id, self.since(), is_follow).await
+    }
+
+    /// The same since this second. How far it is skipped is told before.
+    async fn read_since(
+        &mut self,
+        docker: &Docker,
+        id: &str,
+        since: i32,
+        is_follow: bool,
+    ) -> Result<AnswerEnd, ReaderGone> {
         let options = LogsOptionsBuilder::new()
             .stdout(true)
             .stderr(true)
             .timestamps(true)
             .follow(is_follow)
-            .since(self.since())
+            .since(since)
             .build();
-        self.terminal = self.terminal.take().map(|_| TerminalSplitter::default());
         let n_lines_before = self.n_lines();
-        for reading in self.readings() {
-            reading.begin();
-        }
         let mut frames: Frames = Box::pin(docker.logs(id, Some(options)));
         loop {
             let frame = match frames.next().now_or_never() {
@@ -146,6 +164,14 @@ impl Lanes {
         }
         self.send().await?;
         Ok(AnswerEnd::Clean { n_lines: self.n_lines() - n_lines_before })
+    }
+
+    /// An answer begins: each stream skips up to its own place.
+    fn begin(&mut self) {
+        self.terminal = self.terminal.take().map(|_| TerminalSplitter::default());
+        for reading in self.readings() {
+            reading.begin();
+        }
     }
 
     /// Waits for the next frame, and says meanwhile that the streams are silent; `None` if the engine has lines that do not come.
@@ -223,8 +249,8 @@ impl Lanes {
 
     /// Takes one frame; `false` if it is the engine's own complaint and not output.
     fn take(&mut self, output: LogOutput) -> bool {
-        let n_lines_before = self.n_lines();
-        let is_stderr = matches!(output, LogOutput::StdErr { .. });
+        let is_stderr = matches!(output, LogOutput::StdErr { .. }) && self.stderr.is_some();
+        let seen_before = self.reading(is_stderr).seen;
         match (output, &mut self.terminal) {
             (LogOutput::Console { message }, Some(splitter)) => {
                 let now_nanos = i64::try_from(self.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
@@ -240,9 +266,17 @@ impl Lanes {
             },
             (LogOutput::StdOut { message } | LogOutput::StdIn { message }, _) => self.stdout.take(&message),
         }
-        if self.n_lines() > n_lines_before {
-            let taken_by = self.stderr.as_ref().filter(|_| is_stderr).unwrap_or(&self.stdout);
-            self.newest = taken_by.place.nanos;
+        let reading = self.reading(is_stderr);
+        if reading.is_skipping_all() {
+            return true;
+        }
+        let place = reading.seen;
+        if place != seen_before {
+            self.newest = Some(Newest { is_stderr, place });
+        }
+        // Behind the line that came last of both streams all is new, of the other one too.
+        for reading in self.readings().filter(|reading| reading.is_skipping_all()) {
+            reading.skip = None;
         }
         true
     }
@@ -258,7 +292,12 @@ impl Lanes {
 
     /// Tells the readers of streams that pause, or are quiet.
     async fn tell_silence(&mut self) -> Result<(), ReaderGone> {
-        let (newest, silent) = (self.newest, self.silent_since.elapsed());
+        self.tell_silent(self.silent_since.elapsed()).await
+    }
+
+    /// The same when nothing came for so long.
+    async fn tell_silent(&mut self, silent: Duration) -> Result<(), ReaderGone> {
+        let newest = self.newest_nanos();
         for reading in self.readings() {
             let silent = reading.silent(newest, silent);
             reading.pace.tell(silent, &reading.lane).await?;
@@ -266,9 +305,13 @@ impl Lanes {
         Ok(())
     }
 
+    fn newest_nanos(&self) -> i64 {
+        self.newest.map_or(0, |newest| newest.place.nanos)
+    }
+
     /// When the next such word is due.
     fn until_told(&mut self) -> Option<Duration> {
-        let (newest, silent) = (self.newest, self.silent_since.elapsed());
+        let (newest, silent) = (self.newest_nanos(), self.silent_since.elapsed());
         self.readings().filter_map(|it| it.pace.until_told(it.silent(newest, silent))).min()
     }
 
@@ -280,7 +323,7 @@ impl Lanes {
             .map(|reading| reading.place.nanos)
             .min()
             .unwrap_or(0);
-        i32::try_from(nanos.max(0) / 1_000_000_000).unwrap_or(i32::MAX)
+        second_of(nanos)
     }
 
     fn n_lines(&self) -> u64 {
@@ -291,126 +334,17 @@ impl Lanes {
         i64::try_from(self.clock.now().as_nanosecond()).unwrap_or(i64::MAX)
     }
 
+    fn reading(&mut self, is_stderr: bool) -> &mut Reading {
+        self.stderr.as_mut().filter(|_| is_stderr).unwrap_or(&mut self.stdout)
+    }
+
     fn readings(&mut self) -> impl Iterator<Item = &mut Reading> {
         std::iter::once(&mut self.stdout).chain(self.stderr.as_mut())
     }
 }
 
-/// One stream of a container.
-#[derive(Debug)]
-struct Reading {
-    lane: Lane,
-    joiner: Joiner,
-    is_terminal: bool,
-    /// Of the last line taken; everything up to it was sent or is in `text`.
-    place: DockerPlace,
-    /// What the present answer repeats.
-    skip: Option<DockerPlace>,
-    text: Vec<u8>,
-    places: Vec<DockerPlace>,
-    /// What came before `text` and is not there any more.
-    loss: Option<Loss>,
-    /// Lines taken so far.
-    n_lines: u64,
-    pace: Pace,
-}
-
-impl Reading {
-    fn new((lane, place): (Lane, DockerPlace), is_terminal: bool) -> Self {
-        Self {
-            lane,
-            joiner: Joiner::new(is_terminal),
-            is_terminal,
-            place,
-            skip: None,
-            text: Vec::new(),
-            places: Vec::new(),
-            loss: None,
-            n_lines: 0,
-            pace: Pace::new(),
-        }
-    }
-
-    /// An answer begins: what was left open of the last one comes again.
-    fn begin(&mut self) {
-        self.joiner = Joiner::new(self.is_terminal);
-        self.skip = Some(self.place);
-    }
-
-    fn take(&mut self, message: &[u8]) {
-        let n_cut_before = self.joiner.n_cut_bytes;
-        match self.joiner.push(message) {
-            Some((before, own)) => {
-                for line in [before, own].into_iter().flatten() {
-                    self.add(&line);
-                }
-            }
-            None => metrics::odd_message("docker", "without a time"),
-        }
-        metrics::cut_bytes("docker", self.joiner.n_cut_bytes - n_cut_before);
-    }
-
-    fn add(&mut self, line: &Line) {
-        if !self.is_new(line.nanos) {
-            return;
-        }
-        let n_before = if self.place.nanos == line.nanos { self.place.n_at_nanos } else { 0 };
-        self.place = DockerPlace { nanos: line.nanos, n_at_nanos: n_before + 1 };
-        self.places.push(self.place);
-        self.text.extend_from_slice(&line.text);
-        self.text.push(b'\n');
-        self.n_lines += 1;
-    }
-
-    /// Whether a line of this time comes after the place from which the answer was asked for. Once it is reached all that follows is new,
-    /// whatever its time: a clock may be set back.
-    fn is_new(&mut self, nanos: i64) -> bool {
-        let Some(skip) = &mut self.skip else {
-            return true;
-        };
-        if nanos < skip.nanos {
-            return false;
-        }
-        let is_repeated = nanos == skip.nanos && skip.n_at_nanos > 0;
-        if is_repeated {
-            skip.n_at_nanos -= 1;
-        }
-        if !is_repeated && skip.n_at_nanos > 0 {
-            // The engine has not even that line any more.
-            let reason = "rotated away before it was read".to_owned();
-            self.loss = Some(Loss { from: time(skip.nanos), to: time(nanos), reason });
-        }
-        if !is_repeated || skip.n_at_nanos == 0 {
-            self.skip = None;
-        }
-        !is_repeated
-    }
-
-    /// How long it was silent, when nothing came at all for `silent` and the container's last line is of this time: what it wrote before
-    /// would have come before that one.
-    fn silent(&self, newest: i64, silent: Duration) -> Duration {
-        let behind = u64::try_from(newest.saturating_sub(self.place.nanos)).unwrap_or(0);
-        silent.max(Duration::from_nanos(behind))
-    }
-
-    async fn send(&mut self) -> Result<(), ReaderGone> {
-        if self.places.is_empty() {
-            return Ok(());
-        }
-        if let Some(loss) = self.loss.take() {
-            warn!(
-                from = loss.from,
-                to = loss.to,
-                "the log of a container was rotated away before it was read"
-            );
-            self.lane.send(Parcel::Loss(loss)).await?;
-        }
-        let text = Bytes::from(std::mem::take(&mut self.text));
-        let places = Places::Docker(std::mem::take(&mut self.places));
-        metrics::source_bytes("docker", text.len());
-        self.pace.sent();
-        self.lane.send(Parcel::Block(Block { text, places })).await
-    }
+fn second_of(nanos: i64) -> i32 {
+    i32::try_from(nanos.max(0) / 1_000_000_000).unwrap_or(i32::MAX)
 }
 
 /// The place that a committed cursor stands for.
