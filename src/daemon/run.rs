@@ -204,6 +204,7 @@ fn receive(
                     let mut datagrams = datagrams.lock().unwrap_or_else(PoisonError::into_inner);
                     *datagrams = Some((address, Arc::clone(socket)));
                 }
+                sockets.is_udp_kept = kept.is_some();
                 sockets.udp = sockets.udp.or(kept);
                 syslog::run(syslog, sockets, outlet, clock, stop).await;
             }

@@ -10,8 +10,9 @@ use homeostat::base::shutdown::Shutdown;
 use homeostat::model::cursor::Gap;
 use homeostat::store::Store;
 use homeostat::watch::source::syslog::{self, Settings, Sockets};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -88,6 +89,55 @@ async fn messages_of_all_forms_are_counted_once() {
     let gaps = db.store.gaps(10).await.expect("the store answers");
     let reasons: Vec<&str> = gaps.iter().map(|gap| gap.reason.as_str()).collect();
     assert_eq!(reasons, ["homeostat did not listen"; 2]);
+}
+
+/// A run that ends by itself, or is killed, and the gaps that the next one notes.
+#[tokio::test]
+async fn a_start_is_a_gap_only_if_something_can_have_been_lost() {
+    let any: Option<SocketAddr> = Some("127.0.0.1:0".parse().expect("an address"));
+    let cases = [
+        // Over UDP, is somebody connected, is it killed; gaps.
+        (false, false, false, 0),
+        (false, true, false, 1),
+        (false, false, true, 1),
+        (true, false, false, 1),
+    ];
+    for (is_udp, is_connected, is_killed, n_gaps) in cases {
+        let db = Db::sqlite().await;
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let udp = any.filter(|_| is_udp);
+        let settings = Settings { udp, tcp: any, folder: folder.path().join("spool"), max_bytes: 64 << 20 };
+        for round in 0..2_u64 {
+            let sockets = Sockets::bind((udp, any)).await.expect("free ports");
+            let tcp = sockets.tcp.as_ref().expect("it was asked for").local_addr().expect("it is bound");
+            let (settings, shutdown) = (settings.clone(), Shutdown::new());
+            let (stop, has_ended) = (shutdown.clone(), Arc::new(Notify::new()));
+            let ended = Arc::clone(&has_ended);
+            let mut tasks = watch(&db.store, |outlet| async move {
+                syslog::run(settings, sockets, outlet, SystemClock::shared(), stop).await;
+                ended.notify_one();
+            });
+            let mut connection = TcpStream::connect(tcp).await.expect("it listens");
+            let line = format!("<11>Nov 21 10:00:00 h shop[7]: ERROR order {round} failed\n");
+            connection.write_all(line.as_bytes()).await.expect("it can be sent");
+            if !is_connected {
+                connection.shutdown().await.expect("it can be closed");
+                // Closed on the other side too: the conversation is over.
+                assert_eq!(connection.read(&mut [0]).await.expect("it is closed"), 0);
+            }
+            eventually("the error", PATIENCE, async || {
+                (counts(&db.store).await.get("shop") == Some(&(round + 1))).then_some(())
+            })
+            .await;
+            if !is_killed {
+                shutdown.request();
+                has_ended.notified().await;
+            }
+            tasks.shutdown().await;
+        }
+        let gaps = db.store.gaps(10).await.expect("the store answers");
+        assert_eq!(gaps.len(), n_gaps, "{is_udp} {is_connected} {is_killed}: {gaps:?}");
+    }
 }
 
 /// Over TCP, whose senders learn nothing of what is lost on the way: a message may be taken by the system when homeostat is killed.

@@ -98,7 +98,7 @@ impl Pending {
         if let Some(loss) = report.loss.take() {
             metrics::gap(report.source.stream.source());
             self.gaps.push(Gap {
-                stream: report.source.stream.clone(),
+                stream: report.source.of_loss(&loss),
                 service: report.source.service.name.clone(),
                 noticed_at: now,
                 from: loss.from,

@@ -72,6 +72,17 @@ impl Source {
         Self { stream: origin.stream, second: None, label: origin.label, service }
     }
 
+    /// The stream that a loss is of; of both streams of a pair, what their keys have in common.
+    pub(super) fn of_loss(&self, loss: &Loss) -> StreamKey {
+        match (&self.second, loss.of_stream) {
+            (None, _) | (Some(_), Some(0)) => self.stream.clone(),
+            (Some(second), Some(_)) => second.clone(),
+            (Some(_), None) => {
+                StreamKey(self.stream.0.rsplit_once(':').map_or("", |(pair, _)| pair).to_owned())
+            }
+        }
+    }
+
     pub(super) fn streams(&self) -> impl Iterator<Item = &StreamKey> {
         std::iter::once(&self.stream).chain(&self.second)
     }

@@ -69,6 +69,17 @@ fn idle_task(is_pair: bool) -> StreamTask {
     }
 }
 
+#[test]
+fn a_loss_of_a_pair_is_of_its_stream_or_of_both() {
+    let of = |is_pair, of_stream| {
+        let loss = Loss { from: String::new(), to: String::new(), reason: String::new(), of_stream };
+        idle_task(is_pair).source.of_loss(&loss).0
+    };
+    let (stdout, stderr) = ("docker:1:stdout", "docker:1:stderr");
+    assert_eq!([of(true, Some(0)), of(true, Some(1)), of(true, None)], [stdout, stderr, "docker:1"]);
+    assert_eq!(of(false, None), stdout);
+}
+
 /// Stream, nanoseconds, text.
 type Line = (usize, i64, String);
 

@@ -210,6 +210,8 @@ pub struct Loss {
     pub to: String,
     /// Why, for example `rotated away unread`.
     pub reason: String,
+    /// Of a pair: which of the two streams it is of, where it is not of both.
+    pub of_stream: Option<usize>,
 }
 
 /// What travels on a lane.

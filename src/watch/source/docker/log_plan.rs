@@ -81,6 +81,7 @@ fn locate(files: &[Reader], stream: usize, cursor: &Cursor) -> io::Result<(Posit
             from: time(nanos),
             to: time(*first),
             reason: "rotated away before it was read".to_owned(),
+            of_stream: Some(stream),
         });
         return Ok(((0, 0), loss));
     };

@@ -241,7 +241,7 @@ impl Lanes {
                 DockerPlace { nanos: 0, .. } => "its beginning".to_owned(),
                 DockerPlace { nanos, .. } => time(nanos),
             };
-            let loss = Loss { from, to: "unknown".to_owned(), reason: reason.to_owned() };
+            let loss = Loss { from, to: "unknown".to_owned(), reason: reason.to_owned(), of_stream: None };
             reading.lane.send(Parcel::Loss(loss)).await?;
         }
         Ok(())

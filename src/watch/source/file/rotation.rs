@@ -115,7 +115,7 @@ impl Plan {
         };
         let next = next.map(Reader::place);
         let to = next.map_or_else(|| "whatever comes next".to_owned(), |next| in_words(&next));
-        self.loss = Some(Loss { from: in_words(&from), to, reason: reason.to_owned() });
+        self.loss = Some(Loss { from: in_words(&from), to, reason: reason.to_owned(), of_stream: None });
         self
     }
 }
@@ -169,8 +169,12 @@ pub(super) fn copied_unread(path: &Path, reader: &Reader) -> io::Result<Option<P
     let from = Place { offset: oldest.len()?, ..oldest.place() };
     plan.set_before(place.before);
     let to = Place { offset: 0, ..place };
-    plan.loss =
-        Some(Loss { from: in_words(&from), to: in_words(&to), reason: BETWEEN_COPY_AND_CUT.to_owned() });
+    plan.loss = Some(Loss {
+        from: in_words(&from),
+        to: in_words(&to),
+        reason: BETWEEN_COPY_AND_CUT.to_owned(),
+        of_stream: None,
+    });
     Ok(Some(plan))
 }
 

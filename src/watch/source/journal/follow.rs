@@ -205,7 +205,14 @@ impl Following {
             }
             warn!("the journal does not have the entry any more up to which it was read");
             let reason = "the journal was cut before it was read".to_owned();
-            self.lane.send(Parcel::Loss(Loss { from: expected, to: entry.cursor.clone(), reason })).await?;
+            self.lane
+                .send(Parcel::Loss(Loss {
+                    from: expected,
+                    to: entry.cursor.clone(),
+                    reason,
+                    of_stream: None,
+                }))
+                .await?;
         }
         self.cursor = Some(entry.cursor.clone());
         self.tick = self.tick.max(entry.nanos);

@@ -161,6 +161,7 @@ impl Pages {
             from: nanos.to_string(),
             to: (nanos + 1).to_string(),
             reason: "more entries at one time than Loki gives".to_owned(),
+            of_stream: None,
         });
         Ok(Page { entries, read_until: Some(nanos + 1), loss })
     }

@@ -28,7 +28,7 @@ use crate::base::metrics;
 use crate::base::secret::Secret;
 use crate::base::shutdown::Shutdown;
 use crate::watch::source::lane::Outlet;
-use crate::watch::source::spool::{self, BatchId, Spool};
+use crate::watch::source::spool::{self, BatchId, Spool, WhileAway};
 
 /// Bodies, as they come and unpacked.
 const MAX_BODY: usize = 16 << 20;
@@ -71,7 +71,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let Settings { listen: _, token, folder, max_bytes } = settings;
-    let settings = spool::Settings { source: "otlp", folder, max_bytes, senders_wait: true };
+    let settings = spool::Settings { source: "otlp", folder, max_bytes, while_away: WhileAway::Kept };
     let (spool, keep) = spool::start(settings, outlet, clock, shutdown);
     let app = App { spool, token, requests: Arc::new(Semaphore::new(MAX_REQUESTS)) };
     let router = Router::new()

@@ -36,8 +36,18 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Nothing more is taken while so much is not committed yet.
     pub max_bytes: u64,
-    /// Senders keep what was not taken, and send it again: nothing is lost while nobody takes it.
-    pub senders_wait: bool,
+    pub while_away: WhileAway,
+}
+
+/// What becomes of what is sent between two runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhileAway {
+    /// Senders keep what was not taken, and send it again.
+    Kept,
+    /// Senders learn that nobody listens. Who was connected when the run before ended, or was killed, may not have.
+    Refused,
+    /// Senders learn nothing.
+    Lost,
 }
 
 /// Why something was not taken. The sender may send it again.
@@ -106,7 +116,7 @@ pub fn start(
     let run = async move {
         let mut n_failures = 0;
         let folder = settings.folder.clone();
-        let Opened { id, writer, tick, batches } = loop {
+        let Opened { id, writer, tick, batches, stop: last } = loop {
             let path = folder.clone();
             match blocking(move || files::open(&path)).await {
                 Ok(opened) => break opened,
@@ -121,7 +131,12 @@ pub fn start(
                 }
             }
         };
-        let away = (!settings.senders_wait).then(|| (tick, away(tick, &clock)));
+        let is_sure = match settings.while_away {
+            WhileAway::Kept => true,
+            WhileAway::Refused => last.is_some_and(|last| last.is_quiet),
+            WhileAway::Lost => false,
+        };
+        let away = (!is_sure).then(|| (tick, away(last.map_or(tick, |last| last.at), &clock)));
         let (end_tx, end) = watch::channel((writer.end(), tick));
         let (committed_tx, committed) = watch::channel(0);
         let sink = Sink {
@@ -157,12 +172,13 @@ pub fn start(
     (Spool { appends: appends_tx, losses: losses_tx }, run)
 }
 
-/// What was sent while nobody listened, if anything was; and what was on the way when the run before was killed.
+/// What was sent while nobody listened, if anything was; and what was on the way when the run before was killed. `tick`: its end, or if
+/// it was killed the last that it took.
 fn away(tick: i64, clock: &SharedClock) -> Loss {
     // Where nothing is left of that run, nothing tells when it ended.
     let from = Timestamp::from_nanosecond(tick.into()).ok().filter(|_| tick > 0);
     let from = from.map_or_else(|| "the last message before".to_owned(), |it| it.to_string());
-    Loss { from, to: clock.now().to_string(), reason: "homeostat did not listen".to_owned() }
+    Loss { from, to: clock.now().to_string(), reason: "homeostat did not listen".to_owned(), of_stream: None }
 }
 
 /// The reading end.
@@ -292,7 +308,13 @@ impl Feed {
         if let Some((from, to)) = read.hole {
             error!(source = self.settings.source, from, to, "a part of the spool is lost");
             let reason = "the spool was damaged".to_owned();
-            lane.send(Parcel::Loss(Loss { from: from.to_string(), to: to.to_string(), reason })).await?;
+            lane.send(Parcel::Loss(Loss {
+                from: from.to_string(),
+                to: to.to_string(),
+                reason,
+                of_stream: None,
+            }))
+            .await?;
             let place = MixedPlace::Spool { offset: to };
             lane.send(Parcel::Read { place, until: 0 }).await?;
         }

@@ -35,6 +35,45 @@ pub(super) struct Opened {
     pub(super) tick: i64,
     /// Batches in the last segment.
     pub(super) batches: Vec<BatchId>,
+    /// The end of the run before, if it ended by itself.
+    pub(super) stop: Option<Stop>,
+}
+
+/// The end of a run: everything that was taken is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// In nanoseconds since 1970.
+    pub at: i64,
+    /// Nobody was connected who could have been sending.
+    pub is_quiet: bool,
+}
+
+/// Name of the file that tells of it.
+const STOP: &str = "stop";
+
+/// Notes that a run ends.
+///
+/// # Errors
+/// It cannot be written: then the next run takes this one for killed.
+pub fn note_stop(folder: &Path, stop: Stop) -> io::Result<()> {
+    let how = if stop.is_quiet { "quiet" } else { "busy" };
+    let path = folder.join(STOP);
+    fs::write(&path, format!("{} {how}\n", stop.at))?;
+    File::open(&path)?.sync_all()?;
+    sync_folder(folder)
+}
+
+/// Reads the note and removes it: the run that begins now may be killed.
+fn take_stop(folder: &Path) -> io::Result<Option<Stop>> {
+    let path = folder.join(STOP);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    fs::remove_file(&path)?;
+    let words = text.trim().split_once(' ');
+    Ok(words.and_then(|(at, how)| Some(Stop { at: at.parse().ok()?, is_quiet: how == "quiet" })))
 }
 
 /// Opens a spool, made if there is none.
@@ -52,9 +91,10 @@ pub(super) fn open(folder: &Path) -> io::Result<Opened> {
     file.set_len(len)?;
     file.seek(SeekFrom::Start(len))?;
     file.sync_all()?;
+    let stop = take_stop(folder)?;
     sync_folder(folder)?;
     let writer = Writer { folder: folder.to_owned(), file, start, len, _lock: lock };
-    Ok(Opened { id, writer, tick, batches })
+    Ok(Opened { id, writer, tick, batches, stop })
 }
 
 impl Writer {
@@ -257,5 +297,17 @@ mod tests {
         fs::write(segment(folder.path(), 0), [&first, &loose[..loose.len() - 1]].concat()).unwrap();
         let end = open(folder.path()).unwrap().writer.end();
         assert_eq!(end, (first.len() + loose.len() / 2) as u64);
+    }
+    #[test]
+    fn a_stop_is_known_to_the_next_run_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = || open(folder.path()).unwrap().stop;
+        assert_eq!(stop(), None);
+        for noted in [Stop { at: 5, is_quiet: true }, Stop { at: -1, is_quiet: false }] {
+            note_stop(folder.path(), noted).unwrap();
+            assert_eq!((stop(), stop()), (Some(noted), None));
+        }
+        fs::write(folder.path().join(STOP), "torn").unwrap();
+        assert_eq!((stop(), stop()), (None, None));
     }
 }

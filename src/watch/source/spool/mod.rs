@@ -13,5 +13,6 @@ mod record;
 mod sink;
 
 pub use batch::BatchId;
-pub use feed::{Settings, Spool, SpoolError, start};
+pub use feed::{Settings, Spool, SpoolError, WhileAway, start};
+pub use files::{Stop, note_stop};
 pub use record::Item;

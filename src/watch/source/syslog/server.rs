@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
@@ -20,8 +21,9 @@ use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
+use crate::watch::source::blocking::blocking;
 use crate::watch::source::lane::{Loss, Outlet};
-use crate::watch::source::spool::{self, Item, Spool, SpoolError};
+use crate::watch::source::spool::{self, Item, Spool, SpoolError, Stop, WhileAway};
 
 /// Connections at the same time; each holds one message at most.
 const MAX_CONNECTIONS: usize = 256;
@@ -57,6 +59,8 @@ pub struct Sockets {
     /// Shared with who keeps it over a new start of the source: what comes meanwhile waits in it.
     pub udp: Option<Arc<UdpSocket>>,
     pub tcp: Option<TcpListener>,
+    /// The socket for datagrams was there before this start.
+    pub is_udp_kept: bool,
 }
 
 impl Sockets {
@@ -67,7 +71,7 @@ impl Sockets {
     pub async fn bind(
         (udp, tcp): (Option<SocketAddr>, Option<SocketAddr>),
     ) -> Result<Self, (SocketAddr, io::Error)> {
-        let mut sockets = Self { udp: None, tcp: None };
+        let mut sockets = Self { udp: None, tcp: None, is_udp_kept: false };
         if let Some(address) = udp {
             let socket = UdpSocket::bind(address).await.map_err(|error| (address, error))?;
             sockets.udp = Some(Arc::new(socket));
@@ -88,18 +92,22 @@ pub async fn run(
     shutdown: Shutdown,
 ) {
     let Settings { udp: _, tcp: _, folder, max_bytes } = settings;
-    let settings = spool::Settings { source: "syslog", folder, max_bytes, senders_wait: false };
+    // Over UDP nobody learns that nobody listens; of a socket that was kept nothing is lost.
+    let is_refused = sockets.udp.is_none() || sockets.is_udp_kept;
+    let while_away = if is_refused { WhileAway::Refused } else { WhileAway::Lost };
+    let settings = spool::Settings { source: "syslog", folder: folder.clone(), max_bytes, while_away };
     // The spool goes last.
     let stop = Shutdown::new();
     let (spool, keep) = spool::start(settings, outlet, Arc::clone(&clock), stop.clone());
     let udp = async {
         if let Some(socket) = sockets.udp {
-            receive(&socket, spool.clone(), clock, shutdown.clone()).await;
+            receive(&socket, spool.clone(), Arc::clone(&clock), shutdown.clone()).await;
         }
     };
     let tcp = async {
-        if let Some(listener) = sockets.tcp {
-            accept(listener, spool.clone(), shutdown.clone()).await;
+        match sockets.tcp {
+            Some(listener) => accept(listener, spool.clone(), shutdown.clone()).await,
+            None => true,
         }
     };
     let listening = async {
@@ -109,7 +117,10 @@ pub async fn run(
             tokio::time::sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            _ = both => shutdown.requested().await,
+            ((), is_quiet) = both => {
+                shutdown.requested().await;
+                note_stop(folder, &clock, is_quiet).await;
+            }
             () = late => {}
         }
         stop.request();
@@ -118,6 +129,14 @@ pub async fn run(
         // Without a stop it ends when nobody takes the lines any more.
         () = keep => {}
         () = async { listening.await; std::future::pending().await } => {}
+    }
+}
+
+/// Everything that was received is stored: the next run shall know.
+async fn note_stop(folder: PathBuf, clock: &SharedClock, is_quiet: bool) {
+    let at = i64::try_from(clock.now().as_nanosecond()).unwrap_or(i64::MAX);
+    if let Err(error) = blocking(move || spool::note_stop(&folder, Stop { at, is_quiet })).await {
+        debug!(%error, "the end of syslog could not be noted");
     }
 }
 
@@ -181,7 +200,12 @@ async fn receive(socket: &UdpSocket, spool: Spool, clock: SharedClock, shutdown:
             } else if let Some((from, n)) = lost.take() {
                 let to = clock.now().to_string();
                 warn!(from, to, n, "datagrams were lost: they came faster than they could be stored");
-                spool.lost(Loss { from, to, reason: format!("{n} datagrams found no room") });
+                spool.lost(Loss {
+                    from,
+                    to,
+                    reason: format!("{n} datagrams found no room"),
+                    of_stream: None,
+                });
             }
         }
     };
@@ -189,7 +213,8 @@ async fn receive(socket: &UdpSocket, spool: Spool, clock: SharedClock, shutdown:
     tokio::join!(storing, receiving);
 }
 
-async fn accept(listener: TcpListener, spool: Spool, shutdown: Shutdown) {
+/// Takes connections until a stop; whether nobody was connected then.
+async fn accept(listener: TcpListener, spool: Spool, shutdown: Shutdown) -> bool {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut conversations = JoinSet::new();
     loop {
@@ -218,8 +243,11 @@ async fn accept(listener: TcpListener, spool: Spool, shutdown: Shutdown) {
             (Err(_), _) => break,
         }
     }
+    while conversations.try_join_next().is_some() {}
+    let is_quiet = conversations.is_empty() && listener.accept().now_or_never().is_none();
     drop(listener);
     while conversations.join_next().await.is_some() {}
+    is_quiet
 }
 
 async fn converse(mut stream: TcpStream, peer: IpAddr, spool: &Spool, shutdown: &Shutdown) {

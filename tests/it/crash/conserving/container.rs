@@ -188,6 +188,11 @@ impl World {
     /// The numbers between which a gap lies: the last one counted before it began, the first one after it ended.
     fn between(&self, gap: &Gap, is_stderr: bool, counted: &BTreeMap<u32, Counted>) -> Option<Between> {
         let run = self.runs.iter().find(|run| gap.stream.0.contains(&run.id))?;
+        // One without the name of a stream is of both.
+        let is_of_other = gap.stream.0.ends_with(if is_stderr { ":stdout" } else { ":stderr" });
+        if is_of_other {
+            return None;
+        }
         let of_stream = |number: &u32| {
             (*number > run.from) && (*number <= run.to) && number.is_multiple_of(6) == is_stderr
         };
@@ -212,7 +217,7 @@ async fn settle(mut world: World, mut daemon: Daemon, mut trail: Trail) {
     let lost = world.lost().await;
     daemon.has_counted_all((1..=n).filter(|number| !lost.contains(number))).await;
     let (counted, gaps) = daemon.end(n, &mut trail).await;
-    // One stream at a time. Files hold both: a gap of one of them stands for both.
+    // One stream at a time.
     for is_stderr in [false, true] {
         let of_stream = |number: &u32| number.is_multiple_of(6) == is_stderr;
         let told: Vec<Between> =

@@ -130,7 +130,7 @@ impl Reading {
         if !is_repeated && skip.n_at_nanos > 0 {
             // The engine has not even that line any more.
             let reason = "rotated away before it was read".to_owned();
-            self.loss = Some(Loss { from: time(skip.nanos), to: time(nanos), reason });
+            self.loss = Some(Loss { from: time(skip.nanos), to: time(nanos), reason, of_stream: None });
         }
         if !is_repeated || skip.n_at_nanos == 0 {
             self.skip = None;
