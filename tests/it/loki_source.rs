@@ -45,6 +45,28 @@ async fn all(pages: &mut Pages) -> Result<(Vec<String>, Vec<String>), LokiError>
     }
 }
 
+#[tokio::test]
+async fn a_clock_that_is_ahead_of_lokis_passes_nothing() {
+    let loki = Loki::start().await;
+    loki.with(|state| state.now = T0 / SECOND + 10);
+    let push = |seconds: i64| loki.push(&[("app", "a")], T0 + seconds * SECOND, &format!("line {seconds}"));
+    // By this clock an hour has passed; entries come up to five seconds late.
+    let mut pages = pages(&loki, "{app=\"a\"}", 3600);
+    pages.heed_clock(Duration::from_secs(5));
+    push(1);
+    // Stamped by a clock that is ahead too: left until it can be in order.
+    push(30);
+    let texts = async |pages: &mut Pages| all(pages).await.expect("Loki answers").0;
+    assert_eq!(texts(&mut pages).await, ["line 1"]);
+    assert_eq!(texts(&mut pages).await, [""; 0]);
+    push(8);
+    for (now, expected) in [(12, &[][..]), (15, &["line 8"]), (36, &["line 30"]), (3000, &[])] {
+        loki.with(|state| state.now = T0 / SECOND + now);
+        pages.set_end(T0 + 3601 * SECOND + now);
+        assert_eq!(texts(&mut pages).await, *expected, "{now}");
+    }
+}
+
 /// Asks for everything of `{app=~".+"}` and compares it, order aside.
 async fn check(loki: &Loki, seconds: i64, n_expected: usize, losses: &[&str]) {
     let (mut texts, lost) = all(&mut pages(loki, "{app=~\".+\"}", seconds)).await.expect("Loki answers");

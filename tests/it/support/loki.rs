@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) authorization: Option<&'static str>,
     /// Loki 3 with its levels, else Loki 2.
     pub(crate) is_3: bool,
+    /// What its clock shows, in seconds since 1970.
+    pub(crate) now: i64,
     n_asked: usize,
     /// Targets of all requests that were answered with entries.
     pub(crate) asked: Vec<String>,
@@ -78,6 +80,8 @@ impl Loki {
             tenant: None,
             authorization: None,
             is_3: true,
+            // Always later than any clock of a test.
+            now: 9_000_000_000,
             n_asked: 0,
             asked: Vec::new(),
         }));
@@ -135,6 +139,15 @@ fn cut() -> Answer {
     Err(io::Error::other("cut"))
 }
 
+fn body_of(mut body: String, is_cut_within: bool) -> Response<Body> {
+    if is_cut_within {
+        body.truncate(body.len() / 2);
+        let chunks = [Ok(bytes::Bytes::from(body)), Err(io::Error::other("cut"))];
+        return Response::new(Body::from_stream(futures_util::stream::iter(chunks)));
+    }
+    Response::new(Body::from(body))
+}
+
 /// One question, checked.
 struct Asked {
     query: String,
@@ -177,13 +190,16 @@ impl State {
             _ => return text(404, "404 page not found\n"),
         };
         self.asked.push(request.uri().to_string());
-        let mut body = answer.to_string();
-        if is_cut_within {
-            body.truncate(body.len() / 2);
-            let chunks = [Ok(bytes::Bytes::from(body)), Err(io::Error::other("cut"))];
-            return Ok(Response::new(Body::from_stream(futures_util::stream::iter(chunks))));
-        }
-        Ok(Response::new(Body::from(body)))
+        Ok(self.dated(body_of(answer.to_string(), is_cut_within)))
+    }
+
+    /// With the time of its clock.
+    fn dated(&self, mut response: Response<Body>) -> Response<Body> {
+        let now = jiff::Timestamp::from_second(self.now).expect("a time");
+        let date =
+            jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).expect("a date");
+        response.headers_mut().insert("Date", date.parse().expect("a value"));
+        response
     }
 
     fn refuse(&self, headers: &HeaderMap) -> Option<Answer> {

@@ -4,16 +4,21 @@
 //! expression is a 500 in 2.8, an answer over its own message size never comes at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::answer::{self, LogStream};
 use crate::base::secret::Secret;
 
 /// Loki's own messages are bounded by 4 MiB by default; some raise that.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+const SECOND: i64 = 1_000_000_000;
 
 /// Of an error's text.
 const MAX_ERROR_BYTES: usize = 1000;
@@ -123,6 +128,9 @@ pub struct Range<'q> {
 pub struct Client {
     server: Server,
     http: reqwest::Client,
+    /// Loki's clock when the last question for lines came to it, in nanoseconds since 1970, and up to a second later than that; the least
+    /// number if it did not say.
+    asked_at: Arc<AtomicI64>,
 }
 
 impl Client {
@@ -137,7 +145,12 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(LokiError::Client)?;
-        Ok(Self { server, http })
+        Ok(Self { server, http, asked_at: Arc::new(AtomicI64::new(i64::MIN)) })
+    }
+
+    /// What Loki's own clock showed at most when it was last asked for lines, in nanoseconds since 1970; `None` if it did not say.
+    pub fn asked_at(&self) -> Option<i64> {
+        Some(self.asked_at.load(Ordering::Relaxed)).filter(|nanos| *nanos != i64::MIN)
     }
 
     /// The oldest `limit` entries of a range, by stream.
@@ -157,8 +170,13 @@ impl Client {
             ])
             // Without it Loki 3 cuts a stream in as many as its entries have levels.
             .header("X-Loki-Response-Encoding-Flags", "categorize-labels");
-        let body = body(send(request).await?).await?;
-        answer::read(&body)
+        let asked = Instant::now();
+        let response = send(request).await?;
+        let took = i64::try_from(asked.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let asked_at =
+            date_of(&response).map_or(i64::MIN, |date| date.saturating_add(SECOND).saturating_sub(took));
+        self.asked_at.store(asked_at, Ordering::Relaxed);
+        answer::read(&body(response).await?)
     }
 
     /// The labels of the streams that a selector meets in a range.
@@ -218,6 +236,13 @@ async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Lok
     let is_short = text.len() <= MAX_ERROR_BYTES && !text.trim_start().starts_with('<');
     let text = if is_short { text.trim().replace('\n', " ") } else { String::new() };
     Err(LokiError::Refused { status, text })
+}
+
+/// When the answer was made, in whole seconds but as nanoseconds since 1970.
+fn date_of(response: &reqwest::Response) -> Option<i64> {
+    let date = response.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
+    i64::try_from(date.as_nanosecond()).ok()
 }
 
 async fn body(response: reqwest::Response) -> Result<Vec<u8>, LokiError> {

@@ -1,6 +1,7 @@
 //! The source: each query is read up to some seconds ago, again and again.
 //!
-//! What is stamped later than `now - lag` is left for the next time: entries come late, and what was read is not asked for again. The
+//! What is stamped later than `now - lag` is left for the next time: entries come late, and what was read is not asked for again. `now` is
+//! the earlier one of this machine's clock and of Loki's own, as its answers tell it. The
 //! streams of a query share one lane; a stream is a writer of its own.
 
 use std::sync::Arc;
@@ -32,6 +33,9 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_s
 
 /// What a person must mend is tried again so often.
 const MEND_PAUSE: Duration = Duration::from_secs(60);
+
+/// By how much this machine's clock may be ahead of Loki's before that is told.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Entries on the lane at a time, and their bytes.
 const PARCEL_ENTRIES: usize = 512;
@@ -117,9 +121,17 @@ async fn follow(
             (nanos, Vec::new())
         }
     };
-    let pages = Pages::new(client, query.query.clone(), (nanos, &seen), nanos, query.max_range);
-    let mut following =
-        Following { query, pages, lane, writers: Writers::default(), n_failures: 0, is_told: false };
+    let mut pages = Pages::new(client, query.query.clone(), (nanos, &seen), nanos, query.max_range);
+    pages.heed_clock(query.lag);
+    let mut following = Following {
+        query,
+        pages,
+        lane,
+        writers: Writers::default(),
+        n_failures: 0,
+        is_told: false,
+        is_clock_told: false,
+    };
     loop {
         let now = clock.now();
         following.pages.set_end(before(now, following.query.lag));
@@ -130,6 +142,7 @@ async fn follow(
                 continue;
             }
             Ok(None) => {
+                following.note_clock(before(now, following.query.lag));
                 let age = before(now, Duration::ZERO).saturating_sub(following.pages.nanos());
                 metrics::source_lag("loki", 0, Duration::from_nanos(u64::try_from(age).unwrap_or(0)));
                 following.query.poll_every
@@ -158,6 +171,7 @@ struct Following {
     writers: Writers,
     n_failures: u32,
     is_told: bool,
+    is_clock_told: bool,
 }
 
 impl Following {
@@ -213,6 +227,20 @@ impl Following {
             text,
             mark: Mark::Loki { nanos: entry.nanos, hash: entry.hash },
         })
+    }
+
+    /// Tells once that Loki's clock holds reading back, which should be at `end`.
+    fn note_clock(&mut self, end: i64) {
+        let behind = end.saturating_sub(self.pages.nanos());
+        let is_behind = i128::from(behind) > CLOCK_PATIENCE.as_nanos().cast_signed();
+        if is_behind && !self.is_clock_told {
+            let seconds = behind / 1_000_000_000;
+            warn!(
+                query = self.query.name,
+                seconds, "this machine's clock is ahead of Loki's, entries wait for that"
+            );
+        }
+        self.is_clock_told = is_behind;
     }
 
     fn note_answer(&mut self) {

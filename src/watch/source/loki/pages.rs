@@ -45,6 +45,8 @@ pub struct Pages {
     /// How often each hash was given at it.
     seen: HashMap<u64, u32>,
     end: i64,
+    /// How late entries may come by Loki's own clock; what is stamped later than that before its present time is left. `None`: nothing is.
+    lag: Option<i64>,
     limit: u32,
     /// No limit above this is asked for: it was too much just now.
     ceiling: u32,
@@ -74,12 +76,18 @@ impl Pages {
             nanos,
             seen: counts,
             end,
+            lag: None,
             limit: FIRST_LIMIT,
             ceiling: MAX_LIMIT,
             allowed: MAX_LIMIT,
             range: max_range,
             max_range,
         }
+    }
+
+    /// Leaves, for a later end, what may come later by Loki's own clock: the one by which the end is set may be ahead of that.
+    pub fn heed_clock(&mut self, lag: Duration) {
+        self.lag = Some(i64::try_from(lag.as_nanos()).unwrap_or(i64::MAX));
     }
 
     /// Moves the end on.
@@ -113,13 +121,30 @@ impl Pages {
             let end = self.end.min(self.nanos.saturating_add(range));
             let limit = self.limit;
             let range = Range { query: &self.query, start: self.nanos, end, limit };
-            let entries = in_order(self.client.query_range(range).await?);
-            let is_full = entries.len() >= limit as usize;
+            let mut entries = in_order(self.client.query_range(range).await?);
+            let mut is_full = entries.len() >= limit as usize;
+            let sure =
+                self.lag.zip(self.client.asked_at()).map(|(lag, asked_at)| asked_at.saturating_sub(lag));
+            let sure = sure.filter(|sure| *sure < end);
+            if let Some(sure) = sure {
+                // It comes again with what may still come before it.
+                let n_asked = entries.len();
+                entries.retain(|entry| entry.nanos < sure);
+                is_full &= entries.len() == n_asked;
+                if sure <= self.nanos {
+                    self.end = self.nanos;
+                    return Ok(None);
+                }
+            }
+            let end = sure.unwrap_or(end);
             let times = entries.first().map(|it| it.nanos).zip(entries.last().map(|it| it.nanos));
             self.learn(&entries);
             let Some((first, last)) = times.filter(|_| is_full) else {
                 let entries = self.unseen(entries);
                 self.go_to(end);
+                if sure.is_some() {
+                    self.end = end;
+                }
                 return Ok(Some(Page { entries, read_until: Some(end), loss: None }));
             };
             let entries = self.take(entries, last);
