@@ -159,11 +159,21 @@ pub(super) fn start_watching(tasks: &mut Tasks, parts: Watching<'_>) {
         tasks.spawn("journal", endless(journal::run(journal, outlet.clone(), stop.clone())));
     }
     receive(tasks, settings, &outlet, clock, datagrams);
-    let files = file::run(settings.files.clone(), outlet, first_run_at, stop.clone());
+    let files = file::Settings { machine: machine(settings), ..settings.files.clone() };
+    let files = file::run(files, outlet, first_run_at, stop.clone());
     tasks.spawn("files", async move {
         files.await;
         Ok::<_, Infallible>(())
     });
+}
+
+/// What tells this machine from others on the same database; `None` where the database is its own, or nothing tells.
+fn machine(settings: &Settings) -> Option<Arc<str>> {
+    if settings.store.file().is_some() {
+        return None;
+    }
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    Some(id.trim()).filter(|id| !id.is_empty()).map(Arc::from)
 }
 
 /// Starts to listen for logs that are sent.

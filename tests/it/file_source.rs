@@ -8,13 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use homeostat::base::clock::{Clock, SystemClock, Timestamp};
 use homeostat::base::shutdown::Shutdown;
-use homeostat::model::cursor::Cursor;
+use homeostat::model::cursor::{Cursor, StreamKey};
 use homeostat::watch::source::file::{self, Patterns, Settings};
 use homeostat::watch::source::lane::Outlet;
 use tokio::task::JoinHandle;
 
+use crate::store::given::Db;
 use crate::support::streams::{Stream, Streams, answer};
 use crate::support::wait::{PATIENCE, eventually};
+use crate::support::watching::{counts, watch};
 
 /// A folder with a log in it, and a source that follows it.
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl Log {
         let pattern = self.path("*.log").display().to_string();
         let settings = Settings {
             patterns: Patterns::new([pattern.as_str()]).expect("a pattern"),
+            machine: None,
             // What the system tells should be enough for most; the rest must not take long.
             poll_every: Duration::from_millis(200),
             is_from_start: first_run_at == Timestamp::UNIX_EPOCH,
@@ -295,6 +298,36 @@ async fn an_old_file_is_read_from_its_end_and_a_new_one_from_its_beginning() {
     append(&new, "first\n");
     let key = format!("file:{}", new.display());
     assert_eq!(log.streams.wait_for(&key, "first").await.lines, ["first"]);
+}
+
+#[tokio::test]
+async fn machines_keep_their_cursors_apart_and_read_on_from_those_of_earlier_versions() {
+    let db = Db::sqlite().await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("shop.log");
+    for (n, machine) in [(1, None), (2, Some("m")), (3, Some("m"))] {
+        append(&path, &format!("2026-11-21 10:00:00 ERROR payment {n} failed\n"));
+        let settings = Settings {
+            patterns: Patterns::new([path.to_str().expect("a plain name")]).expect("a pattern"),
+            machine: machine.map(Into::into),
+            is_from_start: true,
+            ..Settings::default()
+        };
+        let mut tasks =
+            watch(&db.store, |outlet| file::run(settings, outlet, Timestamp::UNIX_EPOCH, Shutdown::new()));
+        let key = match machine {
+            Some(machine) => format!("file:{machine}:{}", path.display()),
+            None => format!("file:{}", path.display()),
+        };
+        let end = fs::metadata(&path).expect("it is there").len();
+        eventually("the cursor", PATIENCE, async || match db.store.cursor(&StreamKey(key.clone())).await {
+            Ok(Some(Cursor::File { offset, .. })) => (offset == end).then_some(()),
+            _ => None,
+        })
+        .await;
+        assert_eq!(counts(&db.store).await.values().sum::<u64>(), n);
+        tasks.shutdown().await;
+    }
 }
 
 #[tokio::test]

@@ -154,7 +154,11 @@ impl Ingest {
             waiting.push_back(opening);
             return Ok(());
         }
-        let Some(first) = self.committed(&opening.origin.stream).await? else { return Ok(()) };
+        let Some(mut first) = self.committed(&opening.origin.stream).await? else { return Ok(()) };
+        if let (None, Some(former)) = (&first, &opening.former) {
+            let Some(of_former) = self.committed(former).await? else { return Ok(()) };
+            first = of_former;
+        }
         let second = match &opening.second {
             Some(second) => self.committed(second).await?,
             None => Some(None),

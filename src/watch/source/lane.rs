@@ -251,6 +251,8 @@ pub struct Opening {
     pub origin: Origin,
     /// The other stream of a pair: both come on one lane, each with a cursor of its own.
     pub second: Option<StreamKey>,
+    /// The key that the stream had in earlier versions: its cursor counts where there is none yet.
+    pub former: Option<StreamKey>,
     pub reply: oneshot::Sender<Opened>,
 }
 
@@ -304,17 +306,27 @@ impl Outlet {
 
     /// Opens the lane of a stream. A stream whose last lane is not committed yet waits for that.
     pub async fn open(&self, origin: Origin) -> Result<Lane, ReaderGone> {
-        self.ask(origin, None).await
+        self.ask(origin, None, None).await
+    }
+
+    /// The same for a stream that had another key in earlier versions.
+    pub async fn open_renamed(&self, origin: Origin, former: Option<StreamKey>) -> Result<Lane, ReaderGone> {
+        self.ask(origin, None, former).await
     }
 
     /// Opens one lane for two streams whose lines stand mixed in one place; `origin` names the first.
     pub async fn open_pair(&self, origin: Origin, second: StreamKey) -> Result<Lane, ReaderGone> {
-        self.ask(origin, Some(second)).await
+        self.ask(origin, Some(second), None).await
     }
 
-    async fn ask(&self, origin: Origin, second: Option<StreamKey>) -> Result<Lane, ReaderGone> {
+    async fn ask(
+        &self,
+        origin: Origin,
+        second: Option<StreamKey>,
+        former: Option<StreamKey>,
+    ) -> Result<Lane, ReaderGone> {
         let (reply, opened) = oneshot::channel();
-        self.0.send(Opening { origin, second, reply }).await.map_err(|_| ReaderGone)?;
+        self.0.send(Opening { origin, second, former, reply }).await.map_err(|_| ReaderGone)?;
         let Opened { cursor, second, parcels } = opened.await.map_err(|_| ReaderGone)?;
         Ok(Lane { cursor, second, parcels })
     }

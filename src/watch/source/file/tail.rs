@@ -58,6 +58,8 @@ pub(super) enum Begin {
 #[derive(Debug)]
 pub(super) struct Tail {
     pub(super) path: PathBuf,
+    /// The machine, where others keep their cursors in the same place.
+    pub(super) machine: Option<Arc<str>>,
     pub(super) begin: Begin,
     pub(super) outlet: Outlet,
     /// Something happened in the path's folder.
@@ -424,10 +426,11 @@ impl Following {
 
 async fn open(tail: &Tail) -> Result<Lane, ReaderGone> {
     let label = tail.path.display().to_string();
-    let origin = Origin {
-        stream: StreamKey(format!("file:{label}")),
-        label,
-        thing: Thing::File { path: tail.path.clone() },
+    let alone = StreamKey(format!("file:{label}"));
+    let (stream, former) = match &tail.machine {
+        None => (alone, None),
+        Some(machine) => (StreamKey(format!("file:{machine}:{label}")), Some(alone)),
     };
-    tail.outlet.open(origin).await
+    let origin = Origin { stream, label, thing: Thing::File { path: tail.path.clone() } };
+    tail.outlet.open_renamed(origin, former).await
 }

@@ -39,6 +39,8 @@ const SETTLE: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub patterns: Patterns,
+    /// What tells this machine from others that keep their cursors in the same database; `None` where there are none.
+    pub machine: Option<Arc<str>>,
     /// How often everything is looked at, besides being told by the system.
     pub poll_every: Duration,
     /// Whether files that were there before homeostat's first run are read from their beginning.
@@ -48,7 +50,8 @@ pub struct Settings {
 impl Default for Settings {
     /// No file; a look every second; old files from their end.
     fn default() -> Self {
-        Self { patterns: Patterns::default(), poll_every: Duration::from_secs(1), is_from_start: false }
+        let patterns = Patterns::default();
+        Self { patterns, machine: None, poll_every: Duration::from_secs(1), is_from_start: false }
     }
 }
 
@@ -191,6 +194,7 @@ impl Watcher {
         let wake = Arc::new(Notify::new());
         let tail = Tail {
             path: path.clone(),
+            machine: self.settings.machine.clone(),
             begin,
             outlet: self.outlet.clone(),
             wake: Arc::clone(&wake),
