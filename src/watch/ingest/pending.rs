@@ -1,6 +1,6 @@
 //! What is found but not committed yet, coalesced per issue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::pipeline::Found;
 use super::stream::{Report, Source};
@@ -29,6 +29,8 @@ const FIRST_SAMPLES: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     groups: HashMap<IssueKey, OccurrenceGroup>,
+    /// Keys that triage has put into their services' storm issues.
+    in_storms: HashSet<IssueKey>,
     /// Keys in the order in which they came, so that a batch is the same on every run.
     order: Vec<IssueKey>,
     cursors: HashMap<StreamKey, Cursor>,
@@ -77,8 +79,9 @@ impl Pending {
         !self.groups.is_empty() || !self.settled.is_empty() || self.has_start
     }
 
+    /// Whether triage was asked for this issue.
     pub(super) fn has(&self, key: &IssueKey) -> bool {
-        self.groups.contains_key(key)
+        self.groups.contains_key(key) || self.in_storms.contains(key)
     }
 
     /// Whether a cursor of this stream waits to be committed.
@@ -119,8 +122,16 @@ impl Pending {
         now: Timestamp,
     ) {
         let at = found.at.unwrap_or(now);
-        let is_storm = triaged.as_ref().is_some_and(|it| matches!(it.decision, Decision::Storm { .. }));
-        let key = if is_storm { storm_key(&source.service.name) } else { key };
+        let begins_in_storm =
+            triaged.as_ref().is_some_and(|it| matches!(it.decision, Decision::Storm { .. }));
+        let is_storm = begins_in_storm || self.in_storms.contains(&key);
+        let key = if is_storm {
+            let storm = storm_key(&source.service.name);
+            self.in_storms.insert(key);
+            storm
+        } else {
+            key
+        };
         if let Some(group) = self.groups.get_mut(&key) {
             group.count += 1;
             group.first_seen = group.first_seen.min(at);
@@ -131,6 +142,7 @@ impl Pending {
             } else if let Some(last) = group.samples.last_mut() {
                 *last = sample;
             }
+            group.jobs.extend(triaged.into_iter().flat_map(|it| it.jobs));
             return;
         }
         let Triaged { decision, jobs } =
@@ -167,6 +179,7 @@ impl Pending {
     /// The batch; nothing is pending after it.
     pub(super) fn take(&mut self) -> CommitBatch {
         self.has_start = false;
+        self.in_storms.clear();
         let keys = std::mem::take(&mut self.order);
         let mut groups = std::mem::take(&mut self.groups);
         let mut cursors: Vec<_> = self.cursors.drain().collect();
@@ -229,4 +242,43 @@ fn become_storm(group: &mut OccurrenceGroup) {
     group.severity = Severity::Critical;
     group.action = Action::Issue;
     group.runtime = Runtime::Message;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::job::NewJob;
+    use crate::model::service::Route;
+    use crate::watch::ingest::pipeline::Pipeline;
+
+    #[test]
+    fn of_a_storm_triage_is_asked_once_a_batch_and_people_are_told_once() {
+        let service = Service { name: "shop".to_owned(), repository: None, route: Route::Ticket };
+        let stream = StreamKey("file:/a.log".to_owned());
+        let source = Source { stream, second: None, label: "a.log".to_owned(), service };
+        let found = |text: &str| {
+            let mut found = Vec::new();
+            let pipeline = Pipeline::builtin();
+            let mut state = pipeline.stream();
+            pipeline.push(&mut state, text.as_bytes(), None, &mut found);
+            pipeline.flush(&mut state, &mut found);
+            found.remove(0)
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let storm = |jobs| Some(Triaged { decision: Decision::Storm { reason: "too many" }, jobs });
+        let mut pending = Pending::default();
+        let mut add = |text: &str, triaged: Option<Triaged>| {
+            let found = found(text);
+            let key = ("shop".to_owned(), found.identity.fingerprint);
+            assert_eq!(pending.has(&key), triaged.is_none(), "{text}");
+            pending.add(key, &source, found, triaged, now);
+            (pending.n_groups(), pending.is_urgent())
+        };
+        assert_eq!(add("ERROR: no stock", storm(Vec::new())), (1, false));
+        assert_eq!(add("ERROR: no money", storm(vec![NewJob::announce_storm(now)])), (1, true));
+        assert_eq!(add("ERROR: no stock", None), (1, true));
+        let batch = pending.take();
+        assert_eq!((batch.groups[0].count, batch.groups[0].jobs.len()), (3, 1));
+        assert!(!pending.has(&("shop".to_owned(), found("ERROR: no stock").identity.fingerprint)));
+    }
 }

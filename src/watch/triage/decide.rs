@@ -69,7 +69,12 @@ pub fn decide(settings: &Settings, facts: Facts<'_>, storm: &mut StormWindow) ->
         return match started_at {
             Some(started_at) => Triaged {
                 decision: Decision::Storm { reason: "too many new fingerprints at once" },
-                jobs: vec![NewJob::announce_storm(started_at)],
+                // Told with the occurrence that began it: people wait for that commit, and for none that follows.
+                jobs: if started_at == facts.now {
+                    vec![NewJob::announce_storm(started_at)]
+                } else {
+                    Vec::new()
+                },
             },
             None => act(facts.service, "new"),
         };
@@ -175,11 +180,11 @@ mod tests {
     fn many_new_fingerprints_are_one_storm_with_one_notice() {
         let shop = service(Route::Fix, true);
         let mut storm = StormWindow::default();
-        let facts = Facts { action: Action::Issue, service: &shop, known: None, now: at(50) };
+        let facts = |second| Facts { action: Action::Issue, service: &shop, known: None, now: at(second) };
         let settings = Settings { storm_fingerprints: 3, ..Settings::default() };
-        let all: Vec<Triaged> = (0..6).map(|_| decide(&settings, facts, &mut storm)).collect();
+        let all: Vec<Triaged> = (50..56).map(|second| decide(&settings, facts(second), &mut storm)).collect();
         let names: Vec<&str> = all.iter().map(|it| it.decision.name()).collect();
         assert_eq!(names, ["fix", "fix", "fix", "storm", "storm", "storm"]);
-        assert_eq!(all[3].jobs, all[5].jobs);
+        assert_eq!(all[3..].iter().map(|it| it.jobs.len()).collect::<Vec<_>>(), [1, 0, 0]);
     }
 }
