@@ -74,6 +74,13 @@ fn settings(names: &[&str]) -> Settings {
     }
 }
 
+/// A log that only the engine reads, in files of this size, of which it keeps so many and packs all but the last.
+fn rotated(max_size: &str, max_file: &str) -> HostConfigLogConfig {
+    let options = [("max-size", max_size), ("max-file", max_file), ("compress", "true")];
+    let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    HostConfigLogConfig { typ: Some("local".to_owned()), config: Some(options.into()) }
+}
+
 fn numbered(what: &str, numbers: impl Iterator<Item = u32>) -> Vec<String> {
     numbers.map(|n| format!("{what} {n}")).collect()
 }
@@ -126,12 +133,7 @@ async fn what_the_engine_rotates_comes_once_over_its_api() {
     // A dozen files of which all but the last are packed while they are followed.
     let script = "sleep 1; i=0; while [ $i -lt 3000 ]; do seq $((i+1)) $((i+50)) | sed s/^/out\\ /; i=$((i+50)); echo err $i >&2; sleep 0.05; done; echo done; echo done >&2";
     let container = Launch::shell(BUSYBOX, script)
-        .host(|host| {
-            let options = [("max-size", "10k"), ("max-file", "50"), ("compress", "true")];
-            let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
-            host.log_config =
-                Some(HostConfigLogConfig { typ: Some("local".to_owned()), config: Some(options.into()) });
-        })
+        .host(|host| host.log_config = Some(rotated("10k", "50")))
         .create(&engine())
         .await;
     let source = Source::of_names(&[&container.name]);
@@ -142,6 +144,29 @@ async fn what_the_engine_rotates_comes_once_over_its_api() {
     assert_eq!(stdout.lines, [&numbered("out", 1..=3000)[..], &done()].concat());
     assert_eq!(stderr.lines, [&numbered("err", (50..=3000).step_by(50))[..], &done()].concat());
     assert_eq!((stdout.losses, stderr.losses), (vec![], vec![]));
+    source.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_rotated_away_before_it_is_read_over_the_api_is_a_loss_and_the_rest_comes_once() {
+    let script = "sleep 1; for i in 1 2 3; do seq $((i*20000-19999)) $((i*20000)) | sed s/^/out\\ /; sleep 0.$i; done; echo out 60001";
+    let container = Launch::shell(BUSYBOX, script)
+        .host(|host| host.log_config = Some(rotated("50k", "3")))
+        .create(&engine())
+        .await;
+    let source = Source::of_names(&[&container.name]);
+    container.start().await;
+    let stream = eventually("the last line", PATIENCE, async || {
+        let stream = of(&source.streams, &container, "stdout");
+        (stream.lines.last()? == "out 60001").then_some(stream)
+    })
+    .await;
+    let number = |line: &String| line.strip_prefix("out ").and_then(|it| it.parse::<u32>().ok());
+    let numbers: Vec<u32> = stream.lines.iter().filter_map(number).collect();
+    assert_eq!(numbers.len(), stream.lines.len());
+    let holes = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    assert_eq!(stream.losses, vec!["rotated away before it was read"; holes]);
     source.stop().await;
 }
 

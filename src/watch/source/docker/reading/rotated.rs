@@ -27,10 +27,11 @@ const MAX_REST: Duration = Duration::from_millis(200);
 /// Asked for besides the messages that were heard.
 const MARGIN: usize = 16;
 
-/// Should the line that came last not be among them, so many times more are asked for …
-const MORE: usize = 8;
-/// … as long as they are no more than this; then all since its time.
-const MAX_TAIL: usize = 10_000;
+/// Should the line that came last not be among them, so many times more are asked for: seldom often, since for each the engine unpacks all
+/// old files …
+const MORE: usize = 64;
+/// … as long as they are no more than this; then all.
+const MAX_TAIL: usize = 1_000_000;
 
 /// What the bell told since the last question, and when questions are due.
 struct Bell {
