@@ -17,7 +17,7 @@ use super::log_plan::{Part, plan};
 use crate::base::metrics;
 use crate::model::cursor::Cursor;
 use crate::watch::source::bell::Bells;
-use crate::watch::source::blocking::{blocking, work};
+use crate::watch::source::blocking::{Heat, blocking, work};
 use crate::watch::source::file::name::{Name, name_of};
 use crate::watch::source::file::rotation::{self, ReadSoFar};
 use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, ReaderGone};
@@ -47,8 +47,7 @@ pub(super) struct LogFile {
     is_nameless: bool,
     /// The end was told, and nothing came since.
     is_ended: bool,
-    /// Everything was read a moment ago.
-    is_hot: bool,
+    heat: Heat,
 }
 
 impl LogFile {
@@ -78,7 +77,7 @@ impl LogFile {
             pace: Pace::new(),
             is_nameless: false,
             is_ended: false,
-            is_hot: false,
+            heat: Heat::default(),
         }))
     }
 
@@ -104,7 +103,7 @@ impl LogFile {
         };
         let path = self.path.clone();
         let is_last = self.parts.is_empty();
-        let read = work(self.is_hot, move || {
+        let read = work(self.heat.is_hot(), move || {
             let mut reader = reader;
             let block = reader.next_block()?;
             let name = match &block {
@@ -122,8 +121,7 @@ impl LogFile {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
         };
-        // What comes after the end was written just now, and is in memory.
-        self.is_hot = block.is_none() && is_last;
+        self.heat.note(block.is_none(), is_last);
         if let Some(block) = block {
             self.parts.push_front((reader, taken_to));
             self.send(block, taken_to).await?;
@@ -173,7 +171,9 @@ impl LogFile {
     /// Waits until there may be more.
     pub(super) async fn wait(&mut self) {
         let is_busy = self.pace.is_busy();
-        self.is_hot &= is_busy;
+        if !is_busy {
+            self.heat.cool();
+        }
         if is_busy {
             self.is_armed = false;
             sleep(BUSY_PAUSE).await;

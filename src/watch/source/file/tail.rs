@@ -23,7 +23,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::watch::source::bell::Bells;
-use crate::watch::source::blocking::{blocking, work};
+use crate::watch::source::blocking::{Heat, blocking, work};
 use crate::watch::source::lane::{Block, Lane, Loss, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
 use crate::watch::source::pace::{BUSY_PAUSE, Pace};
 
@@ -101,8 +101,7 @@ struct Following {
     permit: Option<OwnedSemaphorePermit>,
     /// Read to its end, and closed for others; its place says where to go on.
     is_closed: bool,
-    /// Everything was read a moment ago.
-    is_hot: bool,
+    heat: Heat,
 }
 
 /// What one read gave.
@@ -149,7 +148,7 @@ impl Following {
             written_at: None,
             permit: None,
             is_closed: false,
-            is_hot: false,
+            heat: Heat::default(),
         };
         let mut n_failures = 0;
         let mut is_begun = false;
@@ -308,7 +307,7 @@ impl Following {
             let is_last = self.readers.is_empty();
             let (name, copied) = loop {
                 let path = is_last.then(|| self.tail.path.clone());
-                let read = work(self.is_hot, move || Read::of(reader, path.as_deref()));
+                let read = work(self.heat.is_hot(), move || Read::of(reader, path.as_deref()));
                 let Read { reader: read_on, block, has_grown, name, copied } = match read.await {
                     Ok(read) => read,
                     Err(error) => return Ok(Err(error)),
@@ -317,8 +316,7 @@ impl Following {
                 if has_grown {
                     self.pace.grown();
                 }
-                // What comes from here on was written just now, and is in memory.
-                self.is_hot = block.is_none();
+                self.heat.note(block.is_none(), is_last);
                 let Some(block) = block.filter(|_| copied.is_none()) else { break (name, copied) };
                 self.place = reader.place();
                 self.send(block).await?;
@@ -386,7 +384,9 @@ impl Following {
             self.is_closed = true;
         }
         let is_busy = self.pace.is_busy();
-        self.is_hot &= is_busy;
+        if !is_busy {
+            self.heat.cool();
+        }
         if is_busy && (!self.readers.is_empty() || self.is_closed) {
             self.is_armed = false;
             sleep(BUSY_PAUSE).await;
