@@ -77,6 +77,6 @@ fn what_is_remembered_is_bounded() {
         let name: String = format!("{n:05}").bytes().map(|it| char::from(it - b'0' + b'a')).collect();
         let memo = &mut *judge.memo();
         judge.judge(memo, format!("error: no {name}\n\tat {name}.run(A.java:1)"));
-        assert!(memo.known.len() <= 3 * 4096 + 12, "{n}");
+        assert!(memo.known.len() <= 3 * 1024 + 12, "{n}");
     }
 }

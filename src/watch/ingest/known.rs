@@ -15,8 +15,8 @@ use crate::watch::join::Seen;
 use crate::watch::rules::RuleSet;
 
 /// Lines and bytes of lines in a generation.
-const MAX_LINES: usize = 4096;
-const MAX_BYTES: usize = 512 << 10;
+const MAX_LINES: usize = 1024;
+const MAX_BYTES: usize = 128 << 10;
 
 /// Longer lines are not remembered.
 const MAX_LINE_BYTES: usize = 1024;
