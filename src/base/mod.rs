@@ -8,6 +8,7 @@ pub mod chain;
 pub mod clock;
 pub mod env;
 pub mod id;
+pub mod lag;
 pub mod markdown;
 pub mod metrics;
 pub mod redact;

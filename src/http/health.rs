@@ -7,6 +7,7 @@ use metrics::gauge;
 
 use super::error::HttpError;
 use super::state::App;
+use crate::base::lag;
 
 pub(super) async fn alive() -> &'static str {
     "ok\n"
@@ -35,6 +36,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, HttpErro
     gauge!("homeostat_stored_gaps").set(to_f64(overview.n_gaps));
     gauge!("homeostat_spend_today_usd").set(overview.spend_today.total().usd());
     gauge!("homeostat_paused").set(f64::from(u8::from(overview.is_paused)));
+    lag::tell();
     handle.run_upkeep();
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((content_type, handle.render()).into_response())

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::log_plan::{Part, plan};
+use crate::base::lag::Lag;
 use crate::base::metrics;
 use crate::model::cursor::Cursor;
 use crate::watch::source::bell::Bells;
@@ -48,6 +49,7 @@ pub(super) struct LogFile {
     /// The end was told, and nothing came since.
     is_ended: bool,
     heat: Heat,
+    lag: Lag,
 }
 
 impl LogFile {
@@ -78,6 +80,7 @@ impl LogFile {
             is_nameless: false,
             is_ended: false,
             heat: Heat::default(),
+            lag: Lag::of("docker"),
         }))
     }
 
@@ -122,8 +125,12 @@ impl LogFile {
             Err(error) => return Ok(Err(error)),
         };
         self.heat.note(block.is_none(), is_last);
+        if block.is_none() && is_last {
+            self.lag.note(0);
+        }
         if let Some(block) = block {
             self.parts.push_front((reader, taken_to));
+            self.lag.note(self.parts.iter().map(|(reader, _)| reader.n_left()).sum());
             self.send(block, taken_to).await?;
             return Ok(Ok(true));
         }

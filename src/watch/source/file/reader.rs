@@ -190,6 +190,11 @@ impl Reader {
         Ok(self.body.text()?.metadata()?.len())
     }
 
+    /// Bytes that are there and were not read yet, as far as that can be told now.
+    pub(in crate::watch::source) fn n_left(&self) -> u64 {
+        self.len().map_or(0, |len| len.saturating_sub(self.n_read()))
+    }
+
     /// Reads at a position, without going there.
     pub(in crate::watch::source) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.body.text()?.read_at(buffer, offset)

@@ -20,6 +20,7 @@ use super::reader::{Place, Reader};
 use super::rotation::{self, Plan, ReadSoFar, copied_unread, plan};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::lag::Lag;
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
 use crate::watch::source::bell::Bells;
@@ -102,6 +103,7 @@ struct Following {
     /// Read to its end, and closed for others; its place says where to go on.
     is_closed: bool,
     heat: Heat,
+    lag: Lag,
 }
 
 /// What one read gave.
@@ -149,6 +151,7 @@ impl Following {
             permit: None,
             is_closed: false,
             heat: Heat::default(),
+            lag: Lag::of("file"),
         };
         let mut n_failures = 0;
         let mut is_begun = false;
@@ -319,8 +322,12 @@ impl Following {
                 self.heat.note(block.is_none(), is_last);
                 let Some(block) = block.filter(|_| copied.is_none()) else { break (name, copied) };
                 self.place = reader.place();
+                self.lag.note(self.readers.iter().chain([&reader]).map(Reader::n_left).sum());
                 self.send(block).await?;
             };
+            if is_last {
+                self.lag.note(0);
+            }
             if let Some(copied) = copied {
                 self.tell_loss(copied.loss).await?;
                 self.readers = copied.readers;
