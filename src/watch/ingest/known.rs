@@ -104,13 +104,8 @@ impl Known {
 
     /// Whether a record that begins with this line must be asked for by its text: its lines may be in an envelope.
     pub(super) fn needs_text(&mut self, first_line: &str) -> bool {
-        let Some(facts) = self.lines.facts(first_line) else { return Identities::needs_text(first_line) };
-        if let Fact::Is(may_be_wrapped) = facts.may_be_wrapped {
-            return may_be_wrapped;
-        }
-        let may_be_wrapped = Identities::needs_text(first_line);
-        facts.may_be_wrapped = Fact::Is(may_be_wrapped);
-        may_be_wrapped
+        let ask = || Identities::needs_text(first_line);
+        self.lines.facts(first_line).map_or_else(ask, |it| it.may_be_wrapped.get(|| Some(ask()), ask))
     }
 
     #[cfg(test)]
@@ -121,29 +116,25 @@ impl Known {
 
 fn rank(facts: Option<&mut Facts>, line: &str, rules: &RuleSet) -> Option<usize> {
     let ask = || rules.rank(line.as_bytes(), false);
-    let Some(facts) = facts else { return ask() };
-    match facts.rank {
-        Fact::Is(rank) => rank,
-        Fact::Differs => ask(),
-        Fact::Unknown => {
-            let rank = ask();
-            let is_alike = rules.rank_alike(&digits::all_alike(line.as_bytes()));
-            facts.rank = if is_alike { Fact::Is(rank) } else { Fact::Differs };
-            rank
-        }
-    }
+    let is_alike = || rules.rank_alike(&digits::all_alike(line.as_bytes()));
+    facts.map_or_else(ask, |it| it.rank.get(|| is_alike().then(ask), ask))
 }
 
 fn is_clean(facts: Option<&mut Facts>, line: &str, redactor: &Redactor) -> bool {
     let ask = || redactor.is_surely_clean(line);
-    let Some(facts) = facts else { return ask() };
-    match facts.is_clean {
-        Fact::Is(is_clean) => is_clean,
-        Fact::Differs => ask(),
-        Fact::Unknown => {
-            let are_clean = redactor.are_surely_clean(&digits::all_alike(line.as_bytes()));
-            facts.is_clean = if are_clean { Fact::Is(true) } else { Fact::Differs };
-            are_clean || ask()
+    let are_clean = || redactor.are_surely_clean(&digits::all_alike(line.as_bytes()));
+    facts.map_or_else(ask, |it| it.is_clean.get(|| are_clean().then_some(true), ask))
+}
+
+impl<T: Copy> Fact<T> {
+    /// The answer for a line. What holds for all that are alike, if anything does, is asked for once and remembered.
+    fn get(&mut self, of_all: impl FnOnce() -> Option<T>, of_line: impl FnOnce() -> T) -> T {
+        if let Self::Unknown = self {
+            *self = of_all().map_or(Self::Differs, Self::Is);
+        }
+        match self {
+            Self::Is(answer) => *answer,
+            Self::Unknown | Self::Differs => of_line(),
         }
     }
 }

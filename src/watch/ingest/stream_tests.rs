@@ -118,7 +118,7 @@ fn by_line(is_pair: bool, lines: &[Line]) -> (Vec<(usize, Found)>, Vec<Cursors>)
         let (stream, nanos, text) = line;
         let (state, places) = &mut states[if is_pair { *stream } else { 0 }];
         let last = places.last().map_or(DockerPlace { nanos: 0, n_at_nanos: 0 }, |it| it.0);
-        places.push((last.next(*nanos), offset));
+        places.push((last.then(*nanos), offset));
         let at = is_pair.then(|| Timestamp::from_nanosecond((*nanos).into()).unwrap());
         let mut new = Vec::new();
         pipeline.push(state, text.as_bytes(), at, &mut new);

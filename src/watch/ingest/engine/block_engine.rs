@@ -108,13 +108,6 @@ impl Input<'_> {
     }
 }
 
-impl DockerPlace {
-    /// The place of a line of this time after the last one.
-    pub(in crate::watch::ingest) fn next(self, nanos: i64) -> Self {
-        Self { nanos, n_at_nanos: if nanos == self.nanos { self.n_at_nanos + 1 } else { 1 } }
-    }
-}
-
 impl BlockEngine {
     pub(in crate::watch::ingest) fn new(pipeline: Pipeline, odd_lines: OddLines) -> Self {
         Self {
@@ -332,7 +325,7 @@ impl BlockEngine {
         let stream = &mut self.streams[idx];
         if input.has_timed_places() {
             let nanos = logged_at.and_then(|it| i64::try_from(it.as_nanosecond()).ok());
-            stream.last = stream.last.next(nanos.unwrap_or(stream.last.nanos));
+            stream.last = stream.last.then(nanos.unwrap_or(stream.last.nanos));
         }
         let number = self.n_lines + at.line_idx as u64;
         Spot { number, block: self.n_blocks, line_idx: at.line_idx, offset: at.offset, place: stream.last }

@@ -163,7 +163,7 @@ impl BlockEngine {
         for line in skipped.split(|byte| *byte == b'\n') {
             let Some(glance) = input.format.glance(line).filter(|it| it.stream == std) else { continue };
             let last = &mut self.streams[idx].last;
-            *last = last.next(glance.nanos().unwrap_or(last.nanos));
+            *last = last.then(glance.nanos().unwrap_or(last.nanos));
         }
     }
 
