@@ -15,6 +15,7 @@ use crate::base::id::ReservationId;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::attempt::Outcome;
 use crate::model::money::NanoUsd;
+use crate::model::occurrence::Around;
 use crate::model::stage::Progress;
 use crate::model::trace::{Frame, Runtime};
 
@@ -122,6 +123,8 @@ pub struct AgentTask {
     pub title: Clean,
     /// The record as logged.
     pub record: Clean,
+    /// Lines that were logged around it.
+    pub around: Around,
     pub runtime: Runtime,
     /// Frames of the root cause, innermost first.
     pub frames: Vec<Frame>,

@@ -72,6 +72,10 @@ id!(
     TicketId
 );
 id!(
+    /// One record that is kept, while lines that belong around it may still come.
+    SampleId
+);
+id!(
     /// One reservation of money.
     ReservationId
 );

@@ -7,6 +7,7 @@ use super::args::{IssueCommand, IssueListArgs, MuteArgs};
 use super::context::{Context, actor};
 use super::exit::Failure;
 use super::print;
+use crate::base::redact::Clean;
 use crate::model::attempt::Attempt;
 use crate::model::issue::{Issue, IssueEvent, IssueState};
 use crate::model::job::{JobKind, NewJob};
@@ -99,7 +100,11 @@ async fn show(context: &Context, issue: &str, as_json: bool) -> Result<(), Failu
         print::line(format!("  proposal {} ({}): {}", proposal.branch, proposal.state.name(), proposal.url));
     }
     if let Some(sample) = detail.samples.first() {
-        print::line(format!("\n{}", sample.text));
+        print::line("");
+        let around = |lines: &Clean| lines.as_str().lines().for_each(|it| print::line(format!("  | {it}")));
+        around(&sample.around.before);
+        print::line(sample.text.as_str());
+        around(&sample.around.after);
     }
     Ok(())
 }
@@ -191,7 +196,15 @@ fn detail_json(detail: &IssueDetail, attempts: &[Attempt], proposals: &[Proposal
     value["samples"] = detail
         .samples
         .iter()
-        .map(|it| json!({ "at": it.at.to_string(), "origin": it.origin, "text": it.text.as_str() }))
+        .map(|it| {
+            json!({
+                "at": it.at.to_string(),
+                "origin": it.origin,
+                "before": it.around.before.as_str(),
+                "text": it.text.as_str(),
+                "after": it.around.after.as_str(),
+            })
+        })
         .collect();
     value["timeline"] = detail
         .timeline

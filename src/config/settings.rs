@@ -23,6 +23,7 @@ use crate::messenger;
 use crate::repo::FetchTokens;
 use crate::store;
 use crate::watch::ingest::alerts::AlertSettings;
+use crate::watch::ingest::around;
 use crate::watch::ingest::services;
 use crate::watch::rules::RuleSet;
 use crate::watch::source::docker;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub service_rules: BTreeMap<String, ServiceRules>,
     pub redactor: Redactor,
     pub triage: triage::Settings,
+    /// The lines that are kept around records.
+    pub around: around::Settings,
     pub services: services::Settings,
     /// `None` if healing is off.
     pub worker: Option<worker::Settings>,
@@ -97,6 +100,7 @@ impl Settings {
             service_rules,
             redactor: watch::redactor(root),
             triage,
+            around: sections::samples::samples(root),
             services,
             worker: heal::worker(root),
             tracker: heal::place(root, "tracker", github.is_some()),

@@ -118,7 +118,7 @@ pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: Shutdown) {
 /// The pure way of a record, with the config's rules and redaction.
 pub(super) fn pipeline(settings: &Settings) -> Pipeline {
     let (rules, redactor) = (Arc::clone(&settings.rules), settings.redactor.clone());
-    let pipeline = Pipeline::new(rules, redactor, Limits::default());
+    let pipeline = Pipeline::new(rules, redactor, Limits::default()).with_around(settings.around);
     pipeline
         .with_services(settings.service_rules.iter().map(|(name, of)| (name.clone(), Arc::clone(&of.rules))))
 }

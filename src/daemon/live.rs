@@ -30,8 +30,10 @@ const HEALED: [&str; 8] =
     ["agent", "forge", "github", "heal", "messenger", "repository", "sandbox", "tracker"];
 
 /// Sections that only the watching half reads.
-const WATCHED: [&str; 11] =
-    ["alerts", "docker", "file", "journal", "labels", "loki", "otlp", "rules", "service", "syslog", "triage"];
+const WATCHED: [&str; 12] = [
+    "alerts", "docker", "file", "journal", "labels", "loki", "otlp", "rules", "samples", "service", "syslog",
+    "triage",
+];
 
 /// The parts of a running daemon that a new config exchanges.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use super::fingerprint::Levels;
 use super::job::NewJob;
 use super::trace::Runtime;
 use crate::base::clock::Timestamp;
+use crate::base::id::SampleId;
 use crate::base::redact::Clean;
 
 /// All occurrences of one (service, identity) since the last commit. An error storm makes one of these per
@@ -44,6 +45,16 @@ pub struct Sample {
     pub origin: String,
     /// Revision of the code that logged it, where known.
     pub revision: Option<String>,
+    pub around: Around,
+}
+
+/// Lines of the same stream around a record, redacted, as far as they were at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Around {
+    /// By which lines that come later find their record; `None` where none can come.
+    pub id: Option<SampleId>,
+    pub before: Clean,
+    pub after: Clean,
 }
 
 /// What one transaction of the watching half makes durable: all of it or nothing.
@@ -52,6 +63,8 @@ pub struct CommitBatch {
     pub groups: Vec<OccurrenceGroup>,
     pub cursors: Vec<(StreamKey, Cursor)>,
     pub gaps: Vec<Gap>,
+    /// Lines that came behind records after these were committed: they take the place of `after` of the one with the id.
+    pub later: Vec<Around>,
     /// Keys of deliveries (an alert's fingerprint and start) in this batch. A group that belongs to a key already
     /// stored is left out: see [`OccurrenceGroup`] and `deliveries` below.
     pub deliveries: Vec<Delivery>,

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use super::contract::AgentTask;
 use super::tools::text::{cap, reveal};
 use crate::base::redact::Clean;
+use crate::model::occurrence::Around;
 use crate::model::trace::Frame;
 
 /// The system prompt.
@@ -17,6 +18,7 @@ const TASK: &str = include_str!("task.md");
 
 const MAX_TITLE: usize = 300;
 const MAX_RECORD: usize = 16_000;
+const MAX_AROUND: usize = 4_000;
 const MAX_FRAMES: usize = 40;
 const MAX_FRAME: usize = 300;
 const MAX_HINTS: usize = 4_000;
@@ -56,6 +58,7 @@ pub(super) fn first_turn(task: &AgentTask, root: &str, key: &str) -> String {
         ("{title}", fence(task.title.as_str(), MAX_TITLE)),
         ("{frames}", frames(&task.frames, &fence)),
         ("{record}", fence(task.record.as_str(), MAX_RECORD)),
+        ("{around}", around(&task.around, &fence)),
         ("{hints}", hints(task.hints.as_ref(), &fence)),
         ("{previous}", previous(&task.previous_failures, &fence)),
     ];
@@ -121,6 +124,17 @@ fn frames(frames: &[Frame], fence: &impl Fn(&str, usize) -> String) -> String {
         let _ = writeln!(text, "- ... {} more", frames.len() - MAX_FRAMES);
     }
     text.trim_end().to_owned()
+}
+
+fn around(around: &Around, fence: &impl Fn(&str, usize) -> String) -> String {
+    let mut text = String::new();
+    for (title, lines) in [("before", &around.before), ("after", &around.after)] {
+        if !lines.as_str().is_empty() {
+            let lines = fence(lines.as_str(), MAX_AROUND);
+            let _ = write!(text, "\n# Lines of the same log directly {title} the record\n{lines}\n");
+        }
+    }
+    text
 }
 
 fn hints(hints: Option<&Clean>, fence: &impl Fn(&str, usize) -> String) -> String {

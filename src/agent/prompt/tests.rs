@@ -14,6 +14,11 @@ fn task() -> AgentTask {
         service: "shop".into(),
         title: Clean::trusted("KeyError: 'price' in shop/cart.py"),
         record: Clean::trusted("Traceback (most recent call last):\n  ...\nKeyError: 'price'"),
+        around: Around {
+            id: None,
+            before: Clean::trusted("GET /cart/7"),
+            after: Clean::trusted("GET /cart/7 500\nworker 3 goes on"),
+        },
         runtime: Runtime::Python,
         frames: vec![
             frame("total", "shop/cart.py", 12, true),
@@ -42,6 +47,7 @@ fn the_turn_says_all_that_is_known() {
 fn little_is_known_of_a_bare_message() {
     let task = AgentTask {
         frames: Vec::new(),
+        around: Around::default(),
         n_occurrences: 1,
         running_commit: None,
         folder: String::new(),
@@ -60,6 +66,11 @@ fn no_text_ends_its_fence_or_hides() {
     let task = AgentTask {
         title: Clean::trusted(&hostile),
         record: Clean::trusted(hostile.repeat(2000)),
+        around: Around {
+            id: None,
+            before: Clean::trusted(&hostile),
+            after: Clean::trusted(hostile.repeat(99)),
+        },
         frames: vec![Frame { function: hostile.clone(), ..Frame::default() }],
         hints: Some(Clean::trusted(&hostile)),
         previous_failures: vec![Clean::trusted(&hostile)],

@@ -6,6 +6,7 @@ pub(super) mod github;
 pub(super) mod heal;
 pub(super) mod loki;
 pub(super) mod receive;
+pub(super) mod samples;
 pub(super) mod serve;
 pub(super) mod service_rules;
 pub(super) mod services;

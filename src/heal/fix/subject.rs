@@ -5,6 +5,7 @@ use super::parts::FixParts;
 use crate::base::id::IssueId;
 use crate::base::redact::Clean;
 use crate::model::issue::Issue;
+use crate::model::occurrence::Around;
 use crate::model::service::{Repository, Service};
 use crate::model::stage::Setback;
 use crate::model::trace::Frame;
@@ -16,6 +17,7 @@ pub(super) struct Subject {
     pub(super) service: Service,
     /// The record that says the most.
     pub(super) record: Clean,
+    pub(super) around: Around,
     /// Frames of its root cause, innermost first.
     pub(super) frames: Vec<Frame>,
     /// Revision of the code that logged it, where known.
@@ -39,6 +41,7 @@ impl Subject {
         let by_image = service.repository.as_ref().and_then(|repository| repository.revision.clone());
         Ok(Self {
             record: sample.text.clone(),
+            around: sample.around.clone(),
             frames: frames.unwrap_or_default(),
             revision: sample.revision.clone().or(by_image),
             suspect: Suspect::new(parts.fingerprinter, found),

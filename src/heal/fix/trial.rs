@@ -176,6 +176,7 @@ impl Trial<'_> {
             service: issue.service.clone(),
             title: Clean::trusted(issue.title.clone()),
             record: subject.record.clone(),
+            around: subject.around.clone(),
             runtime: issue.runtime,
             frames: subject.frames.clone(),
             n_occurrences: issue.count,

@@ -10,7 +10,7 @@ use crate::model::detection::{Action, Severity};
 use crate::model::fingerprint::{Fingerprint, Levels};
 use crate::model::issue::{Issue, IssueState};
 use crate::model::money::NanoUsd;
-use crate::model::occurrence::Sample;
+use crate::model::occurrence::{Around, Sample};
 use crate::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
 use crate::model::proposal::{Proposal, ProposalState};
 use crate::model::ticket::Ticket;
@@ -55,6 +55,7 @@ pub(super) fn issue() -> Issue {
 pub(super) fn sample() -> Sample {
     let text = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 12, in average\n    return total / n\nZeroDivisionError: division by zero";
     Sample {
+        around: Around::default(),
         at: at(7),
         text: Clean::trusted(text),
         origin: "shop-web-1".to_owned(),

@@ -29,7 +29,9 @@ const MAX_DIFF_LINES: usize = 1500;
 struct SampleView {
     origin: String,
     at: When,
+    before: String,
     text: String,
+    after: String,
 }
 
 struct StoryLine {
@@ -132,7 +134,9 @@ pub(in crate::http) async fn issue(
     let samples = detail.samples.into_iter().map(|it| SampleView {
         origin: it.origin,
         at: When::new(it.at, now),
+        before: it.around.before.into_string(),
         text: it.text.into_string(),
+        after: it.around.after.into_string(),
     });
     let story = detail.timeline.into_iter().map(|it| StoryLine {
         at: When::new(it.at, now),

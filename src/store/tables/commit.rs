@@ -88,6 +88,7 @@ pub(in crate::store) async fn commit(
         groups.iter().filter_map(|group| Some((issues.get(&key_of(group))?.id, *group))).collect();
     evidence::add_minutes(session, &seen).await?;
     evidence::add_samples(session, &seen).await?;
+    evidence::add_later_lines(session, &batch.later).await?;
     let n_jobs_queued = queue_jobs(session, &groups, &mut issues, now).await?;
     tell_stories(session, &merged, &issues, now).await?;
     streams::save_cursors(session, &batch.cursors, now).await?;

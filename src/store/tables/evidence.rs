@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::id::IssueId;
-use crate::model::occurrence::OccurrenceGroup;
+use crate::base::id::{IssueId, SampleId};
+use crate::model::occurrence::{Around, OccurrenceGroup};
 use crate::store::fault::Fault;
 use crate::store::session::Session;
 use crate::store::statement::{batch, statements};
@@ -20,14 +20,23 @@ on conflict (issue_id, minute) do update set count = minutes.count + excluded.co
     );
     ADD_SAMPLES = batch!(
         "-- add_samples
-insert into samples (issue_id, seq, at, text, origin, revision)
+insert into samples (issue_id, seq, at, text, origin, revision, around_id, lines_before, lines_after)
 select r.issue_id,
   coalesce((select max(seq) from samples where samples.issue_id = r.issue_id), 0)
     + row_number() over (partition by r.issue_id order by r.ordinal),
-  r.at, r.text, r.origin, r.revision
+  r.at, r.text, r.origin, r.revision, r.around_id, r.lines_before, r.lines_after
 from ",
-        [issue_id uuid, at int, text text, origin text, revision text],
+        [
+            issue_id uuid, at int, text text, origin text, revision text, around_id uuid, lines_before text,
+            lines_after text,
+        ],
         ""
+    );
+    ADD_LATER_LINES = batch!(
+        "-- add_later_lines
+update samples set lines_after = r.lines_after from ",
+        [around_id uuid, lines_after text],
+        " where samples.around_id = r.around_id"
     );
     // Between the first and the newest.
     DROP_SAMPLES = batch!(
@@ -76,6 +85,9 @@ struct SampleRow<'a> {
     text: &'a str,
     origin: &'a str,
     revision: Option<&'a str>,
+    around_id: Option<String>,
+    lines_before: &'a str,
+    lines_after: &'a str,
 }
 
 /// Adds samples, and drops those between the first and the newest.
@@ -91,6 +103,9 @@ pub(super) async fn add_samples(
             text: sample.text.as_str(),
             origin: &sample.origin,
             revision: sample.revision.as_deref(),
+            around_id: sample.around.id.map(|id| hex_id(id.uuid())),
+            lines_before: sample.around.before.as_str(),
+            lines_after: sample.around.after.as_str(),
         })
         .collect();
     if rows.is_empty() {
@@ -100,5 +115,26 @@ pub(super) async fn add_samples(
     session.run(&ADD_SAMPLES, vec![rows.clone()]).await?;
     let kept = args![FIRST_SAMPLES, MAX_SAMPLES - FIRST_SAMPLES];
     session.run(&DROP_SAMPLES, [vec![rows], kept].concat()).await?;
+    Ok(())
+}
+
+#[derive(serde::Serialize)]
+struct LaterRow<'a> {
+    around_id: String,
+    lines_after: &'a str,
+}
+
+/// Adds lines that came behind records which are stored; those of records that are gone are left out.
+pub(super) async fn add_later_lines(session: &mut Session, later: &[Around]) -> Result<(), Fault> {
+    // Of two for one record the later counts.
+    let by_id: BTreeMap<SampleId, &str> =
+        later.iter().filter_map(|around| Some((around.id?, around.after.as_str()))).collect();
+    let rows: Vec<LaterRow<'_>> = by_id
+        .into_iter()
+        .map(|(id, lines_after)| LaterRow { around_id: hex_id(id.uuid()), lines_after })
+        .collect();
+    if !rows.is_empty() {
+        session.run(&ADD_LATER_LINES, vec![json_rows(&rows)?]).await?;
+    }
     Ok(())
 }

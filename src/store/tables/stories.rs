@@ -3,7 +3,7 @@
 use crate::base::clock::Timestamp;
 use crate::base::id::IssueId;
 use crate::base::redact::Clean;
-use crate::model::occurrence::Sample;
+use crate::model::occurrence::{Around, Sample};
 use crate::store::fault::Fault;
 use crate::store::session::Session;
 use crate::store::statement::{Sql, batch, statements};
@@ -13,7 +13,7 @@ use crate::store::value::{Row, args, hex_id, json_rows};
 statements! {
     SAMPLES = Sql::both(
         "-- samples
-select at, text, origin, revision from samples where issue_id = $1 order by seq desc limit $2"
+select at, text, origin, revision, lines_before, lines_after from samples where issue_id = $1 order by seq desc limit $2"
     );
     MINUTES = Sql::both(
         "-- minutes
@@ -103,6 +103,11 @@ fn sample_of(row: &Row) -> Result<Sample, Fault> {
         text: Clean::trusted(row.text("text")?),
         origin: row.text("origin")?,
         revision: row.get("revision")?,
+        around: Around {
+            id: None,
+            before: Clean::trusted(row.text("lines_before")?),
+            after: Clean::trusted(row.text("lines_after")?),
+        },
     })
 }
 

@@ -11,10 +11,12 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::around::Recents;
 use super::pipeline::{Found, Pipeline, StreamState};
 use super::services::ServiceMap;
-use super::stream::{Report, Source};
+use super::stream::{RENEW_EVERY, Report, Source, spread};
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Ahead, Cursor, MixedPlace};
@@ -42,6 +44,7 @@ impl MixedTask {
     pub(super) async fn run(self) {
         let Self { source, pipeline, services, cursor, mut parcels, reports, shutdown } = self;
         let mut mixing = Mixing::new(Arc::clone(&source), pipeline, services, cursor);
+        let mut renewed_at = Instant::now();
         loop {
             let parcel = tokio::select! {
                 biased;
@@ -49,6 +52,10 @@ impl MixedTask {
                 parcel = parcels.recv() => parcel,
             };
             let Some(parcel) = parcel else { break };
+            if renewed_at.elapsed() >= RENEW_EVERY {
+                mixing.recents.renew();
+                renewed_at = Instant::now();
+            }
             if let Some(report) = mixing.take(parcel)
                 && reports.send(report).await.is_err()
             {
@@ -74,6 +81,8 @@ struct Member {
     pipeline: Pipeline,
     source: Arc<Source>,
     state: StreamState,
+    /// Number that the state's first line has among those of the writer that were ever remembered.
+    first_line: u64,
     last_tick: i64,
     /// Number of the first line of each entry that may be held, and the entry's number.
     entries: VecDeque<(u64, u64)>,
@@ -112,6 +121,7 @@ struct Mixing {
     settles: VecDeque<(u64, Settled)>,
     reported: Option<Cursor>,
     found: Vec<(Arc<Source>, Found)>,
+    recents: Recents,
     n_lines: u64,
     n_candidates: u64,
 }
@@ -128,6 +138,7 @@ impl Mixing {
             Some(Cursor::Mixed { place, ahead }) => (Some(place), ahead),
             Some(Cursor::Docker { .. } | Cursor::File { .. }) | None => (None, Vec::new()),
         };
+        let recents = Recents::new(pipeline.around());
         Self {
             source,
             pipeline,
@@ -144,6 +155,7 @@ impl Mixing {
             settles: VecDeque::new(),
             reported,
             found: Vec::new(),
+            recents,
             n_lines: 0,
             n_candidates: 0,
         }
@@ -152,6 +164,7 @@ impl Mixing {
     /// Takes one parcel; what is to be told of it.
     fn take(&mut self, parcel: Parcel) -> Option<Report> {
         let mut loss = None;
+        let is_quiet = matches!(parcel, Parcel::Quiet | Parcel::End);
         match parcel {
             Parcel::Start(Cursor::Mixed { place, .. }) => self.place = Some(place),
             Parcel::Entries(entries) => entries.into_iter().for_each(|entry| self.entry(entry)),
@@ -172,15 +185,23 @@ impl Mixing {
         self.pass();
         let cursor = self.moved();
         let settled = self.settled();
-        let of_writers = std::mem::take(&mut self.found);
+        let mut of_writers = std::mem::take(&mut self.found);
+        let mut later = Vec::new();
+        let told = self.recents.take_told(&self.pipeline, is_quiet);
+        spread(told, of_writers.iter_mut().map(|(_, found)| found), &mut later);
         let n_lines = std::mem::take(&mut self.n_lines);
         let n_candidates = std::mem::take(&mut self.n_candidates);
         metrics::source_read(self.source.stream.source(), n_lines, n_candidates, of_writers.len() as u64);
-        let is_nothing = of_writers.is_empty() && loss.is_none() && cursor.is_none() && settled.is_empty();
+        let is_nothing = of_writers.is_empty()
+            && loss.is_none()
+            && cursor.is_none()
+            && settled.is_empty()
+            && later.is_empty();
         let report = Report {
             cursors: [cursor, None],
             loss,
             of_writers,
+            later,
             settled,
             ..Report::of(Arc::clone(&self.source))
         };
@@ -211,8 +232,9 @@ impl Mixing {
             self.flush(writer.key);
         }
         let mut found = Vec::new();
-        let member = self.member(&writer, tick);
-        let source = Arc::clone(&member.source);
+        let first_line = self.recents.push(writer.key, &text);
+        let member = self.member(&writer, tick, first_line);
+        let (source, first_line) = (Arc::clone(&member.source), member.first_line);
         let before = member.state.counts();
         member.entries.push_back((before.lines, number));
         let mut member = self.members.remove(&writer.key);
@@ -235,14 +257,14 @@ impl Mixing {
             self.held.extend(held.map(|held| (held, writer.key)));
         }
         self.members.extend(member.map(|member| (writer.key, member)));
-        self.note(&source, writer.key, found);
+        self.note(&source, writer.key, first_line, found);
         if is_whole {
             self.flush(writer.key);
         }
     }
 
     /// The writer's state, made if there is none, as the youngest.
-    fn member(&mut self, writer: &Arc<Writer>, tick: i64) -> &mut Member {
+    fn member(&mut self, writer: &Arc<Writer>, tick: i64, first_line: u64) -> &mut Member {
         if self.members.len() >= MAX_WRITERS
             && !self.members.contains_key(&writer.key)
             && let Some((_, oldest)) = self.by_age.first().copied()
@@ -261,6 +283,7 @@ impl Mixing {
                 pipeline: pipeline.for_service(&service.name),
                 source: Arc::new(Source::new(origin, service)),
                 state: pipeline.stream(),
+                first_line,
                 last_tick: tick,
                 entries: VecDeque::new(),
                 held: None,
@@ -300,12 +323,16 @@ impl Mixing {
         }
         let mut found = Vec::new();
         member.pipeline.flush(&mut member.state, &mut found);
-        self.note(&member.source, writer, found);
+        self.note(&member.source, writer, member.first_line, found);
     }
 
-    fn note(&mut self, source: &Arc<Source>, writer: u64, found: Vec<Found>) {
+    fn note(&mut self, source: &Arc<Source>, writer: u64, first_line: u64, mut found: Vec<Found>) {
         if !found.is_empty() {
             self.counted.insert(writer, self.next().saturating_sub(1));
+        }
+        for found in &mut found {
+            let first = first_line + found.first_line;
+            found.around = self.recents.around(&self.pipeline, writer, first, found);
         }
         self.found.extend(found.into_iter().map(|found| (Arc::clone(source), found)));
     }

@@ -197,3 +197,33 @@ fn the_place_in_loki_is_a_time_with_what_was_seen_of_it() {
         assert_eq!(place, Some(expected));
     }
 }
+
+#[test]
+fn a_record_is_told_with_the_lines_of_its_writer() {
+    let settings = super::super::around::Settings { before: 2, after: 2, max_bytes: 1000 };
+    let mut mixing = Mixing { recents: Recents::new(settings), ..mixing(Some(start())) };
+    let lines = [
+        (1, "INFO one"),
+        (1, "INFO two"),
+        (2, "INFO of another"),
+        (1, "INFO three"),
+        (1, "ERROR no stock"),
+        (2, "INFO of another still"),
+        (1, "INFO four"),
+        (1, "INFO five"),
+        (1, "INFO six"),
+    ];
+    // Far apart: the writer is taken to be silent between any two lines.
+    let entries =
+        lines.iter().zip(0..).map(|((writer, text), n)| entry(*writer, n, n as i64 * 60 * SECOND, text));
+    let (mut told, mut later) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let Some(report) = mixing.take(Parcel::Entries(vec![entry])) else { continue };
+        told.extend(report.of_writers.into_iter().filter_map(|(_, found)| found.around));
+        later.extend(report.later);
+    }
+    let [told] = told.try_into().unwrap();
+    assert_eq!((told.before.as_str(), told.after.as_str()), ("INFO two\nINFO three", ""));
+    let [later] = later.try_into().unwrap();
+    assert_eq!((later.id, later.after.as_str()), (told.id, "INFO four\nINFO five"));
+}

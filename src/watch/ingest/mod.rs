@@ -1,6 +1,7 @@
 //! Ties the watching half together and commits occurrences with their cursors.
 
 pub mod alerts;
+pub mod around;
 pub mod decode;
 mod engine;
 pub mod files;

@@ -11,7 +11,7 @@ use crate::model::cursor::{Cursor, Gap, StreamKey};
 use crate::model::decision::Decision;
 use crate::model::detection::{Action, Severity};
 use crate::model::fingerprint::{Fingerprint, Levels};
-use crate::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use crate::model::occurrence::{Around, CommitBatch, OccurrenceGroup, Sample};
 use crate::model::service::Service;
 use crate::model::trace::Runtime;
 use crate::store::types::IssueBrief;
@@ -35,6 +35,8 @@ pub(super) struct Pending {
     order: Vec<IssueKey>,
     cursors: HashMap<StreamKey, Cursor>,
     gaps: Vec<Gap>,
+    /// Lines that came behind records which are committed.
+    later: Vec<Around>,
     /// Sources to be told when all this is committed.
     settled: Vec<Settled>,
     /// One of the cursors is the first of its stream.
@@ -49,7 +51,7 @@ impl Pending {
 
     /// Whether there is nothing to commit.
     pub(super) fn has_no_rows(&self) -> bool {
-        self.groups.is_empty() && self.cursors.is_empty() && self.gaps.is_empty()
+        self.groups.is_empty() && self.cursors.is_empty() && self.gaps.is_empty() && self.later.is_empty()
     }
 
     /// Tells the sources that wait. To be called when the batch, and all before it, is committed.
@@ -92,6 +94,7 @@ impl Pending {
     /// Takes cursor and loss of a report; its findings come one by one through [`Pending::add`].
     pub(super) fn note(&mut self, report: &mut Report, now: Timestamp) {
         self.settled.append(&mut report.settled);
+        report.later.drain(..).for_each(|around| self.note_later(around));
         self.has_start |= report.is_start;
         for (stream, cursor) in report.source.streams().zip(&mut report.cursors) {
             if let Some(cursor) = cursor.take() {
@@ -108,6 +111,15 @@ impl Pending {
                 to: loss.to,
                 reason: loss.reason,
             });
+        }
+    }
+
+    /// Takes lines that came behind a record: it is in the batch, or is committed, or was not kept.
+    fn note_later(&mut self, later: Around) {
+        let mut samples = self.groups.values_mut().flat_map(|group| &mut group.samples);
+        match samples.find(|sample| sample.around.id == later.id) {
+            Some(sample) => sample.around.after = later.after,
+            None => self.later.push(later),
         }
     }
 
@@ -136,7 +148,7 @@ impl Pending {
             group.count += 1;
             group.first_seen = group.first_seen.min(at);
             group.last_seen = group.last_seen.max(at);
-            let sample = sample(source, found.text, at);
+            let sample = sample(source, found.text, found.around, at);
             if group.samples.len() <= FIRST_SAMPLES {
                 group.samples.push(sample);
             } else if let Some(last) = group.samples.last_mut() {
@@ -165,7 +177,7 @@ impl Pending {
             count: 1,
             first_seen: at,
             last_seen: at,
-            samples: vec![sample(source, found.text, at)],
+            samples: vec![sample(source, found.text, found.around, at)],
             decision,
             jobs,
         };
@@ -188,6 +200,7 @@ impl Pending {
             groups: keys.iter().filter_map(|key| groups.remove(key)).collect(),
             cursors,
             gaps: std::mem::take(&mut self.gaps),
+            later: std::mem::take(&mut self.later),
             deliveries: Vec::new(),
         }
     }
@@ -218,9 +231,10 @@ pub(super) fn count_stored<'g>(groups: impl IntoIterator<Item = &'g OccurrenceGr
     }
 }
 
-fn sample(source: &Source, text: Clean, at: Timestamp) -> Sample {
+fn sample(source: &Source, text: Clean, around: Option<Box<Around>>, at: Timestamp) -> Sample {
     let revision = source.service.repository.as_ref().and_then(|it| it.revision.clone());
-    Sample { at, text, origin: source.label.clone(), revision }
+    let around = around.map(|it| *it).unwrap_or_default();
+    Sample { at, text, origin: source.label.clone(), revision, around }
 }
 
 /// Key of the storm issue of a service.

@@ -11,8 +11,10 @@ use std::sync::{Arc, LazyLock};
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
+use crate::model::occurrence::Around;
 use crate::model::record::Record;
 use crate::watch::fingerprint::Identity;
+use crate::watch::ingest::around;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
 use crate::watch::ingest::judge::{Judge, Judged, Memo};
 use crate::watch::ingest::look_back::LookBack;
@@ -29,6 +31,7 @@ pub struct Pipeline {
     judge: Judge,
     scanner: Arc<Scanner>,
     limits: Limits,
+    around: around::Settings,
     /// Of services that want some rules to be other.
     of_services: Arc<HashMap<String, OwnRules>>,
 }
@@ -87,6 +90,8 @@ pub struct Found {
     pub identity: Identity,
     /// Whether lines or bytes were left out because the record reached its bounds.
     pub is_cut: bool,
+    /// The lines around it, where somebody may want to see them.
+    pub around: Option<Box<Around>>,
 }
 
 impl StreamState {
@@ -143,7 +148,24 @@ impl Pipeline {
     /// A pipeline of these parts.
     pub fn new(rules: Arc<RuleSet>, redactor: Redactor, limits: Limits) -> Self {
         let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
-        Self { judge: Judge::new(rules, redactor), scanner, limits, of_services: Arc::default() }
+        let around = around::Settings { before: 0, after: 0, ..around::Settings::default() };
+        Self { judge: Judge::new(rules, redactor), scanner, limits, around, of_services: Arc::default() }
+    }
+
+    /// The same, with the lines around records. Without this there are none.
+    #[must_use]
+    pub fn with_around(self, around: around::Settings) -> Self {
+        Self { around, ..self }
+    }
+
+    /// How much is told of the lines around records.
+    pub(super) const fn around(&self) -> around::Settings {
+        self.around
+    }
+
+    /// A text without what must not leave the watching half.
+    pub(super) fn redact(&self, text: &str) -> Clean {
+        self.judge.redact(text)
     }
 
     /// The same, with rules of their own for some services.
@@ -257,7 +279,7 @@ impl Pipeline {
             let Record { first_line, n_lines, at, is_cut, text, runtime: _ } = record;
             let Some(Judged { text, detection, identity }) = self.judge.judge(memo, text) else { continue };
             let first_line = state.callers(first_line);
-            out.push(Found { first_line, n_lines, at, text, detection, identity, is_cut });
+            out.push(Found { first_line, n_lines, at, text, detection, identity, is_cut, around: None });
         }
         state.records = records;
         if !state.is_open() {

@@ -16,11 +16,14 @@ use super::pipeline::{Found, Pipeline};
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, FilePlace, StreamKey};
+use crate::model::occurrence::Around;
 use crate::model::service::Service;
 use crate::watch::source::lane::{Block, DockerPlace, Loss, Origin, Parcel, Places, Settled};
 
 /// How often a stream tells how far it is when it has found nothing.
 const TELL_EVERY: Duration = Duration::from_millis(250);
+/// How often a few records of each fingerprint are told with the lines around them.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(30);
 
 /// What a stream, or a pair of them, tells the committer.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct Report {
     pub(super) loss: Option<Loss>,
     /// What was found of the writers of a mixed lane.
     pub(super) of_writers: Vec<(Arc<Source>, Found)>,
+    /// Lines that came behind records reported earlier.
+    pub(super) later: Vec<Around>,
     /// Sources that wait until all this is committed.
     pub(super) settled: Vec<Settled>,
     /// Reading begins: that must be known before anything happens to the source.
@@ -49,6 +54,7 @@ impl Report {
             cursors: [None, None],
             loss: None,
             of_writers: Vec::new(),
+            later: Vec::new(),
             settled: Vec::new(),
             is_start: false,
             is_end: false,
@@ -139,22 +145,33 @@ impl StreamTask {
         let mut reading = Reading::new(&self);
         let (mut n_lines_told, mut n_candidates_told) = (0, 0);
         let mut told_at = Instant::now() - TELL_EVERY;
+        let mut renewed_at = told_at;
+        let mut later = Vec::new();
         while let Some(parcel) = self.next().await {
             let mut found = Vec::new();
             let mut loss = None;
             // Blocks come one after the other; anything else may be the last for long.
             let is_still = !matches!(parcel, Parcel::Block(_));
+            let is_quiet = matches!(parcel, Parcel::Quiet | Parcel::End);
             let is_start = matches!(parcel, Parcel::Start(_) | Parcel::StartPair(_));
             match parcel {
                 Parcel::Start(cursor) => reading.start = [Some(cursor), None],
                 Parcel::StartPair(cursors) => reading.start_pair(&self.pipeline, cursors),
-                Parcel::Block(block) => reading.take(block, &mut found),
+                Parcel::Block(block) => reading.take(block, &mut found, &mut later),
                 Parcel::Loss(it) => loss = Some(it),
                 // They come on lanes of many writers, which have a task of their own.
                 Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
                 Parcel::Pause => reading.engine.tell_early(&mut |_, it| found.push(it)),
                 Parcel::Quiet => reading.engine.flush(&mut |_, it| found.push(it)),
                 Parcel::End => reading.engine.finish(&mut |_, it| found.push(it)),
+            }
+            if is_still {
+                let rest = reading.engine.around_rest(is_quiet);
+                spread(rest, found.iter_mut(), &mut later);
+            }
+            if !found.is_empty() && renewed_at.elapsed() >= RENEW_EVERY {
+                reading.engine.renew_around();
+                renewed_at = Instant::now();
             }
             let n_lines_now = reading.engine.n_lines();
             let n_lines = n_lines_now.saturating_sub(std::mem::replace(&mut n_lines_told, n_lines_now));
@@ -169,16 +186,13 @@ impl StreamTask {
             }
             told_at = Instant::now();
             let cursors = reading.moved();
-            if found.is_empty() && loss.is_none() && cursors == [None, None] {
+            if found.is_empty() && loss.is_none() && cursors == [None, None] && later.is_empty() {
                 continue;
             }
             let source = Arc::clone(&self.source);
-            if self
-                .reports
-                .send(Report { found, cursors, loss, is_start, ..Report::of(source) })
-                .await
-                .is_err()
-            {
+            let later = std::mem::take(&mut later);
+            let report = Report { found, cursors, loss, later, is_start, ..Report::of(source) };
+            if self.reports.send(report).await.is_err() {
                 return;
             }
         }
@@ -223,7 +237,7 @@ impl Reading {
         self.start = cursors.map(Some);
     }
 
-    fn take(&mut self, block: Block, found: &mut Vec<Found>) {
+    fn take(&mut self, block: Block, found: &mut Vec<Found>, later: &mut Vec<Around>) {
         let Block { text, places } = block;
         let format = match places {
             Places::DockerFile { .. } => Format::DockerJson,
@@ -232,6 +246,7 @@ impl Reading {
         let number = self.engine.n_blocks();
         let input = Input { format, text: &text, places: Some(&places) };
         self.engine.block(&input, &mut |_, it| found.push(it));
+        spread(self.engine.around_block(&input), found.iter_mut(), later);
         for _ in 0..self.engine.take_n_odd() {
             metrics::odd_message("docker", "torn");
         }
@@ -277,6 +292,26 @@ impl Reading {
 
     fn block(&self, number: u64) -> Option<&Taken> {
         self.blocks.iter().find(|it| it.number == number)
+    }
+}
+
+/// Gives the lines to those of the findings they are of; the others were reported earlier.
+pub(super) fn spread<'f>(
+    told: Vec<Around>,
+    found: impl Iterator<Item = &'f mut Found>,
+    later: &mut Vec<Around>,
+) {
+    if told.is_empty() {
+        return;
+    }
+    let mut asked: Vec<&mut Box<Around>> = found.filter_map(|found| found.around.as_mut()).collect();
+    for told in told {
+        match asked.iter_mut().find(|it| it.id == told.id) {
+            // What comes later tells nothing of what stands before.
+            Some(around) if told.before.as_str().is_empty() => around.after = told.after,
+            Some(around) => ***around = told,
+            None => later.push(told),
+        }
     }
 }
 

@@ -166,7 +166,7 @@ fn by_block(is_pair: bool, lines: &[Line], cuts: &[usize]) -> (Vec<Found>, Vec<(
         } else {
             Places::File { device, inode, prefix_hash, prefix_len, offset, before }
         };
-        reading.take(Block { text: Bytes::from(block), places }, &mut found);
+        reading.take(Block { text: Bytes::from(block), places }, &mut found, &mut Vec::new());
         for (now, moved) in now.iter_mut().zip(reading.moved()) {
             *now = moved.or(now.take());
         }

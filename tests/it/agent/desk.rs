@@ -20,6 +20,7 @@ use homeostat::base::redact::{Clean, Redactor};
 use homeostat::base::secret::Secret;
 use homeostat::base::shutdown::Shutdown;
 use homeostat::model::money::NanoUsd;
+use homeostat::model::occurrence::Around;
 use homeostat::model::stage::{Progress, ProgressError};
 use homeostat::model::trace::{Frame, Runtime};
 use homeostat::sandbox::container::Sandbox;
@@ -223,6 +224,7 @@ pub(super) fn task(bench: &Bench) -> AgentTask {
         service: "shop".to_owned(),
         title: Clean::trusted("ZeroDivisionError: division by zero"),
         record: Clean::trusted("Traceback (most recent call last):\nZeroDivisionError: division by zero"),
+        around: Around::default(),
         runtime: Runtime::Python,
         frames: vec![Frame {
             function: "mean".to_owned(),

@@ -21,7 +21,7 @@ use homeostat::model::attempt::Attempt;
 use homeostat::model::decision::Decision;
 use homeostat::model::detection::{Action, Severity};
 use homeostat::model::job::{Job, JobKind, NewJob};
-use homeostat::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use homeostat::model::occurrence::{Around, CommitBatch, OccurrenceGroup, Sample};
 use homeostat::model::service::{FixedServices, Repository as Home, Route, Service};
 use homeostat::model::stage::{Progress, ProgressError, Stage, StageContext, StageOutcome};
 use homeostat::repo::{self, Credential, FetchToken, FetchTokens, Repos};
@@ -287,7 +287,13 @@ fn group(record: &str, now: Timestamp) -> OccurrenceGroup {
         count: 3,
         first_seen: now,
         last_seen: now,
-        samples: vec![Sample { at: now, text, origin: "shop-1".to_owned(), revision: None }],
+        samples: vec![Sample {
+            at: now,
+            text,
+            origin: "shop-1".to_owned(),
+            revision: None,
+            around: Around::default(),
+        }],
         decision: Decision::Fix { reason: "new" },
         jobs: Vec::new(),
     }

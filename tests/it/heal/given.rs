@@ -25,7 +25,7 @@ use homeostat::model::detection::{Action, Severity};
 use homeostat::model::fingerprint::{Fingerprint, Levels};
 use homeostat::model::job::{Job, JobState, NewJob};
 use homeostat::model::money::NanoUsd;
-use homeostat::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use homeostat::model::occurrence::{Around, CommitBatch, OccurrenceGroup, Sample};
 use homeostat::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
 use homeostat::model::service::{FixedServices, Repository as Home, Route, Service, Services};
 use homeostat::model::stage::Stage;
@@ -303,6 +303,7 @@ fn group(title: &str, jobs: Vec<NewJob>, now: Timestamp) -> OccurrenceGroup {
             text: Clean::trusted(text),
             origin: "shop-1".to_owned(),
             revision: None,
+            around: Around::default(),
         }],
         decision: Decision::Fix { reason: "new" },
         jobs,

@@ -15,7 +15,7 @@ use homeostat::model::detection::{Action, Severity};
 use homeostat::model::issue::IssueEvent;
 use homeostat::model::job::{JobKind, Lease, NewJob};
 use homeostat::model::money::NanoUsd;
-use homeostat::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use homeostat::model::occurrence::{Around, CommitBatch, OccurrenceGroup, Sample};
 use homeostat::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
 use homeostat::model::proposal::{Proposal, ProposalState};
 use homeostat::model::stage::StageOutcome;
@@ -91,6 +91,7 @@ impl Given {
                 text: clean.clone(),
                 origin: format!("{}-1", logged.service),
                 revision: Some("8f14e45".to_owned()),
+                around: around(),
             };
             let group = OccurrenceGroup {
                 service: logged.service.to_owned(),
@@ -357,8 +358,18 @@ pub(crate) fn hostile(given: &Given, service: &'static str) -> OccurrenceGroup {
             text: Clean::trusted(texts::HOSTILE),
             origin: "<b>origin</b>".to_owned(),
             revision: None,
+            around: around(),
         }],
         decision: Decision::Ticket { reason: "new" },
         jobs: Vec::new(),
+    }
+}
+
+/// What stood in the log around a record.
+fn around() -> Around {
+    Around {
+        id: None,
+        before: Clean::trusted("10.0.0.7 GET /cart/7"),
+        after: Clean::trusted("10.0.0.7 GET /cart/7 500"),
     }
 }

@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "stories are functions, not `#[test]`s themselves")]
 
+use homeostat::base::id::SampleId;
 use homeostat::base::redact::Clean;
 use homeostat::model::cursor::{Cursor, Gap, StreamKey};
 use homeostat::model::decision::Decision;
 use homeostat::model::issue::{Issue, IssueEvent, IssueState};
 use homeostat::model::job::{JobPayload, JobState, NewJob};
-use homeostat::model::occurrence::{CommitBatch, Delivery, OccurrenceGroup};
+use homeostat::model::occurrence::{Around, CommitBatch, Delivery, OccurrenceGroup, Sample};
 use homeostat::store::types::{
     CommitReceipt, CommittedGroup, IssueBrief, IssueDetail, JobFilter, TimelineEntry,
 };
@@ -18,6 +19,7 @@ stories! {
     a_new_issue_is_stored_whole,
     counts_add_up_and_minutes_are_kept,
     the_first_three_samples_and_the_newest_seventeen_stay,
+    lines_that_come_later_find_their_record,
     a_ticket_job_is_queued_once_per_issue,
     a_fix_job_moves_the_issue,
     a_muted_issue_gets_no_jobs_until_its_time_is_over,
@@ -131,6 +133,18 @@ async fn the_first_three_samples_and_the_newest_seventeen_stay(db: Db) {
     }
     let seconds: Vec<i64> = (18..35).rev().chain([2, 1, 0]).collect();
     let expected: Vec<_> = seconds.into_iter().map(sample).collect();
+    assert_eq!(db.store.issue_detail(id).await.unwrap().samples, expected);
+}
+
+async fn lines_that_come_later_find_their_record(db: Db) {
+    let (here, gone) = (SampleId::new(), SampleId::new());
+    let around = |id, after: &str| Around { id: Some(id), after: Clean::trusted(after), ..sample(1).around };
+    let samples = vec![Sample { around: around(here, "at once"), ..sample(1) }, sample(2)];
+    let id = commit_one(&*db.store, OccurrenceGroup { samples, ..group(1, 1) }, 1).await.issue;
+    let later = vec![around(here, "one"), around(gone, "of nobody"), around(here, "one\ntwo")];
+    db.store.commit(CommitBatch { later, ..CommitBatch::default() }, at(2)).await.unwrap();
+    let after = Around { id: None, ..around(here, "one\ntwo") };
+    let expected = [sample(2), Sample { around: after, ..sample(1) }];
     assert_eq!(db.store.issue_detail(id).await.unwrap().samples, expected);
 }
 
@@ -260,7 +274,7 @@ async fn cursors_and_gaps_come_with_the_counts(db: Db) {
             (stream("file:/var/log/a"), file(11)),
         ],
         gaps: vec![gap(1), gap(2)],
-        deliveries: vec![],
+        ..CommitBatch::default()
     };
     db.store.commit(first, at(2)).await.unwrap();
     let second = CommitBatch {

@@ -10,7 +10,7 @@ use homeostat::base::redact::Clean;
 use homeostat::model::decision::Decision;
 use homeostat::model::detection::{Action, Severity};
 use homeostat::model::fingerprint::{Fingerprint, Levels};
-use homeostat::model::occurrence::{CommitBatch, OccurrenceGroup, Sample};
+use homeostat::model::occurrence::{Around, CommitBatch, OccurrenceGroup, Sample};
 use homeostat::model::trace::Runtime;
 use homeostat::store::types::{CommittedGroup, TimelineEntry};
 use homeostat::store::{Settings, Store, open};
@@ -144,6 +144,11 @@ pub(crate) fn sample(second: i64) -> Sample {
         text: Clean::trusted(format!("Traceback at {second}\n  ValueError: \"x\" \\u0000")),
         origin: "shop-1".to_owned(),
         revision: Some("c0ffee".to_owned()),
+        around: Around {
+            id: None,
+            before: Clean::trusted(format!("GET /{second}")),
+            after: Clean::default(),
+        },
     }
 }
 

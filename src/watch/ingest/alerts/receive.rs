@@ -268,8 +268,16 @@ impl Alerts {
                 Detection { rule: Arc::from(RULE), severity: severity(alert), action: Action::Issue };
             let (text, identity) = pipeline.identify(&text);
             let n_lines = u32::try_from(text.as_str().lines().count()).unwrap_or(u32::MAX);
-            let found_text =
-                Found { first_line: 0, n_lines, at: Some(at), text, detection, identity, is_cut: false };
+            let found_text = Found {
+                first_line: 0,
+                n_lines,
+                at: Some(at),
+                text,
+                detection,
+                identity,
+                is_cut: false,
+                around: None,
+            };
             found.push(found_text);
         }
         found

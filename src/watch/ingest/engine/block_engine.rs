@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::around::Surroundings;
 use super::handled::{Handled, Spot};
 use super::skip::Hit;
 use crate::base::clock::Timestamp;
@@ -54,6 +55,8 @@ pub(in crate::watch::ingest) struct BlockEngine {
     pub(super) n_blocks: u64,
     n_odd: u64,
     found: Vec<Found>,
+    /// `None` where nobody wants the lines around records.
+    pub(super) surroundings: Option<Box<Surroundings>>,
 }
 
 #[derive(Debug)]
@@ -110,6 +113,7 @@ impl Input<'_> {
 
 impl BlockEngine {
     pub(in crate::watch::ingest) fn new(pipeline: Pipeline, odd_lines: OddLines) -> Self {
+        let surroundings = Surroundings::new(pipeline.around());
         Self {
             pipeline,
             odd_lines,
@@ -120,6 +124,7 @@ impl BlockEngine {
             n_blocks: 0,
             n_odd: 0,
             found: Vec::new(),
+            surroundings,
         }
     }
 
@@ -370,6 +375,7 @@ impl BlockEngine {
     fn emit(&mut self, idx: usize, sink: Sink<'_>) {
         let stream = &self.streams[idx];
         for mut found in self.found.drain(..) {
+            found.around = self.surroundings.as_mut().and_then(|it| it.ask(idx, &stream.handled, &found));
             found.first_line = stream.handled.get(found.first_line).map_or(found.first_line, |it| it.number);
             sink(stream.name.as_deref(), found);
         }

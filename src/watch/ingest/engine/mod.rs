@@ -4,6 +4,7 @@
 //! them, and unwraps and pushes only what is left; a block without a mark costs one pass and no allocation. What is found, and what is
 //! held, is the same as by pushing line after line, however the lines were cut into blocks. No clock and no I/O.
 
+mod around;
 mod block_engine;
 mod handled;
 mod skip;
