@@ -28,7 +28,7 @@ pub struct OccurrenceGroup {
     pub count: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
-    /// A few redacted records as evidence: at least one for a new issue.
+    /// A few redacted records as evidence: at least one for a new issue, most often none for one that is known.
     pub samples: Vec<Sample>,
     /// Triage's answer for the first occurrence of the group that asked for more than counting, else the last.
     pub decision: Decision,

@@ -1,5 +1,7 @@
 //! `[samples]`: what is kept of the records that were found.
 
+use std::time::Duration;
+
 use super::super::document::Section;
 use crate::watch::ingest::around;
 
@@ -13,6 +15,7 @@ pub(in crate::config) fn samples(root: &Section<'_>) -> around::Settings {
     let settings = around::Settings {
         before: lines("lines_before", default.before),
         after: lines("lines_after", default.after),
+        every: section.duration("every", Duration::ZERO..=Duration::from_secs(24 * 3600), default.every),
         max_bytes: usize::try_from(max_bytes).unwrap_or(default.max_bytes),
     };
     section.finish();

@@ -10,7 +10,7 @@ use super::*;
 use crate::base::clock::Timestamp;
 use crate::model::cursor::StreamKey;
 use crate::model::service::Service;
-use crate::watch::ingest::services;
+use crate::watch::ingest::{around, services};
 use crate::watch::source::lane::Thing;
 
 const SECOND: i64 = 1_000_000_000;
@@ -200,7 +200,7 @@ fn the_place_in_loki_is_a_time_with_what_was_seen_of_it() {
 
 #[test]
 fn a_record_is_told_with_the_lines_of_its_writer() {
-    let settings = super::super::around::Settings { before: 2, after: 2, max_bytes: 1000 };
+    let settings = around::Settings { before: 2, after: 2, ..around::Settings::default() };
     let mut mixing = Mixing { recents: Recents::new(settings), ..mixing(Some(start())) };
     let lines = [
         (1, "INFO one"),

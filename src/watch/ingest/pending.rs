@@ -1,8 +1,10 @@
 //! What is found but not committed yet, coalesced per issue.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::pipeline::Found;
+use super::sampler::Sampler;
 use super::stream::{Report, Source};
 use crate::base::clock::Timestamp;
 use crate::base::metrics;
@@ -22,12 +24,10 @@ use crate::watch::triage::{self, Facts, Known, STORM_TITLE, StormWindow, Triaged
 /// Key of an issue.
 pub(super) type IssueKey = (String, Fingerprint);
 
-/// Samples kept of a group: its first ones, and the newest.
-const FIRST_SAMPLES: usize = 3;
-
 /// One batch in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending {
+    sampler: Sampler,
     groups: HashMap<IssueKey, OccurrenceGroup>,
     /// Keys that triage has put into their services' storm issues.
     in_storms: HashSet<IssueKey>,
@@ -44,6 +44,21 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Nothing yet; of each issue one text is kept in so much time.
+    pub(super) fn new(every: Duration) -> Self {
+        Self {
+            sampler: Sampler::new(every),
+            groups: HashMap::new(),
+            in_storms: HashSet::new(),
+            order: Vec::new(),
+            cursors: HashMap::new(),
+            gaps: Vec::new(),
+            later: Vec::new(),
+            settled: Vec::new(),
+            has_start: false,
+        }
+    }
+
     /// Whether there is nothing to commit and nobody to tell.
     pub(super) fn is_empty(&self) -> bool {
         self.has_no_rows() && self.settled.is_empty()
@@ -148,11 +163,8 @@ impl Pending {
             group.count += 1;
             group.first_seen = group.first_seen.min(at);
             group.last_seen = group.last_seen.max(at);
-            let sample = sample(source, found.text, found.around, at);
-            if group.samples.len() <= FIRST_SAMPLES {
-                group.samples.push(sample);
-            } else if let Some(last) = group.samples.last_mut() {
-                *last = sample;
+            if self.sampler.keeps(&key, found.around.is_some(), now) {
+                group.samples.push(sample(source, found.text, found.around, at));
             }
             group.jobs.extend(triaged.into_iter().flat_map(|it| it.jobs));
             return;
@@ -165,6 +177,8 @@ impl Pending {
             return;
         }
         let fingerprinted = Fingerprinter::builtin().fingerprint(&found.text);
+        let is_kept = self.sampler.keeps(&key, found.around.is_some(), now);
+        let samples = is_kept.then(|| sample(source, found.text, found.around, at));
         let mut group = OccurrenceGroup {
             service: source.service.name.clone(),
             levels: fingerprinted.levels,
@@ -177,7 +191,7 @@ impl Pending {
             count: 1,
             first_seen: at,
             last_seen: at,
-            samples: vec![sample(source, found.text, found.around, at)],
+            samples: samples.into_iter().collect(),
             decision,
             jobs,
         };
@@ -280,7 +294,7 @@ mod tests {
         };
         let now = Timestamp::UNIX_EPOCH;
         let storm = |jobs| Some(Triaged { decision: Decision::Storm { reason: "too many" }, jobs });
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(Duration::from_secs(60));
         let mut add = |text: &str, triaged: Option<Triaged>| {
             let found = found(text);
             let key = ("shop".to_owned(), found.identity.fingerprint);

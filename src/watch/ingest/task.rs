@@ -119,13 +119,14 @@ struct Ingest {
 
 impl Ingest {
     fn new(parts: IngestParts, reports_tx: mpsc::Sender<Report>, shutdown: Shutdown) -> Self {
+        let every = parts.pipeline.around().every;
         Self {
             parts,
             reports_tx: Some(reports_tx),
             shutdown,
             streams: JoinSet::new(),
             live: HashMap::new(),
-            pending: Pending::default(),
+            pending: Pending::new(every),
             oldest: None,
             rest_until: None,
             known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),

@@ -206,7 +206,7 @@ impl Alerts {
         if found.iter().all(|found| found.detection.action == Action::Count) {
             found.extend(self.within(alert, &pipeline, now));
         }
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(pipeline.around().every);
         for found in found {
             let key = (source.service.name.clone(), found.identity.fingerprint);
             let triaged =

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn lines_are_few_short_and_hold_no_keys() {
-        let settings = Settings { before: 3, after: 3, max_bytes: 1000 };
+        let settings = Settings { before: 3, after: 3, max_bytes: 1000, ..Settings::default() };
         let mut lines = Lines::room(3, &settings);
         lines.push("GET /cart 200\r");
         lines.push("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC");

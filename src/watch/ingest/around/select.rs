@@ -3,6 +3,7 @@
 //! A few of each fingerprint in every turn, so that a storm of errors is told like a handful. The caller says when a turn begins: no clock.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
@@ -13,7 +14,7 @@ const OF_EACH: u8 = 3;
 /// … and of all fingerprints.
 const OF_ALL: usize = 64;
 
-/// How much is kept of the lines around a record.
+/// What is kept of records, and how much of the lines around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Lines before it and behind it; 0 for none.
@@ -21,11 +22,13 @@ pub struct Settings {
     pub after: usize,
     /// Bytes of either.
     pub max_bytes: usize,
+    /// How long no text of an issue is kept after one was, but for its first few.
+    pub every: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { before: 5, after: 5, max_bytes: 2 << 10 }
+        Self { before: 5, after: 5, max_bytes: 2 << 10, every: Duration::from_secs(60) }
     }
 }
 
