@@ -74,6 +74,8 @@ pub(super) fn of_loki(settings: &Settings, error: &LokiError) -> Problem {
         | LokiError::Request(_)
         | LokiError::Read(_)
         | LokiError::TooLong
+        | LokiError::Upgrade(_)
+        | LokiError::NoWebsocket
         | LokiError::Json(_) => {
             "start Loki, or set `url`; until then alerts are stored without the lines behind them"
         }

@@ -2,6 +2,7 @@
 
 mod conservation;
 mod recorded;
+mod tail;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -183,6 +184,7 @@ fn query(loki: &Loki) -> Query {
         service_labels: vec!["app".to_owned()],
         lag: Duration::from_secs(5),
         poll_every: Duration::from_millis(5),
+        has_tail: true,
         look_back: Duration::ZERO,
         max_range: HOUR,
     }

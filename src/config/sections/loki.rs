@@ -62,6 +62,7 @@ fn query(section: &Section<'_>) -> Option<Query> {
     let service_labels = names(section, "service_labels", "[\"service\", \"job\"]", default);
     let lag = section.duration("lag", Duration::ZERO..=HOUR, 5 * SECOND);
     let poll_every = section.duration("poll_every", SECOND / 10..=HOUR, SECOND);
+    let has_tail = section.flag("tail", true);
     let look_back = section.duration("look_back", Duration::ZERO..=30 * 24 * HOUR, Duration::ZERO);
     let max_range = section.duration("max_range", SECOND..=720 * HOUR, HOUR);
     let (url, query) = (url?.value, query?.value);
@@ -70,7 +71,7 @@ fn query(section: &Section<'_>) -> Option<Query> {
         blake3::hash(what.as_bytes()).to_hex().chars().take(16).collect()
     });
     let server = Server { url, tenant, auth };
-    Some(Query { name, server, query, service_labels, lag, poll_every, look_back, max_range })
+    Some(Query { name, server, query, service_labels, lag, poll_every, has_tail, look_back, max_range })
 }
 
 /// Reads `token`, or `user` and `password`.

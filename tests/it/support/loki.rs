@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::loki_tail::Tails;
+
 pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What happens to a request instead of an answer.
@@ -48,6 +50,7 @@ pub(crate) struct State {
     pub(crate) is_3: bool,
     /// What its clock shows, in seconds since 1970.
     pub(crate) now: i64,
+    pub(crate) tails: Tails,
     n_asked: usize,
     /// Targets of all requests that were answered with entries.
     pub(crate) asked: Vec<String>,
@@ -82,6 +85,7 @@ impl Loki {
             is_3: true,
             // Always later than any clock of a test.
             now: 9_000_000_000,
+            tails: Tails::new(),
             n_asked: 0,
             asked: Vec::new(),
         }));
@@ -100,8 +104,10 @@ impl Loki {
 
     /// Pushes an entry; a repetition of time and line in a stream is dropped, as Loki does.
     pub(crate) fn push(&self, labels: &[(&str, &str)], nanos: i64, line: &str) {
-        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let labels: Labels =
+            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.with(|state| {
+            state.tails.push(&labels, nanos, line);
             let entries = state.streams.entry(labels).or_default();
             if !entries.iter().any(|(at, text)| *at == nanos && text == line) {
                 entries.push((nanos, line.to_owned()));
@@ -115,13 +121,19 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
         let Ok((connection, _)) = listener.accept().await else { return };
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let service = service_fn(move |request: Request<Incoming>| {
-                let answer = state.lock().expect("nobody panics with it").answer(&request);
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                let upgrade =
+                    request.uri().path().ends_with("/tail").then(|| hyper::upgrade::on(&mut request));
+                let mut state = state.lock().expect("nobody panics with it");
+                let answer = match upgrade {
+                    Some(upgrade) => state.tail(&request, upgrade),
+                    None => state.answer(&request),
+                };
                 async move { answer }
             });
             let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             // An error here is a connection that was to be cut.
-            let _ = builder.serve_connection(TokioIo::new(connection), service).await;
+            let _ = builder.serve_connection_with_upgrades(TokioIo::new(connection), service).await;
         });
     }
 }
@@ -191,6 +203,22 @@ impl State {
         };
         self.asked.push(request.uri().to_string());
         Ok(self.dated(body_of(answer.to_string(), is_cut_within)))
+    }
+
+    /// What is wrong with the query is said before the upgrade, as 3.4.6 does.
+    fn tail(&mut self, request: &Request<Incoming>, upgrade: hyper::upgrade::OnUpgrade) -> Answer {
+        if let Some(refused) = self.refuse(request.headers()) {
+            return refused;
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let params: BTreeMap<String, String> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        match params.get("query").and_then(|query| parse(query)) {
+            Some(parsed) => Ok(self.tails.answer(request.headers(), upgrade, parsed)),
+            None => {
+                text(400, "parse error at line 1, col 17: syntax error: unexpected $end, expecting } or ,")
+            }
+        }
     }
 
     /// With the time of its clock.
@@ -308,13 +336,13 @@ impl State {
 }
 
 /// `name="value"` or `name=~"expression"`.
-struct Matcher {
+pub(super) struct Matcher {
     name: String,
     pattern: regex::Regex,
 }
 
 impl Matcher {
-    fn fits(&self, labels: &Labels) -> bool {
+    pub(super) fn fits(&self, labels: &Labels) -> bool {
         self.pattern.is_match(labels.get(&self.name).map_or("", String::as_str))
     }
 }

@@ -16,6 +16,8 @@ pub(crate) mod github;
 pub(crate) mod link;
 /// A strict Loki.
 pub(crate) mod loki;
+/// Its tail.
+pub(crate) mod loki_tail;
 pub(crate) mod name;
 /// Numbered errors, and which of them may be missing.
 pub(crate) mod numbered;

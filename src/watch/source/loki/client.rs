@@ -9,10 +9,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use reqwest::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use serde::Deserialize;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::answer::{self, LogStream};
+use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 
 /// Loki's own messages are bounded by 4 MiB by default; some raise that.
@@ -51,6 +55,10 @@ pub enum LokiError {
     Refused { status: reqwest::StatusCode, text: String },
     #[error("failed to read Loki's answer")]
     Read(#[source] reqwest::Error),
+    #[error("failed to make a websocket of the connection")]
+    Upgrade(#[source] reqwest::Error),
+    #[error("what answered speaks no websockets")]
+    NoWebsocket,
     #[error("Loki's answer is longer than {MAX_ANSWER_BYTES} bytes")]
     TooLong,
     #[error("failed to read Loki's answer as JSON")]
@@ -85,7 +93,7 @@ impl LokiError {
             // An answer that is too big for Loki itself never comes: silence, or the connection ends without a word.
             Self::Request(_) | Self::TooLong => Remedy::FewerLines,
             Self::Read(error) if error.is_timeout() => Remedy::FewerLines,
-            Self::Read(_) | Self::Json(_) => Remedy::Wait,
+            Self::Read(_) | Self::Json(_) | Self::Upgrade(_) | Self::NoWebsocket => Remedy::Wait,
             Self::Refused { status, text } => remedy_of(status.as_u16(), text),
         }
     }
@@ -139,13 +147,45 @@ impl Client {
     /// # Errors
     /// The machine's TLS cannot be used.
     pub fn new(server: Server, timeout: Duration) -> Result<Self, LokiError> {
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout.min(Duration::from_secs(10)))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(LokiError::Client)?;
+        let connect_timeout = timeout.min(Duration::from_secs(10));
+        Self::of(server, reqwest::Client::builder().timeout(timeout).connect_timeout(connect_timeout))
+    }
+
+    /// A client for [`Client::tail`]: its answers have no end, and a websocket begins as HTTP/1.1.
+    ///
+    /// # Errors
+    /// The machine's TLS cannot be used.
+    pub(super) fn for_tail(server: Server) -> Result<Self, LokiError> {
+        Self::of(server, reqwest::Client::builder().http1_only())
+    }
+
+    fn of(server: Server, builder: reqwest::ClientBuilder) -> Result<Self, LokiError> {
+        let http = builder.redirect(reqwest::redirect::Policy::none()).build().map_err(LokiError::Client)?;
         Ok(Self { server, http, asked_at: Arc::new(AtomicI64::new(i64::MIN)) })
+    }
+
+    /// A websocket over which Loki sends what comes of a query after `since`.
+    ///
+    /// # Errors
+    /// Loki is away or refuses, or what stands before it speaks no websockets.
+    pub(super) async fn tail(&self, query: &str, since: Timestamp) -> Result<reqwest::Upgraded, LokiError> {
+        let key = generate_key();
+        let request = self
+            .get("tail")
+            .query(&[("query", query), ("start", &since.as_nanosecond().to_string()), ("limit", "1")])
+            .header(UPGRADE, "websocket")
+            .header(CONNECTION, "Upgrade")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key);
+        let response = request.send().await.map_err(LokiError::Request)?;
+        if response.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
+            return Err(accepted(response).await.map_or_else(|error| error, |_| LokiError::NoWebsocket));
+        }
+        let accept = response.headers().get(SEC_WEBSOCKET_ACCEPT);
+        if accept.is_none_or(|it| it.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(LokiError::NoWebsocket);
+        }
+        response.upgrade().await.map_err(LokiError::Upgrade)
     }
 
     /// What Loki's own clock showed at most when it was last asked for lines, in nanoseconds since 1970; `None` if it did not say.
@@ -226,7 +266,11 @@ impl Client {
 }
 
 async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, LokiError> {
-    let response = request.send().await.map_err(LokiError::Request)?;
+    accepted(request.send().await.map_err(LokiError::Request)?).await
+}
+
+/// The answer, unless it is a refusal.
+async fn accepted(response: reqwest::Response) -> Result<reqwest::Response, LokiError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);

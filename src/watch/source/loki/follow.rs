@@ -16,6 +16,7 @@ use super::answer::LokiEntry;
 use super::client::{Client, LokiError, Range, Remedy, Server};
 use super::pages::{Page, Pages};
 use super::selector;
+use super::tail::{self, Hints};
 use crate::base::backoff::Backoff;
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
@@ -60,6 +61,8 @@ pub struct Query {
     /// How late entries may come.
     pub lag: Duration,
     pub poll_every: Duration,
+    /// Whether Loki is listened to, to ask at once when something came.
+    pub has_tail: bool,
     /// How far back to begin when there is no cursor.
     pub look_back: Duration,
     /// The longest time asked for at once.
@@ -132,26 +135,15 @@ async fn follow(
         is_told: false,
         is_clock_told: false,
     };
-    loop {
-        let now = clock.now();
-        following.pages.set_end(before(now, following.query.lag));
-        let pause = match following.pages.next().await {
-            Ok(Some(page)) => {
-                following.note_answer();
-                following.send(page).await?;
-                continue;
-            }
-            Ok(None) => {
-                following.note_clock(before(now, following.query.lag));
-                let age = before(now, Duration::ZERO).saturating_sub(following.pages.nanos());
-                metrics::source_lag("loki", 0, Duration::from_nanos(u64::try_from(age).unwrap_or(0)));
-                following.query.poll_every
-            }
-            Err(error) => following.note_error(&error),
-        };
-        if !shutdown.sleep(pause).await {
-            return Ok(());
-        }
+    let (hinted, hints) = Hints::new(following.query.lag);
+    if !following.query.has_tail {
+        return following.poll(hints, &clock, &shutdown).await;
+    }
+    let Query { name, server, query, .. } = following.query.clone();
+    let listening = tail::listen(&name, server, &query, &clock, hinted);
+    tokio::select! {
+        ended = following.poll(hints, &clock, &shutdown) => ended,
+        never = listening => match never {},
     }
 }
 
@@ -175,6 +167,47 @@ struct Following {
 }
 
 impl Following {
+    /// Reads until a stop is asked for.
+    async fn poll(
+        &mut self,
+        mut hints: Hints,
+        clock: &SharedClock,
+        shutdown: &Shutdown,
+    ) -> Result<(), ReaderGone> {
+        loop {
+            let now = clock.now();
+            self.pages.set_end(before(now, self.query.lag));
+            let pause = match self.pages.next().await {
+                Ok(Some(page)) => {
+                    self.note_answer();
+                    self.send(page).await?;
+                    continue;
+                }
+                Ok(None) => {
+                    self.note_clock(before(now, self.query.lag));
+                    let age = before(now, Duration::ZERO).saturating_sub(self.pages.nanos());
+                    metrics::source_lag("loki", 0, Duration::from_nanos(u64::try_from(age).unwrap_or(0)));
+                    self.query.poll_every
+                }
+                Err(error) => {
+                    // It says when to come again, whatever comes meanwhile.
+                    let pause = self.note_error(&error);
+                    if !shutdown.sleep(pause).await {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            let is_on = tokio::select! {
+                is_on = shutdown.sleep(pause) => is_on,
+                () = hints.due(clock) => true,
+            };
+            if !is_on {
+                return Ok(());
+            }
+        }
+    }
+
     async fn send(&mut self, page: Page) -> Result<(), ReaderGone> {
         let mut entries = Vec::new();
         let mut n_bytes = 0;
