@@ -40,7 +40,7 @@ pub(super) enum Command {
     Scan(ScanArgs),
     /// Tell what other rules would have made of logs that are written already
     #[command(
-        after_help = "Examples:\n  homeostat replay --since 2h --rules tried/ /var/log/app.log\n  homeostat replay --new-config new.toml --exit-code /var/log/*.log"
+        after_help = "Examples:\n  homeostat replay --since 2h --rules tried/ /var/log/app.log\n  homeostat replay --new-config new.toml --exit-code /var/log/*.log\n  homeostat replay --since 1d --rules tried/ --loki all"
     )]
     Replay(ReplayArgs),
     /// Show how a record is read, normalised and hashed
@@ -112,8 +112,11 @@ pub(super) struct ScanArgs {
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// Files to read, with what rotation made of them (`app.log.1`, `app.log.2.gz`)
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "loki", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// Query of the config's `[[loki]]` to read too, by its name; `all` for all of them
+    #[arg(long, value_name = "NAME", requires = "since")]
+    pub(super) loki: Option<String>,
     /// Folder of rule files to try: a rule in it takes the place of that with its id, others are added
     #[arg(long, value_name = "DIR", conflicts_with = "new_config")]
     pub(super) rules: Option<PathBuf>,

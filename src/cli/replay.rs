@@ -1,7 +1,9 @@
 //! `homeostat replay`: what other rules would have made of logs that were written already.
 //!
-//! The files are read with the rules of the config and with the candidates, and what both find is compared: by issue, so by
+//! Files, and what queries of Loki gave, are read with the rules of the config and with the candidates, and what both find is compared: by issue, so by
 //! fingerprint, and by rule.
+
+mod loki;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use super::args::{Global, ReplayArgs};
 use super::exit::Failure;
 use super::print;
 use super::problems::all_told;
-use super::run::settings;
+use super::run::{runtime, settings};
 use super::scan::format;
 use crate::base::chain::Chain;
 use crate::base::clock::{Clock, SystemClock, Timestamp};
@@ -23,12 +25,13 @@ use crate::config::{self, Settings};
 use crate::model::cursor::StreamKey;
 use crate::model::detection::Action;
 use crate::watch::ingest::files::{FileFound, Scan};
-use crate::watch::ingest::pipeline::Pipeline;
+use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::join::Limits;
 use crate::watch::rules::{Rule, RuleSet};
 use crate::watch::source::file;
 use crate::watch::source::lane::{Origin, Thing};
+use crate::watch::source::loki::Query;
 
 /// What one set of rules finds of one fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +66,19 @@ pub(super) fn replay(global: &Global, args: &ReplayArgs) -> Result<(), Failure> 
     let after = candidate(&running, args)?;
     let since = since(args)?;
     let files = files(&args.files, since);
+    let queries = match &args.loki {
+        Some(name) => loki::named(&running.loki.queries, name).map_err(Failure::Usage)?,
+        None => Vec::new(),
+    };
+    let queries: Vec<_> = queries.into_iter().cloned().collect();
     let before = Candidate::of(running);
     let mut n_unread = 0;
-    let before = read(&before, &files, args, since, &mut n_unread);
-    let after = read(&after, &files, args, since, &mut 0);
+    let mut findings =
+        [read(&before, &files, args, since, &mut n_unread), read(&after, &files, args, since, &mut 0)];
+    if let (Some(since), false) = (since, queries.is_empty()) {
+        n_unread += runtime()?.block_on(ask(&queries, since, [&before, &after], &mut findings));
+    }
+    let [before, after] = findings;
     let n_other = show(&before, &after, args.output.json);
     if since.is_some() && after.n_timeless > 0 {
         let n = after.n_timeless;
@@ -76,8 +88,29 @@ pub(super) fn replay(global: &Global, args: &ReplayArgs) -> Result<(), Failure> 
         (0, 0) => Ok(()),
         (0, _) if !args.exit_code => Ok(()),
         (0, n) => Err(Failure::Failed(anyhow!("{n} issues would be other"))),
-        (n, _) => Err(Failure::Failed(anyhow!("{n} of {} files could not be read", files.len()))),
+        (n, _) => Err(Failure::Failed(anyhow!(
+            "{n} of {} files and queries could not be read",
+            files.len() + queries.len()
+        ))),
     }
+}
+
+/// Asks Loki for what the queries gave; how many could not be read.
+async fn ask(
+    queries: &[Query],
+    since: Timestamp,
+    candidates: [&Candidate; 2],
+    findings: &mut [Findings; 2],
+) -> usize {
+    let mut n_unread = 0;
+    for query in queries {
+        let range = (since, SystemClock.now());
+        if let Err(error) = loki::read(query, range, candidates, findings).await {
+            n_unread += 1;
+            print::note(format!("error: failed to read the query `{}`: {}", query.name, Chain(&error)));
+        }
+    }
+    n_unread
 }
 
 impl Candidate {
@@ -153,7 +186,7 @@ fn read(
     let mut findings = Findings::default();
     for (file, name) in files {
         let mut scan = Scan::new(candidate.for_file(name), format(args.format));
-        let mut take = |found: FileFound<'_>| findings.take(found, since);
+        let mut take = |FileFound { found, .. }: FileFound<'_>| findings.take(&found, since);
         if let Err(error) = scan.path(file, &mut take) {
             *n_unread += 1;
             print::note(format!("error: failed to read `{}`: {}", file.display(), Chain(&error)));
@@ -163,7 +196,7 @@ fn read(
 }
 
 impl Findings {
-    fn take(&mut self, FileFound { found, .. }: FileFound<'_>, since: Option<Timestamp>) {
+    fn take(&mut self, found: &Found, since: Option<Timestamp>) {
         match (found.at, since) {
             (Some(at), Some(since)) if at < since => return,
             (None, Some(_)) => self.n_timeless += 1,

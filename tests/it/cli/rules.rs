@@ -11,6 +11,7 @@ use homeostat::base::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::run;
+use crate::support::loki::{Fault, Loki};
 
 fn rule(id: &str, action: &str, pattern: &str, example: &str) -> String {
     format!(
@@ -183,4 +184,60 @@ fn replay_takes_only_what_was_logged_since_then() {
             "{since}"
         );
     }
+}
+
+#[tokio::test]
+async fn replay_reads_what_a_query_of_loki_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &rule("shop.order", "issue", "order \\d+ fails", "order 7 fails"));
+    let tried = folder.path().join("tried");
+    std::fs::create_dir(&tried).unwrap();
+    std::fs::write(tried.join("b.toml"), rule("shop.card", "issue", "card is refused", "card is refused"))
+        .unwrap();
+    let loki = Loki::start().await;
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    let query = |name: &str, app: &str| {
+        format!("[[loki]]\nname = \"{name}\"\nurl = \"{}\"\nquery = '{{app=\"{app}\"}}'\n", loki.url())
+    };
+    text.push_str(&[query("shop", "shop"), query("other", "other")].concat());
+    std::fs::write(&config, text).unwrap();
+    let now = i64::try_from(SystemClock.now().as_nanosecond()).unwrap();
+    let push = |app: &str, minutes: i64, text: &str| {
+        loki.push(&[("app", app)], now - minutes * 60_000_000_000, text);
+    };
+    for (minutes, text) in
+        [(90, "order 1 fails"), (50, "order 2 fails"), (40, "card is refused"), (30, "ready")]
+    {
+        push("shop", minutes, text);
+    }
+    push("other", 20, "card is refused");
+    // More than a page, with refusals in between.
+    for n in 0..3000 {
+        push("shop", 10, &format!("order {n} fails"));
+    }
+    loki.with(|state| {
+        state.faults.extend([Fault::Status(429, "too many outstanding requests"), Fault::CutWithin])
+    });
+    let replay = |name: &'static str| {
+        let (config, tried) = (config.clone(), tried.display().to_string());
+        tokio::task::spawn_blocking(move || {
+            run(&["replay", "--config", &config, "--rules", &tried, "--since", "1h", "--loki", name], "")
+        })
+    };
+    let total = |told: &str| told.lines().last().unwrap_or_default().to_owned();
+    let (code, told, errors) = replay("shop").await.unwrap();
+    assert_eq!((code, errors.as_str()), (0, ""), "{told}");
+    assert_eq!(total(&told), "1 new, 0 gone, 0 changed; 3001 records before, 3002 after");
+    let (_, told, _) = replay("all").await.unwrap();
+    assert_eq!(total(&told), "1 new, 0 gone, 0 changed; 3001 records before, 3003 after");
+    let (code, _, errors) = replay("shops").await.unwrap();
+    assert_eq!(
+        (code, errors.as_str()),
+        (64, "error: the config has no [[loki]] query `shops`: shop, other\n")
+    );
+    loki.with(|state| state.tenant = Some("team-a"));
+    let (code, _, errors) = replay("shop").await.unwrap();
+    let refused = "error: failed to read the query `shop`: Loki answered 401 Unauthorized: no org id\n\
+                   error: 1 of 1 files and queries could not be read\n";
+    assert_eq!((code, errors.as_str()), (1, refused));
 }

@@ -4,6 +4,7 @@
 //! the earlier one of this machine's clock and of Loki's own, as its answers tell it. The
 //! streams of a query share one lane; a stream is a writer of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,15 @@ pub async fn run(settings: Settings, outlet: Outlet, clock: SharedClock, shutdow
         () = is_over => shutdown.requested().await,
     }
     tasks.shutdown().await;
+}
+
+/// Who writes a stream: its service is named by the first of `service_labels` that it has. `None` for homeostat's own log.
+pub fn writer(stream: u64, labels: &BTreeMap<String, String>, service_labels: &[String]) -> Option<Writer> {
+    let named = service_labels.iter().find_map(|name| labels.get(name));
+    let label = selector::written(labels);
+    let name = named.filter(|name| !name.is_empty()).unwrap_or(&label).clone();
+    let is_own = own::is_own(&name) || labels.get("unit").is_some_and(|unit| own::is_own(unit));
+    (!is_own).then_some(Writer { key: stream, label, thing: Thing::Named { name } })
 }
 
 /// Whether Loki answers and takes the query; for `check`.
@@ -241,14 +251,8 @@ impl Following {
     }
 
     fn entry(&mut self, entry: LokiEntry) -> Option<Entry> {
-        let labels = &entry.labels;
-        let writer = self.writers.get(entry.stream, || {
-            let named = self.query.service_labels.iter().find_map(|name| labels.get(name));
-            let label = selector::written(labels);
-            let name = named.filter(|name| !name.is_empty()).unwrap_or(&label).clone();
-            let is_own = own::is_own(&name) || labels.get("unit").is_some_and(|unit| own::is_own(unit));
-            (!is_own).then_some(Writer { key: entry.stream, label, thing: Thing::Named { name } })
-        });
+        let named = || writer(entry.stream, &entry.labels, &self.query.service_labels);
+        let writer = self.writers.get(entry.stream, named);
         let mut text = Bytes::from(entry.text);
         while let Some(whole) = text.strip_suffix(b"\n") {
             text.truncate(whole.len());

@@ -15,5 +15,5 @@ mod tail;
 
 pub use answer::{LogStream, LokiEntry, read};
 pub use client::{Auth, Client, LokiError, Range, Remedy, Server};
-pub use follow::{Query, Settings, check, run};
+pub use follow::{Query, Settings, check, run, writer};
 pub use pages::{Page, Pages};
