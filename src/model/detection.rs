@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use super::service::Route;
 
 /// How bad a detection is. Ordered: later is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,4 +56,14 @@ pub struct Detection {
     pub rule: Arc<str>,
     pub severity: Severity,
     pub action: Action,
+    pub course: Course,
+}
+
+/// What a rule wants other than its service of what becomes of its issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Course {
+    /// How far to go; the service's route is the furthest all the same.
+    pub route: Option<Route>,
+    /// For so long after an issue was held to be over it is not reopened.
+    pub cooldown: Option<Duration>,
 }

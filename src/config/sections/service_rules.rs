@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::document::Section;
-use super::watch::globs;
-use crate::model::detection::{Action, Severity};
+use super::watch::{ROUTES, globs};
+use crate::model::detection::{Action, Course, Severity};
 use crate::watch::rules::{Adjustment, RuleSet, check_pattern};
 
 const SEVERITIES: [(&str, Option<Severity>); 4] = [
@@ -55,6 +56,7 @@ fn wish(section: Section<'_>, rules: &RuleSet) -> Adjustment {
         is_off: section.flag("off", false),
         severity: section.choice("severity", &SEVERITIES, None),
         action: section.choice("action", &ACTIONS, None),
+        course: course(&section),
         excludes: excludes(&section),
     };
     if !section.has("rules") {
@@ -74,13 +76,27 @@ fn wish(section: Section<'_>, rules: &RuleSet) -> Adjustment {
     let wants_nothing = !adjustment.is_off
         && adjustment.severity.is_none()
         && adjustment.action.is_none()
+        && adjustment.course == Course::default()
         && adjustment.excludes.is_empty();
-    if wants_nothing && !["off", "severity", "action", "except"].iter().any(|key| section.has(key)) {
-        let hint = "add off = true, severity, action or except";
+    if wants_nothing
+        && !["off", "severity", "action", "route", "cooldown", "except"].iter().any(|key| section.has(key))
+    {
+        let hint = "add off = true, severity, action, route, cooldown or except";
         section.wrong("rules", found.as_ref(), "says nothing about these rules", hint);
     }
     section.finish();
     adjustment
+}
+
+/// Reads `route` and `cooldown`. A wish may be about rules of either action, so neither is held against it.
+fn course(section: &Section<'_>) -> Course {
+    let routes = ROUTES.map(|(name, route)| (name, Some(route)));
+    let cooldown =
+        section.duration("cooldown", Duration::ZERO..=Duration::from_secs(365 * 24 * 3600), Duration::ZERO);
+    Course {
+        route: section.choice("route", &routes, None),
+        cooldown: section.has("cooldown").then_some(cooldown),
+    }
 }
 
 fn excludes(section: &Section<'_>) -> Vec<String> {
@@ -114,6 +130,13 @@ mod tests {
     #[test]
     fn wishes_are_checked_with_their_places() {
         check("rules = [\"http.*\"]\noff = true", &[]);
+        check("rules = [\"http.*\"]\nroute = \"ticket\"\ncooldown = \"1h\"", &[]);
+        check(
+            "rules = [\"http.*\"]\nroute = \"mail\"",
+            &[
+                "a.toml:5: service[1].rule[1].route: the text `mail` is not allowed here; write one of \"ignore\", \"ticket\", \"fix\"",
+            ],
+        );
         check("rules = [\"http.5xx\", \"level.*\"]\nseverity = \"warning\"\nexcept = ['a+']", &[]);
         check(
             "rules = [\"htp.*\"]\noff = true",
@@ -130,7 +153,7 @@ mod tests {
         check(
             "rules = [\"http.*\"]",
             &[
-                "a.toml:4: service[1].rule[1].rules: says nothing about these rules; add off = true, severity, action or except",
+                "a.toml:4: service[1].rule[1].rules: says nothing about these rules; add off = true, severity, action, route, cooldown or except",
             ],
         );
     }

@@ -234,7 +234,8 @@ pub(super) fn decide(
         state_since: brief.state_since,
         is_acted_on: brief.last_acted_at.is_some(),
     });
-    let facts = Facts { action: found.detection.action, service, known, now };
+    let (action, course) = (found.detection.action, found.detection.course);
+    let facts = Facts { action, course, service, known, now };
     triage::decide(settings, facts, storm)
 }
 

@@ -5,7 +5,7 @@ use regex_automata::util::syntax::parse_with;
 
 use super::rule::{Rule, RuleProblem};
 use super::set::{RuleSet, one_line, syntax};
-use crate::model::detection::{Action, Severity};
+use crate::model::detection::{Action, Course, Severity};
 
 /// A wish about the rules that `rules` name.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Adjustment {
     pub is_off: bool,
     pub severity: Option<Severity>,
     pub action: Option<Action>,
+    /// What it names is taken over.
+    pub course: Course,
     /// Regular expressions for lines that they do not hit; all of them passed [`check_pattern`].
     pub excludes: Vec<String>,
 }
@@ -53,6 +55,8 @@ fn with(mut rule: Rule, service: &str, wishes: &[&Adjustment]) -> Rule {
     for wish in wishes {
         rule.severity = wish.severity.unwrap_or(rule.severity);
         rule.action = wish.action.unwrap_or(rule.action);
+        rule.course.route = wish.course.route.or(rule.course.route);
+        rule.course.cooldown = wish.course.cooldown.or(rule.course.cooldown);
         if !wish.excludes.is_empty() {
             rule.excludes.extend(wish.excludes.iter().cloned());
             // Not as it was shipped any more: what cannot be built is told now.
@@ -69,7 +73,14 @@ mod tests {
 
     fn wish(glob: &str) -> Adjustment {
         let rules = vec![globset::Glob::new(glob).unwrap().compile_matcher()];
-        Adjustment { rules, is_off: false, severity: None, action: None, excludes: Vec::new() }
+        Adjustment {
+            rules,
+            is_off: false,
+            severity: None,
+            action: None,
+            course: Course::default(),
+            excludes: Vec::new(),
+        }
     }
 
     fn check(wishes: &[Adjustment], line: &str, expected: Option<(&str, Severity, Action)>) {

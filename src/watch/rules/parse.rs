@@ -8,6 +8,8 @@
 //! id = "python.traceback"
 //! severity = "error"             # info | warning | error | critical
 //! action = "issue"               # issue | count
+//! route = "ticket"               # optional: ignore | ticket | fix; no further than the service's goes all the same
+//! cooldown = "1h"                # optional: for so long after an issue was held to be over it is not reopened
 //! runtime = "python"             # optional
 //! description = "an uncaught exception"
 //! any = ['regex', …]
@@ -24,14 +26,17 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::rule::{Entry, Origin, Rule, RuleProblem};
-use crate::model::detection::{Action, Severity};
+use crate::model::detection::{Action, Course, Severity};
+use crate::model::service::Route;
 use crate::model::trace::Runtime;
 
 const FILE_KEYS: [&str; 2] = ["rule", "except"];
-const RULE_KEYS: [&str; 11] = [
+const RULE_KEYS: [&str; 13] = [
     "id",
     "severity",
     "action",
+    "route",
+    "cooldown",
     "runtime",
     "description",
     "any",
@@ -134,6 +139,7 @@ impl Reader<'_> {
         let severity =
             self.named(table, "severity", &of, at, Severity::from_name, "info, warning, error or critical");
         let action = self.named(table, "action", &of, at, action_from_name, "issue or count");
+        let course = self.course(table, action, &of);
         let runtimes = Runtime::ALL.map(Runtime::name).join(", ");
         let runtime = match table.contains_key("runtime") {
             true => self.named(table, "runtime", &of, at, Runtime::from_name, &runtimes),
@@ -156,6 +162,7 @@ impl Reader<'_> {
             id: id.into(),
             severity: severity?,
             action: action?,
+            course,
             runtime,
             description,
             patterns,
@@ -170,6 +177,35 @@ impl Reader<'_> {
                 entries: std::mem::take(&mut self.entries),
             },
         })
+    }
+
+    /// What the rule names of its issues' course; one that only counts has none.
+    fn course(&mut self, table: &DeTable<'_>, action: Option<Action>, of: &str) -> Course {
+        let at = |key| table.get(key).map_or(0, |value: &Spanned<DeValue<'_>>| value.span().start);
+        if let (Some(Action::Count), Some(key)) =
+            (action, ["route", "cooldown"].into_iter().find(|key| table.contains_key(*key)))
+        {
+            let hint = "leave it out, or write action = \"issue\"";
+            self.problem(at(key), format!("{of}: {key}"), "says nothing of a rule that only counts", hint);
+        }
+        let route = match table.contains_key("route") {
+            true => self.named(table, "route", of, 0, Route::from_name, "ignore, ticket or fix"),
+            false => None,
+        };
+        let cooldown = self.string(table, "cooldown", of).and_then(|text| {
+            let cooldown = text.parse::<jiff::SignedDuration>().ok().and_then(|it| it.try_into().ok());
+            if cooldown.is_none() {
+                let hint = "write a duration, for example \"90s\" or \"1h 30m\"";
+                self.problem(
+                    at("cooldown"),
+                    format!("{of}: cooldown"),
+                    format!("`{text}` is no duration"),
+                    hint,
+                );
+            }
+            cooldown
+        });
+        Course { route, cooldown }
     }
 
     fn string(&mut self, table: &DeTable<'_>, key: &str, of: &str) -> Option<String> {
@@ -293,4 +329,34 @@ fn is_id(id: &str) -> bool {
             && part.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b"-_".contains(&it))
     };
     id.len() <= 80 && id.contains('.') && id.split('.').all(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_may_name_the_course_of_its_issues() {
+        let rule = |action: &str, more: &str| {
+            let text = format!(
+                "[[rule]]\nid = 'a.b'\nseverity = 'error'\naction = '{action}'\n{more}\nany = ['x']\nmatch = ['x']\n"
+            );
+            let (rules, problems) = parse("a.toml", &text);
+            let told: Vec<String> =
+                problems.iter().map(|it| format!("{}: {}: {}", it.line, it.key, it.message)).collect();
+            (rules.first().map(|it| it.course), told.join("; "))
+        };
+        let of = |route, cooldown: Option<u64>| Course { route, cooldown: cooldown.map(Duration::from_secs) };
+        let nothing_wrong = String::new();
+        assert_eq!(rule("issue", ""), (Some(of(None, None)), nothing_wrong.clone()));
+        let both = "route = 'ticket'\ncooldown = '1h 30m'";
+        assert_eq!(rule("issue", both), (Some(of(Some(Route::Ticket), Some(5400))), nothing_wrong));
+        let wrong = "route = 'mail'\ncooldown = 'soon'";
+        let told = "5: a.b: route: unknown route `mail`; 6: a.b: cooldown: `soon` is no duration";
+        assert_eq!(rule("issue", wrong), (None, told.to_owned()));
+        let told = "5: a.b: cooldown: says nothing of a rule that only counts";
+        assert_eq!(rule("count", "cooldown = '1h'"), (None, told.to_owned()));
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::detection::{Action, Severity};
+use crate::model::detection::{Action, Course, Severity};
 use crate::model::trace::Runtime;
 
 /// What to look for in a line.
@@ -13,6 +13,7 @@ pub struct Rule {
     pub id: Arc<str>,
     pub severity: Severity,
     pub action: Action,
+    pub course: Course,
     /// What prints such lines, where only one runtime does.
     pub runtime: Option<Runtime>,
     pub description: String,

@@ -241,7 +241,12 @@ fn compile_rule(idx: usize, rule: &Rule, shared: &mut Shared) -> Result<Ranked, 
         }
     }
     Ok(Ranked {
-        detection: Detection { rule: Arc::clone(&rule.id), severity: rule.severity, action: rule.action },
+        detection: Detection {
+            rule: Arc::clone(&rule.id),
+            severity: rule.severity,
+            action: rule.action,
+            course: rule.course,
+        },
         rule: idx,
         counts_alone: rule.counts_alone,
         looks_at_digits,

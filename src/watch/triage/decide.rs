@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::storm::StormWindow;
 use crate::base::clock::Timestamp;
 use crate::model::decision::Decision;
-use crate::model::detection::Action;
+use crate::model::detection::{Action, Course};
 use crate::model::issue::IssueState;
 use crate::model::job::NewJob;
 use crate::model::service::{Route, Service};
@@ -34,6 +34,8 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub action: Action,
+    /// What its rule wants of it.
+    pub course: Course,
     pub service: &'a Service,
     /// The issue, if there is one: its state, since when, and whether a ticket or fix was ever queued for it.
     pub known: Option<Known>,
@@ -61,9 +63,11 @@ pub fn decide(settings: &Settings, facts: Facts<'_>, storm: &mut StormWindow) ->
     if facts.action == Action::Count {
         return count("its rule only counts");
     }
-    if facts.service.route == Route::Ignore {
-        return count("the service's route is ignore");
+    let route = facts.course.route.map_or(facts.service.route, |route| route.min(facts.service.route));
+    if route == Route::Ignore {
+        return count("the route of its rule or service is ignore");
     }
+    let then_fix = route == Route::Fix && facts.service.fixable().is_some();
     let Some(known) = facts.known else {
         let started_at = storm.note(facts.now, settings.storm_fingerprints, settings.storm_window);
         return match started_at {
@@ -76,24 +80,27 @@ pub fn decide(settings: &Settings, facts: Facts<'_>, storm: &mut StormWindow) ->
                     Vec::new()
                 },
             },
-            None => act(facts.service, "new"),
+            None => act(then_fix, "new"),
         };
     };
     match known.state {
         IssueState::Muted { until } if until.is_none_or(|until| until > facts.now) => count("muted"),
-        IssueState::Landed if is_within(known.state_since, settings.landing_grace, facts.now) => {
+        IssueState::Landed | IssueState::Resolved
+            if facts.course.cooldown.is_some_and(|it| is_within(known.state_since, it, facts.now)) =>
+        {
+            count("it was held to be over just now, its rule gives it time")
+        }
+        IssueState::Landed
+            if facts.course.cooldown.is_none()
+                && is_within(known.state_since, settings.landing_grace, facts.now) =>
+        {
             count("its fix has just landed, the old version may still run")
         }
-        IssueState::Landed | IssueState::Resolved => {
-            let then_fix = facts.service.fixable().is_some();
-            Triaged {
-                decision: Decision::Reopen { reason: "it was held to be over and is back" },
-                jobs: vec![NewJob::report_reopened(then_fix, facts.now)],
-            }
-        }
-        IssueState::Open if !known.is_acted_on => {
-            act(facts.service, "known, but nothing was done about it yet")
-        }
+        IssueState::Landed | IssueState::Resolved => Triaged {
+            decision: Decision::Reopen { reason: "it was held to be over and is back" },
+            jobs: vec![NewJob::report_reopened(then_fix, facts.now)],
+        },
+        IssueState::Open if !known.is_acted_on => act(then_fix, "known, but nothing was done about it yet"),
         IssueState::Open
         | IssueState::Fixing
         | IssueState::Proposed
@@ -102,8 +109,7 @@ pub fn decide(settings: &Settings, facts: Facts<'_>, storm: &mut StormWindow) ->
     }
 }
 
-fn act(service: &Service, reason: &'static str) -> Triaged {
-    let then_fix = service.fixable().is_some();
+fn act(then_fix: bool, reason: &'static str) -> Triaged {
     let decision = if then_fix { Decision::Fix { reason } } else { Decision::Ticket { reason } };
     Triaged { decision, jobs: vec![NewJob::open_ticket(then_fix)] }
 }
@@ -136,7 +142,7 @@ mod tests {
     }
 
     fn name(action: Action, service: &Service, known: Option<Known>) -> (&'static str, usize) {
-        let facts = Facts { action, service, known, now: at(10_000) };
+        let facts = Facts { action, course: Course::default(), service, known, now: at(10_000) };
         let triaged = decide(&Settings::default(), facts, &mut StormWindow::default());
         (triaged.decision.name(), triaged.jobs.len())
     }
@@ -177,10 +183,37 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_has_a_course_of_its_own_within_the_services() {
+        let of = |route, cooldown: Option<u64>, service: &Service, known| {
+            let course = Course { route, cooldown: cooldown.map(Duration::from_secs) };
+            let facts = Facts { action: Action::Issue, course, service, known, now: at(10_000) };
+            let triaged = decide(&Settings::default(), facts, &mut StormWindow::default());
+            (triaged.decision.name(), triaged.jobs.len())
+        };
+        let (fixed, ticketed) = (service(Route::Fix, true), service(Route::Ticket, true));
+        let cases = [
+            (Some(Route::Ticket), None, &fixed, None, ("ticket", 1)),
+            (Some(Route::Ignore), None, &fixed, None, ("count", 0)),
+            (Some(Route::Fix), None, &fixed, None, ("fix", 1)),
+            (Some(Route::Fix), None, &ticketed, None, ("ticket", 1)),
+            (None, Some(3600), &fixed, None, ("fix", 1)),
+            (None, Some(3600), &fixed, known(IssueState::Resolved, 9_000), ("count", 0)),
+            (None, Some(900), &fixed, known(IssueState::Resolved, 9_000), ("reopen", 1)),
+            (None, Some(3600), &fixed, known(IssueState::Landed, 9_000), ("count", 0)),
+            (None, Some(0), &fixed, known(IssueState::Landed, 9_999), ("reopen", 1)),
+        ];
+        for (route, cooldown, service, known, expected) in cases {
+            assert_eq!(of(route, cooldown, service, known), expected, "{route:?} {cooldown:?} {known:?}");
+        }
+    }
+
+    #[test]
     fn many_new_fingerprints_are_one_storm_with_one_notice() {
         let shop = service(Route::Fix, true);
         let mut storm = StormWindow::default();
-        let facts = |second| Facts { action: Action::Issue, service: &shop, known: None, now: at(second) };
+        let course = Course::default();
+        let facts =
+            |second| Facts { action: Action::Issue, course, service: &shop, known: None, now: at(second) };
         let settings = Settings { storm_fingerprints: 3, ..Settings::default() };
         let all: Vec<Triaged> = (50..56).map(|second| decide(&settings, facts(second), &mut storm)).collect();
         let names: Vec<&str> = all.iter().map(|it| it.decision.name()).collect();

@@ -13,7 +13,7 @@ use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
-use crate::model::detection::{Action, Detection, Severity};
+use crate::model::detection::{Action, Course, Detection, Severity};
 use crate::model::occurrence::{CommitBatch, Delivery, OccurrenceGroup};
 use crate::model::service::Service;
 use crate::store::types::CommitReceipt;
@@ -264,8 +264,12 @@ impl Alerts {
         if found.is_empty() {
             let text =
                 if text.is_empty() { alert.name().to_owned() } else { format!("{}: {text}", alert.name()) };
-            let detection =
-                Detection { rule: Arc::from(RULE), severity: severity(alert), action: Action::Issue };
+            let detection = Detection {
+                rule: Arc::from(RULE),
+                severity: severity(alert),
+                action: Action::Issue,
+                course: Course::default(),
+            };
             let (text, identity) = pipeline.identify(&text);
             let n_lines = u32::try_from(text.as_str().lines().count()).unwrap_or(u32::MAX);
             let found_text = Found {
