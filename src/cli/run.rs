@@ -38,9 +38,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Fingerprint(args) => fingerprint::fingerprint(&args),
         Command::Explain(args) => fingerprint::explain(&args),
-        Command::Status(output) => {
-            with_store(&cli.global, async |context| status::status(context, output.json).await)
-        }
+        Command::Status(output) => status::status(&cli.global, output.json),
         Command::Pause(output) => {
             with_store(&cli.global, async |context| status::set_paused(context, true, output.json).await)
         }

@@ -2,13 +2,39 @@
 
 use serde_json::json;
 
+use super::args::Global;
 use super::context::{Context, actor};
 use super::exit::Failure;
-use super::print;
+use super::run::runtime;
+use super::{print, problems};
+use crate::base::chain::Chain;
+use crate::config;
+use crate::daemon::ConfigState;
+use crate::store::types::Overview;
 
-/// Prints what is broken and what runs.
-pub(super) async fn status(context: &Context, as_json: bool) -> Result<(), Failure> {
-    let overview = context.store.overview(context.clock.now()).await.map_err(anyhow::Error::new)?;
+/// Prints what is broken and what runs. A config with problems will do where it says which database: the daemon goes on with an older one.
+pub(super) fn status(global: &Global, as_json: bool) -> Result<(), Failure> {
+    let (settings, problems) = config::check(global.config.as_deref());
+    let is_known = |key: &str| problems.iter().any(|it| it.key.starts_with(key));
+    let settings = match settings {
+        Some(settings) if !is_known("database") && !is_known("state") => settings,
+        Some(_) | None => return Err(problems::all_told(problems)),
+    };
+    let state = ConfigState::read(&settings.state_folder).unwrap_or_else(|error| {
+        print::note(format!("what became of the config cannot be read: {}", Chain(&error)));
+        None
+    });
+    let overview = runtime()?.block_on(async {
+        let context = Context::open(&settings).await?;
+        let overview = context.store.overview(context.clock.now()).await.map_err(anyhow::Error::new);
+        context.store.close().await;
+        Ok::<_, Failure>(overview?)
+    })?;
+    show(&overview, state.as_ref(), as_json);
+    Ok(())
+}
+
+fn show(overview: &Overview, config: Option<&ConfigState>, as_json: bool) {
     if as_json {
         let issues: serde_json::Map<_, _> =
             overview.issues_by_state.iter().map(|(state, n)| (state.clone(), json!(n))).collect();
@@ -24,8 +50,15 @@ pub(super) async fn status(context: &Context, as_json: bool) -> Result<(), Failu
             "occurrences": overview.n_occurrences,
             "gaps": overview.n_gaps,
             "spent_today_usd": overview.spend_today.total().usd(),
+            "config": config.map(|it| json!({
+                "running": it.is_running(),
+                "read_at": it.read_at,
+                "used_since": it.used_since,
+                "current": it.problems.is_empty(),
+                "problems": it.problems,
+            })),
         }));
-        return Ok(());
+        return;
     }
     print::line(if overview.is_paused { "healing is paused: `homeostat resume`" } else { "healing is on" });
     print::line(format!("occurrences  {}", overview.n_occurrences));
@@ -37,7 +70,17 @@ pub(super) async fn status(context: &Context, as_json: bool) -> Result<(), Failu
     }
     print::line(format!("gaps         {}", overview.n_gaps));
     print::line(format!("spent today  {}", overview.spend_today.total()));
-    Ok(())
+    let Some(config) = config else { return };
+    let stopped = if config.is_running() { "" } else { " by a daemon that has stopped" };
+    if config.problems.is_empty() {
+        print::line(format!("config       current, read {}{stopped}", config.read_at));
+        return;
+    }
+    print::line(format!(
+        "config       of {}; the one read {}{stopped} cannot be used:",
+        config.used_since, config.read_at
+    ));
+    config.problems.iter().for_each(|problem| print::line(format!("  {problem}")));
 }
 
 /// Turns the pause switch.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::run::{self, HEAL_GRACE, Healing, KeptSocket, WATCH_GRACE, Watching};
 use super::tasks::Tasks;
-use super::{DaemonError, build, systemd};
+use super::{DaemonError, build, config_state, systemd};
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::metrics;
@@ -86,17 +86,20 @@ impl Live {
             Ok(changes) if changes.is_empty() => {
                 tracing::info!("the config was read again and says the same");
                 metrics::reload("same");
+                config_state::used(&self.settings.state_folder, now);
                 systemd::ready("watching");
             }
             Ok(changes) => {
                 tell(&changes);
                 metrics::reload("used");
                 metrics::config_read(now);
+                config_state::used(&self.settings.state_folder, now);
                 systemd::ready("watching with the new config");
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the new config cannot be used, the old one stays");
                 metrics::reload("refused");
+                config_state::refused(&self.settings.state_folder, now, vec![Chain(&error).to_string()]);
                 systemd::ready("running with the old config: the new one cannot be used");
             }
         }

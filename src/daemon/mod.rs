@@ -4,6 +4,7 @@
 //! webhooks; the database last. Each step has a deadline.
 
 mod build;
+mod config_state;
 mod fetch;
 mod heal;
 mod live;
@@ -13,6 +14,7 @@ mod run;
 mod systemd;
 mod tasks;
 
+pub use config_state::ConfigState;
 pub use fetch::FetchCredentials;
 pub use logging::start as start_logging;
 pub use reload::{Reload, ReloadTrigger};

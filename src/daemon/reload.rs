@@ -12,8 +12,9 @@ use std::time::Duration;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 
-use super::systemd;
+use super::{config_state, systemd};
 use crate::base::chain::Chain;
+use crate::base::clock::{Clock, SystemClock};
 use crate::base::metrics;
 use crate::config::{self, Settings};
 
@@ -109,7 +110,7 @@ impl Reloader {
             }
             match settings {
                 Some(settings) if problems.is_empty() => return Box::new(settings),
-                _ => refuse(&problems),
+                _ => refuse(&problems, &current.state_folder),
             }
         }
     }
@@ -181,7 +182,7 @@ fn content(file: &Path, folders: &[PathBuf]) -> blake3::Hash {
 }
 
 /// Tells of every problem, once.
-fn refuse(problems: &[config::Problem]) {
+fn refuse(problems: &[config::Problem], state_folder: &Path) {
     for problem in problems {
         tracing::error!(
             file = %problem.file.display(),
@@ -194,6 +195,8 @@ fn refuse(problems: &[config::Problem]) {
     }
     tracing::error!(n_problems = problems.len(), "the new config is not used, the old one stays");
     metrics::reload("refused");
+    let told = problems.iter().map(ToString::to_string).collect();
+    config_state::refused(state_folder, SystemClock.now(), told);
     systemd::ready(&format!("running with the old config: the new one has {} problems", problems.len()));
 }
 

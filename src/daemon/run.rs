@@ -12,7 +12,7 @@ use super::heal::{self, Ground};
 use super::live::Live;
 use super::reload::{Reload, Reloader};
 use super::tasks::Tasks;
-use super::{DaemonError, build, systemd};
+use super::{DaemonError, build, config_state, systemd};
 use crate::base::chain::Chain;
 use crate::base::clock::{SharedClock, SystemClock, Timestamp};
 use crate::base::metrics;
@@ -93,6 +93,7 @@ async fn run_with(
     let address = start_serving(&mut serve, parts, listener)?;
 
     metrics::config_read(clock.now());
+    config_state::used(&live.settings.state_folder, clock.now());
     tracing::info!(%address, "homeostat is up");
     systemd::ready("watching");
     on_up(Listening { address });
