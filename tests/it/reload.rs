@@ -255,7 +255,7 @@ async fn a_config_that_does_not_check_is_told_of_and_not_used() {
     let status = async |config: &str| json_of(&["status", "--json", "--config", config]).await.remove(0);
     let told = status(&config).await["config"].clone();
     assert_eq!((&told["running"], &told["current"]), (&true.into(), &false.into()), "{told}");
-    assert_eq!(told["problems"].as_array().map(Vec::len), Some(2), "{told}");
+    assert_eq!(told["problems"].as_array().map(Vec::len), Some(5), "{told}");
     assert_ne!(told["read_at"], told["used_since"]);
 
     // It goes on as before, with the old rule.
