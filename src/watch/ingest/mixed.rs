@@ -180,6 +180,7 @@ impl Mixing {
             Parcel::Start(Cursor::Docker { .. } | Cursor::File { .. })
             | Parcel::StartPair(_)
             | Parcel::Block(_)
+            | Parcel::Backlog(_)
             | Parcel::Pause => {}
         }
         self.pass();

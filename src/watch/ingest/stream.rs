@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::decode::Format;
@@ -18,12 +18,16 @@ use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, FilePlace, StreamKey};
 use crate::model::occurrence::Around;
 use crate::model::service::Service;
-use crate::watch::source::lane::{Block, DockerPlace, Loss, Origin, Parcel, Places, Settled};
+use crate::watch::source::lane::{Backlog, Block, DockerPlace, Loss, Origin, Parcel, Places, Settled};
 
 /// How often a stream tells how far it is when it has found nothing.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 /// How often a few records of each fingerprint are told with the lines around them.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(30);
+
+/// A backlog is read for so long, or until so much is found in it; then it is another stream's turn.
+const TURN: Duration = Duration::from_millis(5);
+const MAX_FOUND_A_TURN: usize = 128;
 
 /// What a stream, or a pair of them, tells the committer.
 #[derive(Debug)]
@@ -102,6 +106,8 @@ pub(super) struct StreamTask {
     pub(super) committed: [Option<Cursor>; 2],
     pub(super) parcels: mpsc::Receiver<Parcel>,
     pub(super) reports: mpsc::Sender<Report>,
+    /// Of those who read a backlog, so many do it at the same time.
+    pub(super) turns: Arc<Semaphore>,
     pub(super) shutdown: Shutdown,
 }
 
@@ -151,13 +157,17 @@ impl StreamTask {
             let mut found = Vec::new();
             let mut loss = None;
             // Blocks come one after the other; anything else may be the last for long.
-            let is_still = !matches!(parcel, Parcel::Block(_));
+            let is_still = !matches!(parcel, Parcel::Block(_) | Parcel::Backlog(_));
             let is_quiet = matches!(parcel, Parcel::Quiet | Parcel::End);
             let is_start = matches!(parcel, Parcel::Start(_) | Parcel::StartPair(_));
             match parcel {
                 Parcel::Start(cursor) => reading.start = [Some(cursor), None],
                 Parcel::StartPair(cursors) => reading.start_pair(&self.pipeline, cursors),
                 Parcel::Block(block) => reading.take(block, &mut found, &mut later),
+                Parcel::Backlog(backlog) => match self.work_off(backlog, reading, later).await {
+                    Some(worked) => (reading, found, later) = worked,
+                    None => return,
+                },
                 Parcel::Loss(it) => loss = Some(it),
                 // They come on lanes of many writers, which have a task of their own.
                 Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
@@ -201,6 +211,37 @@ impl StreamTask {
         let end = Report { is_end: true, ..Report::of(self.source) };
         // The committer is gone: it is on its way out and needs no farewell.
         let _ = self.reports.send(end).await;
+    }
+
+    /// Reads of a backlog what fits into one turn, where reading may wait. `None` when the program ends meanwhile.
+    async fn work_off(
+        &self,
+        backlog: Backlog,
+        mut reading: Reading,
+        mut later: Vec<Around>,
+    ) -> Option<(Reading, Vec<Found>, Vec<Around>)> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+        let shutdown = self.shutdown.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            let begin = std::time::Instant::now();
+            let mut found = Vec::new();
+            for block in backlog {
+                reading.take(block, &mut found, &mut later);
+                let is_over = begin.elapsed() >= TURN || found.len() >= MAX_FOUND_A_TURN;
+                if is_over || shutdown.is_requested() {
+                    break;
+                }
+            }
+            drop(turn);
+            (reading, found, later)
+        });
+        match worked.await {
+            Ok(worked) => Some(worked),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => None,
+            },
+        }
     }
 
     /// The next parcel; `None` at the end of the lane or on a stop.

@@ -28,6 +28,7 @@ async fn found(parcels: Vec<Parcel>) -> Vec<u32> {
         committed: [None, None],
         parcels: parcels_rx,
         reports: reports_tx,
+        turns: Arc::new(Semaphore::new(1)),
         shutdown: Shutdown::new(),
     };
     tokio::spawn(task.run());
@@ -65,6 +66,7 @@ fn idle_task(is_pair: bool) -> StreamTask {
         committed: [None, None],
         parcels: mpsc::channel(1).1,
         reports: mpsc::channel(1).0,
+        turns: Arc::new(Semaphore::new(1)),
         shutdown: Shutdown::new(),
     }
 }

@@ -7,10 +7,11 @@
 //! **Invariant:** a cursor is committed only together with everything read before it.
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -101,6 +102,8 @@ struct Ingest {
     /// `None` once no more streams are started.
     reports_tx: Option<mpsc::Sender<Report>>,
     shutdown: Shutdown,
+    /// Of those who read a backlog: one for each core.
+    turns: Arc<Semaphore>,
     streams: JoinSet<()>,
     /// Streams with a lane, and the openings that wait for its end.
     live: HashMap<StreamKey, VecDeque<Opening>>,
@@ -124,6 +127,7 @@ impl Ingest {
             parts,
             reports_tx: Some(reports_tx),
             shutdown,
+            turns: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))),
             streams: JoinSet::new(),
             live: HashMap::new(),
             pending: Pending::new(every),
@@ -186,7 +190,8 @@ impl Ingest {
             self.streams.spawn(task.run());
         } else {
             let pipeline = self.parts.pipeline.for_service(&source.service.name);
-            let task = StreamTask { source, pipeline, committed, parcels, reports, shutdown };
+            let turns = Arc::clone(&self.turns);
+            let task = StreamTask { source, pipeline, committed, parcels, reports, turns, shutdown };
             self.streams.spawn(task.run());
         }
         // Ended tasks have said so in their last report; here only their memory is given back.

@@ -116,6 +116,30 @@ pub struct Block {
     pub places: Places,
 }
 
+/// Blocks that are there and not read yet: each is read, and may be waited for, when it is taken. What is not taken comes again.
+pub struct Backlog(Box<dyn Iterator<Item = Block> + Send>);
+
+impl Backlog {
+    /// What these blocks are read from learns when it is dropped how far it was taken.
+    pub fn new(blocks: impl Iterator<Item = Block> + Send + 'static) -> Self {
+        Self(Box::new(blocks))
+    }
+}
+
+impl Iterator for Backlog {
+    type Item = Block;
+
+    fn next(&mut self) -> Option<Block> {
+        self.0.next()
+    }
+}
+
+impl std::fmt::Debug for Backlog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backlog").finish_non_exhaustive()
+    }
+}
+
 /// Where the lines of a block stand in their source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Places {
@@ -222,6 +246,8 @@ pub enum Parcel {
     /// The same for the two streams of a pair.
     StartPair([Cursor; 2]),
     Block(Block),
+    /// The next blocks, as many as are taken.
+    Backlog(Backlog),
     Loss(Loss),
     /// All that was logged so far is sent, and nothing came for [`QUIET`] although the source was listening: a record that is open is whole.
     /// Only the source can tell this from lines that are late: it may have waited for another stream's lane, for the engine, for the disk.

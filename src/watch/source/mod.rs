@@ -6,6 +6,7 @@
 //! **Invariant:** what a source sends is in order and without a hole from the cursor it was given; what it could not read it
 //! reports as a loss.
 
+mod ahead;
 mod bell;
 mod blocking;
 pub mod docker;

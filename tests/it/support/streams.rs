@@ -87,29 +87,33 @@ pub(crate) async fn answer(
         let streams = streams.clone();
         tokio::spawn(async move {
             while let Some(parcel) = parcels.recv().await {
-                streams.with(|streams| match parcel {
-                    Parcel::StartPair(starts) => {
-                        last = starts.each_ref().map(|it| place_of(Some(it)));
-                        for (key, start) in keys.iter().zip(starts) {
-                            streams.entry(key.clone()).or_default().start = Some(start);
+                let taken = taken_of(parcel).await;
+                streams.with(|streams| {
+                    taken.into_iter().for_each(|parcel| match parcel {
+                        Parcel::StartPair(starts) => {
+                            last = starts.each_ref().map(|it| place_of(Some(it)));
+                            for (key, start) in keys.iter().zip(starts) {
+                                streams.entry(key.clone()).or_default().start = Some(start);
+                            }
                         }
-                    }
-                    Parcel::Block(Block { text, places: Places::DockerFile { place, taken_to } }) => {
-                        take_pair(streams, &keys, &mut last, &text, place, taken_to);
-                    }
-                    Parcel::End => {
-                        for key in &keys {
-                            streams.entry(key.clone()).or_default().n_ends += 1;
+                        Parcel::Block(Block { text, places: Places::DockerFile { place, taken_to } }) => {
+                            take_pair(streams, &keys, &mut last, &text, place, taken_to);
                         }
-                    }
-                    other @ (Parcel::Start(_)
-                    | Parcel::Block(_)
-                    | Parcel::Loss(_)
-                    | Parcel::Quiet
-                    | Parcel::Pause
-                    | Parcel::Entries(_)
-                    | Parcel::Read { .. }
-                    | Parcel::Settle(_)) => take(streams.entry(keys[0].clone()).or_default(), other),
+                        Parcel::End => {
+                            for key in &keys {
+                                streams.entry(key.clone()).or_default().n_ends += 1;
+                            }
+                        }
+                        other @ (Parcel::Start(_)
+                        | Parcel::Block(_)
+                        | Parcel::Backlog(_)
+                        | Parcel::Loss(_)
+                        | Parcel::Quiet
+                        | Parcel::Pause
+                        | Parcel::Entries(_)
+                        | Parcel::Read { .. }
+                        | Parcel::Settle(_)) => take(streams.entry(keys[0].clone()).or_default(), other),
+                    })
                 });
             }
         });
@@ -120,6 +124,16 @@ fn place_of(cursor: Option<&Cursor>) -> (i64, u32) {
     match cursor {
         Some(&Cursor::Docker { nanos, n_at_nanos, .. }) => (nanos, n_at_nanos),
         Some(Cursor::File { .. } | Cursor::Mixed { .. }) | None => (0, 0),
+    }
+}
+
+/// The blocks that are taken of a backlog; two at a time, so that what is left comes again.
+async fn taken_of(parcel: Parcel) -> Vec<Parcel> {
+    if let Parcel::Backlog(backlog) = parcel {
+        let taken = tokio::task::spawn_blocking(|| backlog.take(2).map(Parcel::Block).collect());
+        taken.await.expect("reading does not panic")
+    } else {
+        vec![parcel]
     }
 }
 
@@ -171,7 +185,7 @@ fn take(stream: &mut Stream, parcel: Parcel) {
         Parcel::Loss(loss) => stream.losses.push(loss.reason),
         // A file or a container has one writer.
         Parcel::Entries(_) | Parcel::Read { .. } | Parcel::Settle(_) => {}
-        Parcel::StartPair(_) => {}
+        Parcel::StartPair(_) | Parcel::Backlog(_) => {}
         Parcel::Pause => stream.n_pauses += 1,
         Parcel::Quiet => stream.n_quiets += 1,
         Parcel::End => stream.n_ends += 1,

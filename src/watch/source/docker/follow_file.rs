@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use tracing::{debug, warn};
 
 use super::follow::{FollowEnd, Follower, Inspection};
-use super::log_file::LogFile;
+use super::log_file::{LogFile, Looked};
 use super::reading::AnswerEnd;
 use crate::base::clock::Timestamp;
 use crate::model::cursor::{Cursor, StreamKey};
@@ -55,17 +55,17 @@ impl Follower {
         // End of the run whose log was read completely.
         let mut finished: Option<Option<Timestamp>> = None;
         loop {
-            let is_all = match log.look().await? {
-                Ok(is_all) => is_all,
+            let looked = match log.look().await? {
+                Ok(looked) => looked,
                 Err(error) => return Ok(self.give_up(&error)),
             };
             let has_ended = !inspection.is_running && finished != Some(inspection.finished_at);
-            if is_all && has_ended {
+            if looked == Looked::All && has_ended {
                 log.finish().await?;
                 finished = Some(inspection.finished_at);
                 self.handle.has_started.store(false, Ordering::Relaxed);
             }
-            if !is_all {
+            if looked == Looked::More {
                 continue;
             }
             let is_nudged = tokio::select! {
@@ -94,7 +94,7 @@ impl Follower {
 
     /// The container was removed: what its open file holds is all there will be.
     async fn leave_file(&self, mut log: LogFile) -> Result<FileEnd, ReaderGone> {
-        while let Ok(false) = log.look().await? {}
+        while let Ok(Looked::More | Looked::CaughtUp) = log.look().await? {}
         log.finish().await?;
         Ok(FileEnd::Followed(FollowEnd::Gone))
     }

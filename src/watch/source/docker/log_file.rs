@@ -16,10 +16,12 @@ use tracing::warn;
 use super::log_plan::{Part, plan};
 use crate::base::lag::Lag;
 use crate::base::metrics;
-use crate::model::cursor::Cursor;
+use crate::model::cursor::{Cursor, FilePlace};
+use crate::watch::source::ahead::hand_over;
 use crate::watch::source::bell::Bells;
 use crate::watch::source::blocking::{Heat, blocking, work};
 use crate::watch::source::file::name::{Name, name_of};
+use crate::watch::source::file::reader::Reader;
 use crate::watch::source::file::rotation::{self, ReadSoFar};
 use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, ReaderGone};
 use crate::watch::source::pace::{BUSY_PAUSE, Pace};
@@ -32,6 +34,17 @@ const POLL_WITHOUT_BELL: Duration = Duration::from_millis(100);
 
 /// Blocks of one look: between looks the follower hears what became of the container.
 const MAX_BLOCKS: usize = 256;
+
+/// What a look at the log found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// There is more to read.
+    More,
+    /// All that was there when it was read last; the engine may have written on since.
+    CaughtUp,
+    /// Nothing behind what was read.
+    All,
+}
 
 /// The log of one container, open.
 #[derive(Debug)]
@@ -84,28 +97,31 @@ impl LogFile {
         }))
     }
 
-    /// Reads what there is; `true` when that was all.
-    pub(super) async fn look(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+    /// Reads what there is.
+    pub(super) async fn look(&mut self) -> Result<io::Result<Looked>, ReaderGone> {
         for _ in 0..MAX_BLOCKS {
             match self.step().await? {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Looked::More) => {}
+                Ok(Looked::All) => {
                     self.pace.tell(self.pace.silent(), &self.lane).await?;
-                    return Ok(Ok(true));
+                    return Ok(Ok(Looked::All));
                 }
-                Err(error) => return Ok(Err(error)),
+                other => return Ok(other),
             }
         }
-        Ok(Ok(false))
+        Ok(Ok(Looked::More))
     }
 
-    /// Sends one block, or goes on to the next file; `false` when there is nothing to do.
-    async fn step(&mut self) -> Result<io::Result<bool>, ReaderGone> {
+    /// Sends one block or many, or goes on to the next file.
+    async fn step(&mut self) -> Result<io::Result<Looked>, ReaderGone> {
         let Some((reader, taken_to)) = self.parts.pop_front() else {
             return self.replan(None).await;
         };
-        let path = self.path.clone();
         let is_last = self.parts.is_empty();
+        if !self.heat.is_hot() && reader.has_more() && reader.is_local() {
+            return self.step_ahead(reader, taken_to).await.map(Ok);
+        }
+        let path = self.path.clone();
         let read = work(self.heat.is_hot(), move || {
             let mut reader = reader;
             let block = reader.next_block()?;
@@ -124,15 +140,13 @@ impl LogFile {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
         };
-        self.heat.note(block.is_none(), is_last);
-        if block.is_none() && is_last {
-            self.lag.note(0);
-        }
+        self.heat.note(!reader.has_more(), is_last);
         if let Some(block) = block {
-            self.parts.push_front((reader, taken_to));
-            self.lag.note(self.parts.iter().map(|(reader, _)| reader.n_left()).sum());
             self.send(block, taken_to).await?;
-            return Ok(Ok(true));
+            return Ok(Ok(self.keep(reader, taken_to)));
+        }
+        if is_last {
+            self.lag.note(0);
         }
         if !is_last || matches!(name, Name::Replaced { .. }) {
             if let Some(rest) = reader.give_rest() {
@@ -142,7 +156,7 @@ impl LogFile {
                 let written_at = reader.metadata().and_then(|it| it.modified()).ok();
                 return self.replan(Some((reader.place(), ReadSoFar::ToEnd { written_at }))).await;
             }
-            return Ok(Ok(true));
+            return Ok(Ok(Looked::More));
         }
         // The engine keeps one file only, and cuts it.
         if name == Name::Truncated {
@@ -151,14 +165,31 @@ impl LogFile {
         }
         self.is_nameless = name == Name::Missing;
         self.parts.push_front((reader, taken_to));
-        Ok(Ok(false))
+        Ok(Ok(Looked::All))
+    }
+
+    /// Has many blocks read where they are looked at.
+    async fn step_ahead(&mut self, reader: Reader, taken_to: [u64; 2]) -> Result<Looked, ReaderGone> {
+        let reader = hand_over(&self.lane, reader, move |block| of_engine(block, taken_to)).await?;
+        self.heat.note(reader.is_caught_up(), self.parts.is_empty());
+        self.has_grown();
+        Ok(self.keep(reader, taken_to))
+    }
+
+    /// Puts a file back of which something was read.
+    fn keep(&mut self, reader: Reader, taken_to: [u64; 2]) -> Looked {
+        let is_all = self.parts.is_empty() && reader.is_caught_up();
+        self.parts.push_front((reader, taken_to));
+        let n_left = if is_all { 0 } else { self.parts.iter().map(|(reader, _)| reader.n_left()).sum() };
+        self.lag.note(n_left);
+        if is_all { Looked::CaughtUp } else { Looked::More }
     }
 
     /// Plans anew: after a place, or where the name had no file so far.
     async fn replan(
         &mut self,
         after: Option<(rotation::Place, ReadSoFar)>,
-    ) -> Result<io::Result<bool>, ReaderGone> {
+    ) -> Result<io::Result<Looked>, ReaderGone> {
         let path = self.path.clone();
         let (place, so_far) = after.unwrap_or((rotation::Place::NOWHERE, ReadSoFar::Partly));
         let mut planned = match blocking(move || rotation::plan(&path, &place, so_far)).await {
@@ -172,7 +203,7 @@ impl LogFile {
         self.is_armed = false;
         self.is_nameless = planned.readers.is_empty();
         self.parts = planned.readers.into_iter().map(|reader| (reader, [0, 0])).collect();
-        Ok(Ok(!self.parts.is_empty()))
+        Ok(Ok(if self.parts.is_empty() { Looked::All } else { Looked::More }))
     }
 
     /// Waits until there may be more.
@@ -223,15 +254,22 @@ impl LogFile {
     }
 
     async fn send(&mut self, block: Block, taken_to: [u64; 2]) -> Result<(), ReaderGone> {
-        let Block { text, places } = block;
-        let Places::File { device, inode, prefix_hash, prefix_len, offset, before } = places else {
-            return Ok(());
-        };
-        let place = rotation::Place { device, inode, prefix_hash, prefix_len, offset, before };
+        self.has_grown();
+        self.lane.send(Parcel::Block(of_engine(block, taken_to))).await
+    }
+
+    fn has_grown(&mut self) {
         self.pace.grown();
         self.pace.sent();
         self.is_ended = false;
-        metrics::source_bytes("docker", text.len());
-        self.lane.send(Parcel::Block(Block { text, places: Places::DockerFile { place, taken_to } })).await
     }
+}
+
+/// A block of the engine's file, counted: `taken_to` says what of each stream was taken earlier.
+fn of_engine(block: Block, taken_to: [u64; 2]) -> Block {
+    let Block { text, places } = block;
+    metrics::source_bytes("docker", text.len());
+    let place = places.cursor_at(0, 0);
+    let place = FilePlace::of(&place).unwrap_or(FilePlace::NOWHERE);
+    Block { text, places: Places::DockerFile { place, taken_to } }
 }

@@ -41,8 +41,20 @@ pub(in crate::watch::source) struct Reader {
     place: Place,
     /// Read from the file and not given yet: no whole line.
     unread: Vec<u8>,
+    last_read: LastRead,
     /// Nobody writes to it.
     is_copy: bool,
+}
+
+/// What reading last gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastRead {
+    /// Nothing, or nothing that can be given.
+    Nothing,
+    /// Less than was asked for: that was all there is.
+    Rest,
+    /// All that was asked for.
+    Full,
 }
 
 #[derive(Debug)]
@@ -71,7 +83,7 @@ impl Body {
 
     /// The first bytes, as many as there are.
     fn beginning(&self, len: usize) -> io::Result<Vec<u8>> {
-        let mut beginning = Vec::new();
+        let mut beginning = Vec::with_capacity(len);
         match self {
             Self::Plain(file) => {
                 FromStart { file, offset: 0 }.take(len as u64).read_to_end(&mut beginning)?
@@ -114,6 +126,7 @@ impl Reader {
             body,
             place: Place { device: metadata.dev(), inode: metadata.ino(), ..Place::NOWHERE },
             unread: Vec::new(),
+            last_read: LastRead::Nothing,
             is_copy: false,
         };
         reader.learn_prefix()?;
@@ -124,6 +137,7 @@ impl Reader {
     pub(in crate::watch::source) fn go_to(&mut self, offset: u64) {
         self.place.offset = offset;
         self.unread.clear();
+        self.last_read = LastRead::Nothing;
     }
 
     /// Goes to the beginning of a file that was cut: what it was known by is gone.
@@ -168,6 +182,17 @@ impl Reader {
         self.place.offset + self.unread.len() as u64
     }
 
+    /// Whether the last read gave all that was asked for, so that there is most likely more.
+    pub(in crate::watch::source) fn has_more(&self) -> bool {
+        self.last_read == LastRead::Full
+    }
+
+    /// Whether the last read gave something, and that was all there was. Somebody who writes without a break is not read after any
+    /// closer: each further read would find the few bytes written since.
+    pub(in crate::watch::source) fn is_caught_up(&self) -> bool {
+        self.last_read == LastRead::Rest
+    }
+
     /// Whether a line has begun that has no end yet.
     pub(in crate::watch::source) fn is_within_line(&self) -> bool {
         !self.unread.is_empty()
@@ -180,7 +205,7 @@ impl Reader {
     }
 
     /// Whether the system tells of everything that is written to the file: no other machine can.
-    pub(super) fn is_local(&self) -> bool {
+    pub(in crate::watch::source) fn is_local(&self) -> bool {
         let (Body::Plain(file) | Body::Packed { file, .. }) = &self.body;
         rustix::fs::fstatfs(file).is_ok_and(|it| is_local(&it))
     }
@@ -229,9 +254,11 @@ impl Reader {
     /// The next whole lines, at most [`MAX_BLOCK_BYTES`](crate::watch::source::lane::MAX_BLOCK_BYTES) or one line; `None` when there are
     /// none yet, or when the file was cut or written anew: see [`Reader::is_unchanged`].
     pub(in crate::watch::source) fn next_block(&mut self) -> io::Result<Option<Block>> {
+        self.last_read = LastRead::Nothing;
         loop {
             let mut buffer = Buffer::with(&self.unread);
             let n_read = self.body.text()?.read_at(buffer.room(), self.n_read())?;
+            let is_full = n_read == buffer.room().len();
             // Asked after reading: what was read from a file that had changed by then may be the middle of anything.
             if n_read == 0 || !self.is_unchanged()? {
                 buffer.give_back();
@@ -253,6 +280,7 @@ impl Reader {
                     self.unread.clear();
                     self.unread.extend_from_slice(&read[newline + 1..]);
                     self.unread.shrink_to(KEPT_BYTES);
+                    self.last_read = if is_full { LastRead::Full } else { LastRead::Rest };
                     return Ok(Some(self.give(buffer.into_text(n_before, newline + 1))));
                 }
                 None => {
@@ -263,6 +291,7 @@ impl Reader {
             if self.unread.len() >= MAX_LINE_BYTES {
                 let rest = self.unread.split_off(MAX_LINE_BYTES);
                 let piece = std::mem::replace(&mut self.unread, rest);
+                self.last_read = if is_full { LastRead::Full } else { LastRead::Rest };
                 return Ok(Some(self.give(piece.into())));
             }
         }

@@ -23,6 +23,7 @@ use crate::base::clock::{Clock, SystemClock};
 use crate::base::lag::Lag;
 use crate::base::metrics;
 use crate::model::cursor::StreamKey;
+use crate::watch::source::ahead::hand_over;
 use crate::watch::source::bell::Bells;
 use crate::watch::source::blocking::{Heat, blocking, work};
 use crate::watch::source::lane::{Block, Lane, Loss, Origin, Outlet, Parcel, QUIET, ReaderGone, Thing};
@@ -309,6 +310,16 @@ impl Following {
         while let Some(mut reader) = self.readers.pop_front() {
             let is_last = self.readers.is_empty();
             let (name, copied) = loop {
+                // The first block of a file is read alone: it may have been copied and cut before.
+                if !self.heat.is_hot() && reader.has_more() && reader.place().offset > 0 && reader.is_local()
+                {
+                    reader = self.read_ahead(reader).await?;
+                    self.heat.note(reader.is_caught_up(), is_last);
+                    if is_last && reader.is_caught_up() {
+                        break (Some(Name::Same), None);
+                    }
+                    continue;
+                }
                 let path = is_last.then(|| self.tail.path.clone());
                 let read = work(self.heat.is_hot(), move || Read::of(reader, path.as_deref()));
                 let Read { reader: read_on, block, has_grown, name, copied } = match read.await {
@@ -319,11 +330,14 @@ impl Following {
                 if has_grown {
                     self.pace.grown();
                 }
-                self.heat.note(block.is_none(), is_last);
+                self.heat.note(!reader.has_more(), is_last);
                 let Some(block) = block.filter(|_| copied.is_none()) else { break (name, copied) };
-                self.place = reader.place();
-                self.lag.note(self.readers.iter().chain([&reader]).map(Reader::n_left).sum());
+                self.note_place(&reader);
                 self.send(block).await?;
+                if is_last && reader.is_caught_up() {
+                    // What is written meanwhile is read at the next look, which also asks for the name.
+                    break (Some(Name::Same), None);
+                }
             };
             if is_last {
                 self.lag.note(0);
@@ -352,6 +366,25 @@ impl Following {
             }
         }
         Ok(Ok(None))
+    }
+
+    /// Has many blocks read where they are looked at.
+    async fn read_ahead(&mut self, reader: Reader) -> Result<Reader, ReaderGone> {
+        let counted = |block: Block| {
+            metrics::source_bytes("file", block.text.len());
+            block
+        };
+        let reader = hand_over(&self.lane, reader, counted).await?;
+        self.pace.grown();
+        self.pace.sent();
+        self.note_place(&reader);
+        Ok(reader)
+    }
+
+    fn note_place(&mut self, reader: &Reader) {
+        self.place = reader.place();
+        let n_left = if reader.is_caught_up() { 0 } else { reader.n_left() };
+        self.lag.note(n_left + self.readers.iter().map(Reader::n_left).sum::<u64>());
     }
 
     async fn tell_loss(&self, loss: Option<Loss>) -> Result<(), ReaderGone> {
