@@ -63,8 +63,9 @@ struct Searches {
     regex: Regex,
     /// One of these stands in everything that a pattern with required literals matches.
     literals: Literals,
-    /// The patterns without.
+    /// The patterns without, and which of them are those of cards.
     others: Regex,
+    are_cards: Vec<bool>,
     /// The literals with their digits alike; none where a pattern without literals looks at digits.
     alike: Option<Literals>,
     /// No literal has a line break in it, and no pattern without literals can match one.
@@ -109,7 +110,7 @@ impl Redactor {
         let inner = Inner { patterns, kinds, searches: OnceLock::new() };
         if !extra.is_empty() {
             // Nobody knows whether these can be built together.
-            let searches = Searches::new(&inner.patterns)
+            let searches = Searches::new(&inner.patterns, &inner.kinds)
                 .map_err(|reason| vec![PatternProblem { name: "all".into(), reason }])?;
             inner.searches.get_or_init(|| searches);
         }
@@ -224,23 +225,25 @@ impl Redactor {
 
     fn searches(&self) -> &Searches {
         self.0.searches.get_or_init(|| {
-            Searches::new(&self.0.patterns)
+            Searches::new(&self.0.patterns, &self.0.kinds)
                 .expect("the built-in patterns are tested, others were built when they were read")
         })
     }
 }
 
 impl Searches {
-    fn new(patterns: &[String]) -> Result<Self, String> {
+    fn new(patterns: &[String], kinds: &[Kind]) -> Result<Self, String> {
         let all: Vec<&str> = patterns.iter().map(String::as_str).collect();
+        let mut are_cards = Vec::new();
         let (mut literals, mut others, mut works_by_line) = (BTreeSet::new(), Vec::new(), true);
         let mut looks_at_digits = false;
-        for pattern in &all {
+        for (pattern, kind) in all.iter().zip(kinds) {
             let parsed = syntax::parse_with(pattern, &syntax_of_patterns()).map_err(|it| it.to_string())?;
             // Texts of which one is in everything that the pattern matches.
             let required = RequiredLiterals::of(&parsed, Searched::Texts);
             if required.is_empty() {
                 others.push(*pattern);
+                are_cards.push(kind.check == Check::Card);
                 works_by_line &= !may_match_break(&parsed);
                 looks_at_digits |= digits::tells_apart(&parsed);
             }
@@ -250,6 +253,7 @@ impl Searches {
         let alike: BTreeSet<Vec<u8>> = literals.iter().map(|it| digits::all_alike(it)).collect();
         Ok(Self {
             works_by_line,
+            are_cards,
             regex: compile(&all)?,
             alike: (!looks_at_digits).then(|| Literals::new(&alike.into_iter().collect::<Vec<_>>(), b"")),
             literals: Literals::new(&literals.into_iter().collect::<Vec<_>>(), b""),
@@ -260,7 +264,12 @@ impl Searches {
 
     /// Whether there may be something to hide. Most texts have nothing, and this tells it in a fraction of the time.
     fn is_suspect(&self, text: &str) -> bool {
-        self.literals.find(text.as_bytes(), 0).is_some() || self.others.is_match(text)
+        // Times in milliseconds have as many digits as a card.
+        let is_card = |found: Match| {
+            let is_checked = self.are_cards[found.pattern().as_usize()];
+            !is_checked || is_plausible(Check::Card, text, found.range())
+        };
+        self.literals.find(text.as_bytes(), 0).is_some() || self.others.find_iter(text).any(is_card)
     }
 }
 

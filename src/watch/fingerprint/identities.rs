@@ -5,6 +5,7 @@
 //! numbers here, a record by the numbers of its lines.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -52,6 +53,18 @@ impl Identities {
         Numbered { id, is_alike, is_as_logged: self.masked == line.as_bytes() }
     }
 
+    /// Where a line's number does not hang on the very bytes: its prefix, and values.
+    pub fn values(line: &str) -> Vec<Range<usize>> {
+        let text = peel(line).text;
+        let start = line.len() - text.len();
+        let prefix = 0..start;
+        let mut values = Vec::from([prefix]);
+        if !text.contains('\r') {
+            numbers::values(text, |value, _| values.push(start + value.start..start + value.end));
+        }
+        values
+    }
+
     /// Whether a record that begins with this line must be asked for by its text: its lines may be in an envelope.
     pub fn needs_text(first_line: &str) -> bool {
         unwrap::may_have_envelope(first_line)
@@ -78,6 +91,18 @@ impl Identities {
         let found = self.of_lines(&ids);
         self.of_text = ids;
         found
+    }
+
+    /// Whether all texts that are [`alike`](crate::base::search::digits::alike) and whose [numbers](Self::has_sound_numbers) are JSON's have
+    /// the identity of this one.
+    pub fn is_alike(&mut self, text: &Clean) -> bool {
+        let unwrapped = unwrap::unwrap(text.as_str());
+        unwrapped.is_of_shape && unwrapped.lines.iter().all(|it| self.bare_line(it).1)
+    }
+
+    /// Whether the numbers of a text that may be JSON are such as JSON allows.
+    pub fn has_sound_numbers(text: &str) -> bool {
+        unwrap::has_sound_numbers(text)
     }
 
     /// Whether so much is kept that it is time to begin anew.

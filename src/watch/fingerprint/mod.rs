@@ -66,7 +66,7 @@ impl Fingerprinter {
 
     /// Every step from the text to its fingerprint, for people.
     pub fn explain(&self, text: &Clean) -> Explanation {
-        let unwrap::Unwrapped { prefix, envelope, lines } = unwrap::unwrap(text.as_str());
+        let unwrap::Unwrapped { prefix, envelope, lines, is_of_shape: _ } = unwrap::unwrap(text.as_str());
         let as_logged: Vec<&str> = lines.iter().map(String::as_str).collect();
         let Read { trace, template, key, title } = read(&as_logged);
         let alike = read_alike(&as_logged);

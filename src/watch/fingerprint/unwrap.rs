@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::base::search::digits;
 use crate::watch::join::peel::peel;
 
 /// A record without its wrapping.
@@ -14,6 +15,9 @@ pub(super) struct Unwrapped {
     pub(super) prefix: String,
     /// The field the text was taken from, for `explain`.
     pub(super) envelope: Option<&'static str>,
+    /// The way in hangs on no digits: texts that are [`alike`](crate::base::search::digits::alike) are opened alike, as far as JSON's
+    /// [numbers](has_sound_numbers) are.
+    pub(super) is_of_shape: bool,
 }
 
 /// Fields that hold a whole trace, by the shippers and loggers that write them: OpenTelemetry, ECS, Pino and Bunyan,
@@ -51,10 +55,14 @@ pub(super) fn unwrap(text: &str) -> Unwrapped {
 
 fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
     let trimmed = text.trim();
-    let value = json(trimmed).and_then(|it| serde_json::from_str::<Value>(it).ok()).filter(|_| depth < 3);
-    if let Some((inner, field)) = value.as_ref().and_then(from_json) {
+    let written = json(trimmed).filter(|_| depth < 3);
+    let value = written.and_then(|it| serde_json::from_str::<Value>(it).ok());
+    if let Some(Opened { text: inner, field, is_of_shape }) = value.as_ref().and_then(from_json) {
         let mut found = unwrap_within(&inner, depth + 1);
         found.envelope = Some(field);
+        // What is written with escapes is not what it seems, and within a text nobody asks for the numbers again.
+        let is_plain = depth == 0 && written.is_some_and(|it| !it.contains("\\u") && it.len() == text.len());
+        found.is_of_shape &= is_of_shape && is_plain;
         return found;
     }
     if let Some(message) = from_logfmt(trimmed).filter(|_| depth < 3) {
@@ -62,7 +70,43 @@ fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
         found.envelope = Some("msg");
         return found;
     }
-    peeled(text)
+    let mut found = peeled(text);
+    // With other numbers it may be JSON after all.
+    found.is_of_shape = written.is_none();
+    found
+}
+
+/// Whether the numbers of a text that is JSON but for them are JSON's: none begins with a nought that says nothing, or has an exponent,
+/// which may be too large.
+pub(super) fn has_sound_numbers(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut is_in_string = false;
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => is_in_string = !is_in_string,
+            b'\\' => at += 1,
+            b'0'..=b'9' if !is_in_string => {
+                let n_digits =
+                    |from: usize| bytes[from..].iter().take_while(|it| it.is_ascii_digit()).count();
+                let n_whole = n_digits(at);
+                if bytes[at] == b'0' && n_whole > 1 {
+                    return false;
+                }
+                at += n_whole;
+                if bytes.get(at) == Some(&b'.') {
+                    at += 1 + n_digits(at + 1);
+                }
+                if matches!(bytes.get(at), Some(b'e' | b'E')) {
+                    return false;
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    true
 }
 
 /// Where JSON may begin: a shipper may put its own prefix before a program's.
@@ -90,7 +134,7 @@ fn peeled(text: &str) -> Unwrapped {
         }
         lines.push(plain(peeled.text).into_owned());
     }
-    Unwrapped { lines, prefix, envelope: None }
+    Unwrapped { lines, prefix, envelope: None, is_of_shape: true }
 }
 
 /// A line without carriage returns.
@@ -98,8 +142,15 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { Cow::Owned(text.replace('\r', "")) } else { Cow::Borrowed(text) }
 }
 
+/// What an envelope holds.
+struct Opened {
+    text: String,
+    field: &'static str,
+    is_of_shape: bool,
+}
+
 /// The trace, or the message with what is said about the error.
-fn from_json(value: &Value) -> Option<(String, &'static str)> {
+fn from_json(value: &Value) -> Option<Opened> {
     let roots = [
         Some(value),
         value.get("attributes"),
@@ -127,15 +178,20 @@ fn from_json(value: &Value) -> Option<(String, &'static str)> {
             Some(head) if is_headless => format!("{head}\n{trace}"),
             _ => trace,
         };
-        return Some((text, field));
+        return Some(Opened { text, field, is_of_shape: true });
     }
-    let message = find(&MESSAGES);
-    match (message, head) {
-        (Some((message, field)), Some(head)) if !message.contains('\n') && !message.contains(&head) => {
-            Some((format!("{message}: {head}"), field))
+    let opened = |text, field| Opened { text, field, is_of_shape: true };
+    match (find(&MESSAGES), head) {
+        (Some((message, field)), Some(head)) => {
+            // Whether one is in the other may hang on any sign.
+            let is_of_shape =
+                !head.contains(|it: char| it.is_ascii_digit()) && !digits::has_ids(message.as_bytes());
+            let is_told_by = message.contains('\n') || message.contains(&head);
+            let text = if is_told_by { message } else { format!("{message}: {head}") };
+            Some(Opened { text, field, is_of_shape })
         }
-        (Some((message, field)), _) => Some((message, field)),
-        (None, Some(head)) => Some((head, "error")),
+        (Some((message, field)), None) => Some(opened(message, field)),
+        (None, Some(head)) => Some(opened(head, "error")),
         (None, None) => None,
     }
 }

@@ -4,15 +4,20 @@
 //! says of a record what its lines say together, so the answers are those of the whole text; where they may not be (something to
 //! redact, an envelope, blanks at the end), the whole text is asked. A property test holds that.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use regex_automata::util::pool::{Pool, PoolGuard};
 
 use super::known::Known;
+use super::pipeline::Found;
+use super::recurring::{Asked, Fixed, Known as KnownLine, Outcome};
+use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
-use crate::watch::fingerprint::{Identity, LineId};
-use crate::watch::join::Seen;
+use crate::watch::fingerprint::{Identities, Identity, LineId};
+use crate::watch::join::{Ending, Line, Seen};
 use crate::watch::rules::RuleSet;
 
 /// Judges records by these rules. Shared by the streams of a pipeline.
@@ -93,6 +98,81 @@ impl Judge {
         self.redactor.redact(text)
     }
 
+    /// A line for a joiner, by itself.
+    pub(super) fn line<'l>(&self, memo: &mut Memo, text: &'l str, at: Option<Timestamp>) -> Line<'l> {
+        let (seen, rank) = memo.known.look(text, &self.rules);
+        Line { text, seen, is_candidate: rank.is_some(), at }
+    }
+
+    /// The line of a record that came lately which this one is, behind that one; `text` is what is written.
+    pub(super) fn recurs<'t>(
+        &self,
+        memo: &mut Memo,
+        is_escaped: bool,
+        from: Option<usize>,
+        written: &[u8],
+        text: impl Fn() -> Option<Cow<'t, str>>,
+    ) -> Option<usize> {
+        let answers = |asked: &Asked, text: &str| {
+            asked.rank.is_none_or(|rank| self.rules.rank(text.as_bytes(), false) == rank)
+                && (!asked.is_clean || self.redactor.is_surely_clean(text))
+                && (!asked.is_sound || Identities::has_sound_numbers(text))
+        };
+        let recurring = &mut memo.known.recurring;
+        recurring[usize::from(is_escaped)].next(from, written, |asked| {
+            *asked == Asked::default() || text().is_some_and(|text| answers(asked, &text))
+        })
+    }
+
+    /// What became of a record that ended with this line.
+    pub(super) fn outcome<'m>(&self, memo: &'m Memo, is_escaped: bool, line: usize) -> Option<&'m Outcome> {
+        memo.known.recurring[usize::from(is_escaped)].outcome(line)
+    }
+
+    /// Remembers a record by its lines as they are written, where that is enough to know it again.
+    pub(super) fn learn<'l>(
+        &self,
+        is_escaped: bool,
+        written: impl Iterator<Item = &'l [u8]> + Clone,
+        found: &Found,
+        ending: Ending,
+        n_candidates: u32,
+    ) {
+        let memo = &mut *self.memo();
+        let text = found.text.as_str();
+        let recurring = &mut memo.known.recurring[usize::from(is_escaped)];
+        if found.n_lines == 1 && !written.clone().next().is_some_and(|it| recurring.came_alone(it)) {
+            return;
+        }
+        let Some(Some(rank)) = self.ask_lines(memo, text) else { return };
+        let is_known = ending.is_of_shape()
+            && (memo.ids.len() > 1 || self.rules.counts_alone(rank))
+            && *self.rules.detection(rank) == found.detection;
+        let is_wrapped = memo.known.needs_text(text.split('\n').next().unwrap_or_default());
+        if !is_known || is_wrapped && (memo.ids.len() > 1 || !memo.known.identities.is_alike(&found.text)) {
+            return;
+        }
+        let mut lines = Vec::with_capacity(memo.ids.len());
+        for (line, written) in text.split('\n').zip(written) {
+            let mut likeness = memo.known.likeness(line, &self.rules);
+            let class = (!is_wrapped).then(|| memo.known.class(line, &self.rules));
+            if is_wrapped {
+                // Its number is not that of the text within.
+                likeness.fixed = Fixed::Nothing;
+                likeness.asked.is_sound = text.starts_with('{');
+            }
+            if let Fixed::But(values) = &mut likeness.fixed
+                && is_escaped
+            {
+                let Some(escaped) = escaped(written, values) else { return };
+                *values = escaped;
+            }
+            lines.push(KnownLine { written, likeness, class });
+        }
+        let outcome = Outcome { ending, rank, identity: found.identity, n_candidates };
+        memo.known.recurring[usize::from(is_escaped)].learn(lines.into_iter(), outcome);
+    }
+
     /// A text that is one record whatever the rules say of it: redacted and identified.
     pub(super) fn identify(&self, text: &str) -> (Clean, Identity) {
         let text = self.redactor.redact(text);
@@ -116,6 +196,18 @@ impl Judge {
         }
         Some(best)
     }
+}
+
+/// Places in a text where they stand in the text with its escapes, each of one sign.
+fn escaped(written: &[u8], places: &[Range<usize>]) -> Option<Vec<Range<usize>>> {
+    let mut starts = Vec::with_capacity(written.len());
+    let mut at = 0;
+    while at < written.len() {
+        starts.push(at);
+        at += if written[at] == b'\\' { 2 } else { 1 };
+    }
+    starts.push(at);
+    places.iter().map(|it| Some(*starts.get(it.start)?..*starts.get(it.end)?)).collect()
 }
 
 #[cfg(test)]

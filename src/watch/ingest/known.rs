@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::recurring::{Asked, Class, Fixed, Likeness, Recurring};
 use crate::base::redact::Redactor;
 use crate::base::search::digits;
 use crate::watch::fingerprint::{Identities, LineId, Numbered};
@@ -26,6 +27,8 @@ const MAX_LINE_BYTES: usize = 1024;
 pub(super) struct Known {
     lines: Lines,
     pub(super) identities: Identities,
+    /// Records of lines whose text is written as it is, and such in which it is escaped.
+    pub(super) recurring: [Recurring; 2],
     /// Of lines that tell more by their digits than a value, just as they were logged.
     ids: HashMap<Box<str>, LineId, RandomState>,
     n_id_bytes: usize,
@@ -35,6 +38,8 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Copy)]
 struct Facts {
     seen: Seen,
+    /// What rules and redactor say hangs on its ids too.
+    has_ids: bool,
     /// The best rank of a rule that hits it within a record.
     rank: Fact<Option<usize>>,
     is_clean: Fact<bool>,
@@ -71,6 +76,13 @@ impl Known {
         rank(self.lines.facts(line), line, rules)
     }
 
+    /// Both of them.
+    pub(super) fn look(&mut self, line: &str, rules: &RuleSet) -> (Seen, Option<usize>) {
+        let facts = self.lines.facts(line);
+        let seen = facts.as_deref().map_or_else(|| Seen::of(line), |it| it.seen);
+        (seen, rank(facts, line, rules))
+    }
+
     /// Rank and number of a line of a record; `None` where it may hold something to hide.
     pub(super) fn judged(
         &mut self,
@@ -78,7 +90,7 @@ impl Known {
         rules: &RuleSet,
         redactor: &Redactor,
     ) -> Option<(Option<usize>, LineId)> {
-        let Self { lines, identities, ids, n_id_bytes } = self;
+        let Self { lines, identities, ids, n_id_bytes, recurring: _ } = self;
         let mut facts = lines.facts(line);
         if !is_clean(facts.as_deref_mut(), line, redactor) {
             return None;
@@ -102,6 +114,25 @@ impl Known {
         Some((rank, id))
     }
 
+    /// By what a line of a record that was judged is known again.
+    pub(super) fn likeness(&mut self, line: &str, rules: &RuleSet) -> Likeness {
+        let Self { lines, ids, .. } = self;
+        let Some(facts) = lines.facts(line).filter(|_| !ids.contains_key(line)) else {
+            return Likeness { fixed: Fixed::All, asked: Asked::default() };
+        };
+        let rank = (!facts.rank.is_known()).then(|| rules.rank(line.as_bytes(), false));
+        let asked = Asked { rank, is_clean: !facts.is_clean.is_known(), is_sound: false };
+        let fixed = if facts.id.is_known() { Fixed::Nothing } else { Fixed::But(Identities::values(line)) };
+        Likeness { fixed, asked }
+    }
+
+    /// What is the same of all lines that mean this one in a record.
+    pub(super) fn class(&mut self, line: &str, rules: &RuleSet) -> Class {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let (seen, rank) = self.look(line, rules);
+        Class { id: self.identities.line(line).id, seen: seen.shape(), rank, indent }
+    }
+
     /// Whether a record that begins with this line must be asked for by its text: its lines may be in an envelope.
     pub(super) fn needs_text(&mut self, first_line: &str) -> bool {
         let ask = || Identities::needs_text(first_line);
@@ -116,17 +147,27 @@ impl Known {
 
 fn rank(facts: Option<&mut Facts>, line: &str, rules: &RuleSet) -> Option<usize> {
     let ask = || rules.rank(line.as_bytes(), false);
-    let is_alike = || rules.rank_alike(&digits::all_alike(line.as_bytes()));
-    facts.map_or_else(ask, |it| it.rank.get(|| is_alike().then(ask), ask))
+    let Some(Facts { has_ids, rank, .. }) = facts else { return ask() };
+    let is_alike = || {
+        let alike = digits::all_alike(line.as_bytes());
+        if *has_ids { rules.is_never_hit(&alike) } else { rules.rank_alike(&alike) }
+    };
+    rank.get(|| is_alike().then(ask), ask)
 }
 
 fn is_clean(facts: Option<&mut Facts>, line: &str, redactor: &Redactor) -> bool {
     let ask = || redactor.is_surely_clean(line);
-    let are_clean = || redactor.are_surely_clean(&digits::all_alike(line.as_bytes()));
-    facts.map_or_else(ask, |it| it.is_clean.get(|| are_clean().then_some(true), ask))
+    let Some(Facts { has_ids, is_clean, .. }) = facts else { return ask() };
+    let are_clean = || !*has_ids && redactor.are_surely_clean(&digits::all_alike(line.as_bytes()));
+    is_clean.get(|| are_clean().then_some(true), ask)
 }
 
 impl<T: Copy> Fact<T> {
+    /// Whether one answer holds for all lines that are alike.
+    fn is_known(&self) -> bool {
+        matches!(self, Self::Is(_))
+    }
+
     /// The answer for a line. What holds for all that are alike, if anything does, is asked for once and remembered.
     fn get(&mut self, of_all: impl FnOnce() -> Option<T>, of_line: impl FnOnce() -> T) -> T {
         if let Self::Unknown = self {
@@ -162,21 +203,21 @@ impl Lines {
         if line.len() > MAX_LINE_BYTES {
             return None;
         }
-        digits::alike(line.as_bytes(), &mut self.key);
+        let has_ids = digits::alike(line.as_bytes(), &mut self.key);
         let idx = match self.young.by_key.get(&*self.key) {
             Some(idx) => *idx,
-            None => self.rejuvenate(line),
+            None => self.rejuvenate(line, has_ids),
         };
         self.young.facts.get_mut(idx)
     }
 
-    fn rejuvenate(&mut self, line: &str) -> usize {
+    fn rejuvenate(&mut self, line: &str, has_ids: bool) -> usize {
         if self.young.facts.len() >= MAX_LINES || self.young.n_bytes >= MAX_BYTES {
             self.old = std::mem::take(&mut self.young);
         }
         let (key, facts) = match self.old.by_key.remove_entry(&*self.key) {
             Some((key, idx)) => (key, self.old.facts[idx]),
-            None => (self.key.as_slice().into(), Facts::of(line)),
+            None => (self.key.as_slice().into(), Facts::of(line, has_ids)),
         };
         let idx = self.young.facts.len();
         self.young.n_bytes += key.len();
@@ -187,9 +228,10 @@ impl Lines {
 }
 
 impl Facts {
-    fn of(line: &str) -> Self {
+    fn of(line: &str, has_ids: bool) -> Self {
         Self {
             seen: Seen::of(line),
+            has_ids,
             rank: Fact::Unknown,
             is_clean: Fact::Unknown,
             may_be_wrapped: Fact::Unknown,

@@ -11,6 +11,7 @@ mod look_back;
 mod mixed;
 mod pending;
 pub mod pipeline;
+mod recurring;
 mod sampler;
 pub mod services;
 mod stream;

@@ -18,7 +18,7 @@ use crate::watch::ingest::around;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
 use crate::watch::ingest::judge::{Judge, Judged, Memo};
 use crate::watch::ingest::look_back::LookBack;
-use crate::watch::join::{Joiner, Limits, Line};
+use crate::watch::join::{Ending, Joiner, Limits, Line};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
 
@@ -28,7 +28,7 @@ type OwnRules = (Judge, Arc<Scanner>);
 /// What all streams share: rules, redactor and bounds. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    judge: Judge,
+    pub(super) judge: Judge,
     scanner: Arc<Scanner>,
     limits: Limits,
     around: around::Settings,
@@ -122,6 +122,28 @@ impl StreamState {
     /// Whether a record is open, so that the next line must be pushed whatever it says.
     pub(super) fn is_open(&self) -> bool {
         self.joiner.is_open()
+    }
+
+    /// Whether nothing before it can belong to the record that begins with the next line. Forgets what stands before the last line that
+    /// `parts` it from what comes.
+    pub(super) fn is_at_border(&mut self, parts: impl FnMut(&str) -> bool) -> bool {
+        self.look_back.forget_parted(parts);
+        self.look_back.first_number().is_none()
+    }
+
+    /// Counts lines of which the state was not told, and how many of them a rule hits.
+    pub(super) fn count_recurred(&mut self, n_lines: u32, n_candidates: u32) {
+        self.counts.lines += u64::from(n_lines);
+        self.counts.candidates += u64::from(n_candidates);
+    }
+
+    /// How the record ended that was found last.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.joiner.ending()
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Forgets the lines that were passed by.

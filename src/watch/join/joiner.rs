@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::Limits;
 use super::block;
+use super::ending::Ending;
 use super::line::{Seen, View};
 use super::machine::{State, Step, Sure, step};
 use super::rust;
@@ -25,6 +26,8 @@ pub struct Joiner {
     /// Bytes of the held lines.
     n_held_bytes: usize,
     last_at: Option<Timestamp>,
+    /// Of the record that ended last, unless lines were held behind it.
+    ending: Option<Ending>,
     /// Buffers to be used again, so that records that come to nothing cost no allocation.
     spare: Vec<String>,
 }
@@ -83,6 +86,7 @@ impl Joiner {
             held: Vec::new(),
             n_held_bytes: 0,
             last_at: None,
+            ending: None,
             spare: Vec::new(),
         }
     }
@@ -145,6 +149,11 @@ impl Joiner {
         if open.is_told { self.held.first().map(|line| line.number) } else { Some(open.first_line) }
     }
 
+    /// How the record ended that was given last.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
     fn feed(&mut self, line: &Line<'_>, number: u64, out: &mut Vec<Record>) {
         let view = View::new(line.text, &line.seen, line.is_candidate);
         let Some(current) = &mut self.open else {
@@ -156,6 +165,7 @@ impl Joiner {
             Step::Done => {
                 self.take(line.text);
                 self.end(out);
+                self.ended_by_itself();
             }
             Step::Hold => {
                 let is_long = current.state.is_in_long_message();
@@ -196,6 +206,13 @@ impl Joiner {
         // Nothing can follow a line of JSON.
         if view.stands_alone {
             self.end(out);
+            self.ended_by_itself();
+        }
+    }
+
+    fn ended_by_itself(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.is_by_itself = true;
         }
     }
 
@@ -225,6 +242,7 @@ impl Joiner {
         let Some(mut open) = self.open.take() else { return };
         let mut held = std::mem::take(&mut self.held);
         self.n_held_bytes = 0;
+        self.ending = held.is_empty().then_some(Ending { state: open.state, is_by_itself: false });
         if !open.is_confirmed && open.is_candidate {
             // No trace after all: still a line with what is indented under it.
             let n_indented = held

@@ -64,12 +64,20 @@ impl Seen {
         seen
     }
 
+    /// The same but for the places, which hang on how long numbers are.
+    pub fn shape(self) -> Self {
+        Self { text: 0, end: 0, ..self }
+    }
+
     /// Whether this is a log line of its own that begins nothing: no record goes on across it, and none begins with it. No rule hits
     /// `line`, in which this was seen.
     pub fn parts(&self, line: &str) -> bool {
         let view = View::new(line, self, false);
         let is_own_line = view.is_prefixed || !view.is_stamped && !view.is_bare();
-        is_own_line && self.opening.is_none() && !view.is_blank() && view.indent() == 0
+        // PostgreSQL puts a second blank behind its level.
+        let has_own_indent =
+            view.indent() == 0 || view.is_prefixed && view.indent() == 1 && view.body.starts_with(' ');
+        is_own_line && self.opening.is_none() && !view.is_blank() && has_own_indent
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod at;
 mod block;
+mod ending;
 mod go;
 mod joiner;
 mod line;
@@ -20,6 +21,7 @@ pub mod shape;
 #[cfg(test)]
 mod tests;
 
+pub use ending::{Ending, Following};
 pub use joiner::{Joiner, Line};
 pub use line::Seen;
 

@@ -8,6 +8,7 @@
 //! Pure: no clock, no database; [`RuleSet::load_dir`] is the one function that reads files.
 
 mod adjust;
+mod beside_ids;
 mod best;
 mod builtin;
 mod escape;

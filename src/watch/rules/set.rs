@@ -10,6 +10,7 @@ use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax::{Config, parse_with};
 use regex_syntax::hir::Hir;
 
+use super::beside_ids::BesideIds;
 use super::best::{Scratch, Wanted};
 use super::escape::{has_break, unescape};
 use super::groups::Groups;
@@ -33,6 +34,8 @@ pub struct RuleSet {
     pub(super) scratch: Pool<Scratch>,
     /// The literals of rules that look at digits, which are alike here; `None` where such a rule has no literals.
     looks_at_digits: Option<Literals>,
+    /// What of each literal cannot lie in an id; `None` where there is a rule that may hit an id.
+    beside_ids: Option<BesideIds>,
 }
 
 #[derive(Debug)]
@@ -87,6 +90,7 @@ impl RuleSet {
         let looks_at_digits = (!look_at_digits().any(|it| it.literals.is_empty()))
             .then(|| Literals::new(&literals.into_iter().collect::<Vec<_>>(), b""));
         Ok(Self {
+            beside_ids: BesideIds::new(ranked.iter().map(|it| &it.literals)),
             groups: Groups::new(&ranked),
             on_every_line,
             ranked,
@@ -135,6 +139,11 @@ impl RuleSet {
     /// Whether one rank is the best for all lines that differ from this one in nothing but digits; they are alike in it.
     pub fn rank_alike(&self, all_alike: &[u8]) -> bool {
         self.looks_at_digits.as_ref().is_some_and(|it| it.find(all_alike, 0).is_none())
+    }
+
+    /// Whether no rule hits any line that differs from this one in nothing but digits and ids; digits are alike in it.
+    pub fn is_never_hit(&self, all_alike: &[u8]) -> bool {
+        self.beside_ids.as_ref().is_some_and(|it| !it.may_be_in(all_alike))
     }
 
     /// What a hit of the rule of this rank says.

@@ -32,5 +32,5 @@ pub(super) fn glance(line: &[u8]) -> Option<Glance<'_>> {
         _ => return None,
     };
     stamp::nanos(time)?;
-    Some(Glance { stream, is_whole, time })
+    Some(Glance { stream, text: rest.get(10..).unwrap_or_default(), is_whole, time })
 }

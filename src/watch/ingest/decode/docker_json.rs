@@ -61,7 +61,7 @@ fn end_of_string(text: &[u8]) -> Option<usize> {
 }
 
 /// The text behind a JSON string; borrowed where nothing is escaped.
-fn unescape(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn unescape(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     let Some(mut at) = memchr::memchr(b'\\', text) else { return Some(Cow::Borrowed(text)) };
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

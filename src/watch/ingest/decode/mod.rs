@@ -12,7 +12,7 @@ mod docker_json;
 mod jsonl;
 pub mod line;
 
-pub(super) use docker_json::salvage;
+pub(super) use docker_json::{salvage, unescape};
 
 /// How lines are wrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

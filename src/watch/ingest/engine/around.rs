@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use super::block_engine::{BlockEngine, Input};
 use super::handled::{Handled, Spot};
 use crate::base::id::SampleId;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::occurrence::Around;
 use crate::watch::ingest::around::{Lines, MAX_LOOKED_AT, Select, Settings, Wants};
 use crate::watch::ingest::decode::Format;
@@ -70,12 +71,24 @@ impl Surroundings {
 
     /// Notes a record if it is one of those that are told with their lines. `found` still has the numbers of the state.
     pub(super) fn ask(&mut self, stream: usize, handled: &Handled, found: &Found) -> Option<Box<Around>> {
-        if !self.select.takes(found.identity.fingerprint) {
+        let last = found.first_line + u64::from(found.n_lines).saturating_sub(1);
+        self.ask_at(stream, found.identity.fingerprint, || {
+            let first = handled.get(found.first_line)?;
+            Some((first, handled.get(last).unwrap_or(first)))
+        })
+    }
+
+    /// The same of a record whose first and last line stand there.
+    pub(super) fn ask_at(
+        &mut self,
+        stream: usize,
+        fingerprint: Fingerprint,
+        spots: impl FnOnce() -> Option<(Spot, Spot)>,
+    ) -> Option<Box<Around>> {
+        if !self.select.takes(fingerprint) {
             return None;
         }
-        let first = handled.get(found.first_line)?;
-        let last = found.first_line + u64::from(found.n_lines).saturating_sub(1);
-        let last = handled.get(last).unwrap_or(first);
+        let (first, last) = spots()?;
         let id = SampleId::new();
         self.asked.push(Asked { id, stream, first, last });
         Some(Box::new(Around { id: Some(id), ..Around::default() }))

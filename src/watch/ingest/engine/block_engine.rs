@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::around::Surroundings;
 use super::handled::{Handled, Spot};
+use super::short_cut::Lesson;
 use super::skip::Hit;
 use crate::base::clock::Timestamp;
 use crate::watch::ingest::decode::line::MAX_LINE_BYTES;
@@ -54,17 +55,18 @@ pub(in crate::watch::ingest) struct BlockEngine {
     pub(super) n_lines: u64,
     pub(super) n_blocks: u64,
     n_odd: u64,
-    found: Vec<Found>,
     /// `None` where nobody wants the lines around records.
     pub(super) surroundings: Option<Box<Surroundings>>,
+    pub(super) found: Vec<Found>,
 }
 
 #[derive(Debug)]
 pub(super) struct Stream {
-    name: Option<String>,
+    pub(super) name: Option<String>,
     pub(super) state: StreamState,
     part: Option<Part>,
     pub(super) handled: Handled,
+    pub(super) lesson: Option<Lesson>,
     /// Of the last line, where lines carry their times.
     pub(super) last: DockerPlace,
 }
@@ -150,6 +152,12 @@ impl BlockEngine {
                 (at, is_candidate) = self.skip(input, at, &mut hit);
                 if at.offset >= text.len() {
                     break;
+                }
+                if is_candidate == Some(true)
+                    && let Some(behind) = self.short_cut(input, at, sink)
+                {
+                    at = behind;
+                    continue;
                 }
             }
             let end = memchr::memchr(b'\n', &text[at.offset..]).map_or(text.len(), |it| at.offset + it);
@@ -268,6 +276,7 @@ impl BlockEngine {
             state: self.pipeline.stream(),
             part: None,
             handled: Handled::default(),
+            lesson: None,
             last: DockerPlace { nanos: 0, n_at_nanos: 0 },
         });
         idx
@@ -316,7 +325,11 @@ impl BlockEngine {
             return;
         }
         let spot = self.spot(input, idx, at, logged_at);
-        self.push(idx, &text, spot, logged_at, is_candidate, sink);
+        let number = self.streams[idx].handled.push(spot);
+        self.begin_lesson(idx, number, is_candidate);
+        self.push(idx, RawLine { bytes: &text, number, at: logged_at, is_candidate });
+        self.go_on_with_lesson(input, idx, at, number, is_candidate);
+        self.emit(idx, sink);
     }
 
     /// The place of the next line of a stream.
@@ -350,34 +363,25 @@ impl BlockEngine {
 
     fn end_part(&mut self, idx: usize, sink: Sink<'_>) {
         let Some(Part { text, spot, at, is_full: _ }) = self.streams[idx].part.take() else { return };
-        self.push(idx, &text, spot, at, None, sink);
-    }
-
-    fn push(
-        &mut self,
-        idx: usize,
-        text: &[u8],
-        spot: Spot,
-        at: Option<Timestamp>,
-        is_candidate: Option<bool>,
-        sink: Sink<'_>,
-    ) {
-        let stream = &mut self.streams[idx];
-        let number = stream.handled.push(spot);
-        let line = RawLine { bytes: text, number, at, is_candidate };
-        self.pipeline.push_line(&mut stream.state, line, &mut self.found);
+        let number = self.streams[idx].handled.push(spot);
+        self.push(idx, RawLine { bytes: &text, number, at, is_candidate: None });
         self.emit(idx, sink);
-        if self.streams[idx].handled.len() > MANY_HANDLED {
-            self.streams[idx].forget();
-        }
     }
 
+    fn push(&mut self, idx: usize, line: RawLine<'_>) {
+        self.pipeline.push_line(&mut self.streams[idx].state, line, &mut self.found);
+    }
+
+    /// Tells what was found in a stream.
     fn emit(&mut self, idx: usize, sink: Sink<'_>) {
-        let stream = &self.streams[idx];
+        let stream = &mut self.streams[idx];
         for mut found in self.found.drain(..) {
             found.around = self.surroundings.as_mut().and_then(|it| it.ask(idx, &stream.handled, &found));
             found.first_line = stream.handled.get(found.first_line).map_or(found.first_line, |it| it.number);
             sink(stream.name.as_deref(), found);
+        }
+        if stream.handled.len() > MANY_HANDLED {
+            stream.forget();
         }
     }
 }

@@ -7,7 +7,11 @@
 mod around;
 mod block_engine;
 mod handled;
+mod piece;
+mod short_cut;
 mod skip;
 
 pub(super) use block_engine::{BlockEngine, Input, OddLines};
 pub(super) use handled::Spot;
+#[cfg(test)]
+pub(super) use short_cut::n_short_cuts;

@@ -149,9 +149,12 @@ impl BlockEngine {
             let (unwrapped, _) = self.read(input.format, line_at(input.text, ring.nth_last(*n)));
             unwrapped.is_some_and(|it| self.pipeline.parts(&readable(&it.text).text))
         };
-        // Where the lines' times make their places, each line counts.
-        let n_parted = if input.has_timed_places() { None } else { (1..=n_kept).find(parts_others) };
-        for n in (1..=n_parted.unwrap_or(n_kept)).rev() {
+        let n_parted = (1..=n_kept).find(parts_others).unwrap_or(n_kept);
+        if input.has_timed_places() && n_parted < n_kept {
+            // Where the lines' times make their places, each line counts.
+            self.count_places(input, ring.nth_last(n_kept), std, ring.nth_last(n_parted));
+        }
+        for n in (1..=n_parted).rev() {
             self.remember(input, idx, ring.nth_last(n));
         }
     }

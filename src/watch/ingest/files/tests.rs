@@ -6,14 +6,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::watch::ingest::decode::Unwrapped;
+use crate::watch::ingest::engine::n_short_cuts;
 use crate::watch::ingest::pipeline::StreamState;
 
-/// Stream, first line, lines, rule, text.
-type Row = (Option<String>, u64, u32, String, String);
+/// Stream, first line, lines, rule, text, identity.
+type Row = (Option<String>, u64, u32, String, String, String);
 
 fn row(stream: Option<&str>, found: &Found, first_line: u64) -> Row {
     let rule = found.detection.rule.to_string();
-    (stream.map(str::to_owned), first_line, found.n_lines, rule, found.text.as_str().to_owned())
+    let (text, identity) = (found.text.as_str().to_owned(), found.identity.fingerprint.full());
+    (stream.map(str::to_owned), first_line, found.n_lines, rule, text, identity.to_string())
 }
 
 fn scan(format: Format, text: &[u8], block_bytes: usize) -> Vec<Row> {
@@ -200,7 +202,9 @@ fn a_sparse_stream_is_found_across_many_blocks_of_the_other() {
     lines.extend(NODE.lines().skip(5).map(|line| (1, line.to_owned())));
     let text = wrap(Format::DockerJson, &lines);
     let rows = scan(Format::DockerJson, text.as_bytes(), 512);
-    assert_eq!(rows, [(Some("stderr".into()), 1, 8, "node.uncaught".into(), NODE.into())]);
+    let (stream, first_line, n_lines, rule, text, _) = &rows[0];
+    assert_eq!((stream.as_deref(), *first_line, *n_lines), (Some("stderr"), 1, 8));
+    assert_eq!((rows.len(), rule.as_str(), text.as_str()), (1, "node.uncaught", NODE));
 }
 
 #[test]
@@ -212,4 +216,74 @@ fn a_word_cut_into_two_parts_is_found() {
     assert_eq!(rows, by_line(Format::DockerJson, text.as_bytes()));
     let text = wrap(Format::DockerJson, &[(0, format!("error: {line}"))]);
     assert_eq!(scan(Format::DockerJson, text.as_bytes(), BLOCK_BYTES)[0].1, 1);
+}
+
+/// What services log again and again.
+const RECURRING: [&str; 22] = [
+    ORDINARY,
+    PYTHON,
+    JAVA,
+    NODE,
+    GO,
+    JSON,
+    "2026-01-02 03:04:05,006 ERROR shop.tasks: task 649979 crashed\nTraceback (most recent call last):\n  File \"/a.py\", line 22, in f\n    g(4)\nValueError: no 649979",
+    "2026-01-02 03:04:05,006 ERROR [exec-1] c.a.Web - request 716881 failed\njava.lang.IllegalStateException: no 716881\n\tat a.B.c(B.java:40)\nCaused by: java.sql.SQLException: x\n\t... 15 more",
+    "panic: runtime error: x\n[signal SIGSEGV: code=0x1 addr=0x0 pc=0x4a0200]\n\ngoroutine 809 [running]:\nmain.(*Shop).stage0_8(0xc00009b1ac, 0x1)\n\t/srv/a.go:49 +0x1d",
+    "2026-01-02T03:01:15.218Z\tERROR\ta/handler.go:88\tcall failed\t{\"trace_id\": \"1b4aafa3fe89bb5b\", \"error\": \"late\"}",
+    r#"{"level":50,"time":1767322834537,"pid":38,"hostname":"web-7d9f8b6c5-x2k2q","reqId":"req-3701c","msg":"connect ECONNREFUSED 10.0.3.58:5432"}"#,
+    r#"{"event": "payment declined", "order_id": 109038, "took": 1.25, "level": "error", "timestamp": "2026-01-02T03:00:03.848529Z"}"#,
+    r#"{"level":"error","msg":"order 12 failed","error":"order 12"}"#,
+    r#"{"level":"error","msg":"a1b2 failed","err":{"message":"b2","stack":"Error: b2\n    at f (/a.js:1:2)"}}"#,
+    "10.227.240.13 - - [02/Jan/2026:03:00:11 +0000] \"GET /cart HTTP/1.1\" 503 40161 \"-\" \"curl/8.5.0\"",
+    "level=error msg=\"order 12 failed\" err=\"refused 12\"",
+    "ERROR: status 503 of order 12345",
+    "ERROR login failed password=hunter2 for 4111 1111 1111 1111",
+    "/a.cpp:17:51: runtime error: load of null pointer of type 'int'\n    #0 0x55d0a1b2 in f /a.cpp:17:51\nSUMMARY: UndefinedBehaviorSanitizer: undefined-behavior /a.cpp:17:51 in",
+    "2026-01-02 03:04:05.006 UTC [1380] ERROR:  duplicate key value violates unique constraint \"items_pkey\"\n2026-01-02 03:04:05.006 UTC [1380] DETAIL:  Key (id)=(7) already exists.",
+    "error: alone",
+    "2026-01-02 03:04:05.004 UTC [1060] LOG:  duration: 32.860 ms",
+];
+
+/// The text with other digits, or other signs in its ids, or as it is.
+fn again(text: &str, random: &mut fastrand::Rng) -> String {
+    let (of_digits, of_ids) = (random.u8(..4), random.u8(..3));
+    let mut change = |it: char| match it {
+        '0'..='9' | 'a'..='f' if of_ids == 0 && random.u8(..6) == 0 => random.digit(16),
+        '0'..='9' if of_digits == 0 || of_digits == 1 && random.u8(..6) == 0 => random.digit(10),
+        _ => it,
+    };
+    text.chars().map(&mut change).collect()
+}
+
+#[test]
+fn what_recurs_is_found_as_if_it_came_first() {
+    let before = n_short_cuts();
+    let mut random = fastrand::Rng::with_seed(11);
+    for round in 0..150 {
+        let format = Format::ALL[round % Format::ALL.len()];
+        let texts: Vec<&str> = (0..random.usize(1..6)).filter_map(|_| random.choice(RECURRING)).collect();
+        let mut lines = Vec::new();
+        for _ in 0..random.usize(1..80) {
+            let stream = usize::from(random.u8(..4) == 0);
+            let text = again(texts[random.usize(..texts.len())], &mut random);
+            let n = if random.u8(..8) == 0 { random.usize(1..6) } else { usize::MAX };
+            lines.extend(text.split('\n').take(n).map(|line| (stream, line.to_owned())));
+            if random.bool() {
+                lines.push((random.usize(..2), again(ORDINARY, &mut random)));
+            }
+        }
+        if random.u8(..4) == 0 {
+            // Both streams at once.
+            for idx in 1..lines.len() {
+                if random.u8(..5) == 0 && lines[idx].0 != lines[idx - 1].0 {
+                    lines.swap(idx, idx - 1);
+                }
+            }
+        }
+        let text = wrap(format, &lines).into_bytes();
+        let block_bytes = *random.choice(&[700, 4096, BLOCK_BYTES]).unwrap_or(&BLOCK_BYTES);
+        assert_eq!(scan(format, &text, block_bytes), by_line(format, &text), "round {round}");
+    }
+    let n = n_short_cuts() - before;
+    assert!(n > 500, "{n} of them were known");
 }

@@ -24,6 +24,8 @@ const TIME_LENGTHS: std::ops::RangeInclusive<usize> = 20..=35;
 pub(crate) struct Glance<'l> {
     /// 0 for stdout, 1 for stderr.
     pub(crate) stream: usize,
+    /// As it is written, without the line break at its end.
+    pub(crate) text: &'l [u8],
     /// The text does not go on in the stream's next line.
     pub(crate) is_whole: bool,
     pub(crate) time: &'l [u8],
@@ -50,7 +52,10 @@ pub(crate) fn glance(line: &[u8]) -> Option<Glance<'_>> {
     if name != OUT && name != ERR {
         return None;
     }
-    Some(Glance { stream: usize::from(name == ERR), is_whole: ends_with_break(&rest[..stream]), time })
+    let text = &rest[..stream];
+    let is_whole = ends_with_break(text);
+    let text = if is_whole { &text[..text.len() - 2] } else { text };
+    Some(Glance { stream: usize::from(name == ERR), text, is_whole, time })
 }
 
 /// So many bytes from here on: compared at once.
