@@ -12,6 +12,7 @@ mod mixed;
 mod pending;
 pub mod pipeline;
 mod recurring;
+mod rival;
 mod sampler;
 pub mod services;
 mod stream;

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::mixed::MixedTask;
 use super::pending::{IssueKey, Pending, count_stored, decide};
 use super::pipeline::{Found, Pipeline};
+use super::rival::Rivals;
 use super::services::ServiceMap;
 use super::stream::{Report, Source, StreamTask};
 use crate::base::backoff::Backoff;
@@ -113,6 +114,7 @@ struct Ingest {
     rest_until: Option<Instant>,
     known: moka::future::Cache<IssueKey, Option<IssueBrief>>,
     storms: Storms,
+    rivals: Rivals,
     backoff: Backoff,
     /// Since when the database is away, as far as it was told.
     away_since: Option<Instant>,
@@ -135,6 +137,7 @@ impl Ingest {
             rest_until: None,
             known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),
             storms: Storms::default(),
+            rivals: Rivals::default(),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             away_since: None,
             has_given_up: false,
@@ -306,6 +309,7 @@ impl Ingest {
             return Ok(());
         }
         let batch = self.pending.take();
+        self.rivals.look(&*self.parts.store, &batch.cursors).await;
         let mut n_failures = 0;
         loop {
             let started = Instant::now();
@@ -319,6 +323,7 @@ impl Ingest {
                     }
                     count_stored(&batch.groups);
                     Pending::settle(settled);
+                    self.rivals.note(batch.cursors);
                     // What was new or acted upon is asked for again; the rest is as it was.
                     for group in receipt.groups {
                         if group.is_new || group.n_jobs_queued > 0 {
