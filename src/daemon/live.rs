@@ -43,6 +43,7 @@ pub(super) struct Live {
     pub(super) clock: SharedClock,
     pub(super) services: Swap<ServiceMap>,
     pub(super) alerts: Swap<Alerts>,
+    pub(super) pipeline: Swap<Pipeline>,
     pub(super) watch: Tasks,
     pub(super) healing: Tasks,
     /// Logs older than this are not read from their beginning.
@@ -67,6 +68,7 @@ impl Live {
             clock: Arc::clone(clock),
             services: Swap::new(services),
             alerts: Swap::new(alerts),
+            pipeline: Swap::new(Arc::new(pipeline.clone())),
             watch: Tasks::new(Shutdown::new()),
             healing: Tasks::new(Shutdown::new()),
             first_run_at,
@@ -132,6 +134,7 @@ impl Live {
         if is_watching_other {
             self.watch.stop(WATCH_GRACE).await;
             self.watch = Tasks::new(Shutdown::new());
+            self.pipeline.set(Arc::new(pipeline.clone()));
             self.start_watching(pipeline);
         }
         if let Some(healing) = healing {

@@ -88,6 +88,7 @@ async fn run_with(
         clock: Arc::clone(clock),
         metrics: recorder,
         alerts: Some(live.alerts.clone()),
+        pipeline: Some(live.pipeline.clone()),
         shutdown: serve.shutdown(),
     };
     let address = start_serving(&mut serve, parts, listener)?;

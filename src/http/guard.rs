@@ -48,7 +48,8 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     }
     let is_open = path.starts_with("/assets/") || path == "/login";
     if !is_open && !is_allowed(&app, headers) {
-        let wants_page = request.method() == Method::GET && !path.starts_with("/v1/") && path != "/metrics";
+        let wants_page =
+            request.method() == Method::GET && !path.starts_with("/v1/") && !path.starts_with("/metrics");
         if wants_page {
             return Redirect::to("/login").into_response();
         }

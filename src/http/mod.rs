@@ -15,6 +15,7 @@ mod login;
 mod pages;
 mod path_id;
 mod router;
+mod rule_cost;
 mod server;
 mod settings;
 mod state;

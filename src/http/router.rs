@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::state::App;
-use super::{actions, alerts, assets, error, guard, health, live, login, pages};
+use super::{actions, alerts, assets, error, guard, health, live, login, pages, rule_cost};
 
 /// A request that takes longer is answered 408. Event streams answer at once and go on.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,7 +42,8 @@ pub fn router(app: App) -> Router {
         .route("/assets/{name}", get(assets::asset))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .route("/metrics/rules", get(rule_cost::costs));
     let streams =
         Router::new().route("/events", get(live::overview)).route("/issues/{id}/events", get(live::issue));
     let inside = pages

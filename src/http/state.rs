@@ -13,6 +13,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::swap::Swap;
 use crate::store::Store;
 use crate::watch::ingest::alerts::Alerts;
+use crate::watch::ingest::pipeline::Pipeline;
 
 /// Open event streams at a time; each asks the store twice a second.
 const MAX_STREAMS: usize = 64;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub metrics: Option<PrometheusHandle>,
     /// Takes Alertmanager's webhook; `None` where this process does not watch.
     pub alerts: Option<Swap<Alerts>>,
+    /// Knows the rules, and the lines that come; `None` where this process does not watch.
+    pub pipeline: Option<Swap<Pipeline>>,
     /// Ends the event streams, which would otherwise hold a graceful stop up.
     pub shutdown: Shutdown,
 }

@@ -157,6 +157,16 @@ async fn rules_change_under_load_and_counts_stay_exact() {
         ground.put_rule("shop.tree", word);
         ground.reloads("used", n).await;
     }
+    // What the rules of now cost on the lines of now is told to who asks.
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+    let asked = http.get(format!("http://{}/metrics/rules?seconds=1", ground.address)).send();
+    let costs = asked.await.expect("it answers").text().await.expect("it has a body");
+    let value = |name: &str| {
+        let line = costs.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    assert!(value("homeostat_rule_sample_lines") > 50.0, "{costs}");
+    assert!(value("homeostat_rule_nanoseconds_per_line{rule=\"python.traceback\"") > 0.0, "{costs}");
     // A new file is watched, and the rule that came last is heeded there.
     let more = format!(
         "[[file]]\npaths = [\"{}/late.log\"]\nservice = \"late\"\nfrom_start = true\n",

@@ -234,6 +234,9 @@ impl Mixing {
         }
         let mut found = Vec::new();
         let first_line = self.recents.push(writer.key, &text);
+        if self.pipeline.sample().is_wanted() {
+            String::from_utf8_lossy(&text).lines().for_each(|line| self.pipeline.sample().push(line));
+        }
         let member = self.member(&writer, tick, first_line);
         let (source, first_line) = (Arc::clone(&member.source), member.first_line);
         let before = member.state.counts();

@@ -13,6 +13,7 @@ mod pending;
 pub mod pipeline;
 mod recurring;
 mod rival;
+pub mod rule_cost;
 mod sampler;
 pub mod services;
 mod stream;

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
@@ -18,6 +19,7 @@ use crate::watch::ingest::around;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
 use crate::watch::ingest::judge::{Judge, Judged, Memo};
 use crate::watch::ingest::look_back::LookBack;
+use crate::watch::ingest::rule_cost::{self, LineSample, RuleCost};
 use crate::watch::join::{Ending, Joiner, Limits, Line};
 use crate::watch::rules::RuleSet;
 use crate::watch::scan::Scanner;
@@ -32,6 +34,7 @@ pub struct Pipeline {
     scanner: Arc<Scanner>,
     limits: Limits,
     around: around::Settings,
+    sample: Arc<LineSample>,
     /// Of services that want some rules to be other.
     of_services: Arc<HashMap<String, OwnRules>>,
 }
@@ -171,7 +174,24 @@ impl Pipeline {
     pub fn new(rules: Arc<RuleSet>, redactor: Redactor, limits: Limits) -> Self {
         let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
         let around = around::Settings { before: 0, after: 0, ..around::Settings::default() };
-        Self { judge: Judge::new(rules, redactor), scanner, limits, around, of_services: Arc::default() }
+        let (sample, of_services) = (Arc::default(), Arc::default());
+        Self { judge: Judge::new(rules, redactor), scanner, limits, around, sample, of_services }
+    }
+
+    /// Where lines go while somebody asks what the rules cost.
+    pub(super) fn sample(&self) -> &LineSample {
+        &self.sample
+    }
+
+    /// What each rule costs on the lines of so much time from now on, and how many these are; on ordinary ones where none come. `None`
+    /// while somebody else asks.
+    pub async fn rule_costs(&self, time: Duration) -> Option<(usize, Vec<RuleCost>)> {
+        let lines = self.sample.collect(time).await?;
+        let n_recent = lines.len();
+        let lines = if lines.is_empty() { rule_cost::ordinary() } else { lines };
+        let rules = Arc::clone(&self.judge.rules);
+        let costs = tokio::task::spawn_blocking(move || rule_cost::measure(&rules, &lines)).await;
+        costs.ok().map(|costs| (n_recent, costs))
     }
 
     /// The same, with the lines around records. Without this there are none.

@@ -288,6 +288,7 @@ impl Reading {
         let input = Input { format, text: &text, places: Some(&places) };
         self.engine.block(&input, &mut |_, it| found.push(it));
         spread(self.engine.around_block(&input), found.iter_mut(), later);
+        self.engine.sample(&input);
         for _ in 0..self.engine.take_n_odd() {
             metrics::odd_message("docker", "torn");
         }

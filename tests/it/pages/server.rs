@@ -58,6 +58,7 @@ impl Server {
             clock: Arc::clone(&given.clock),
             metrics: None,
             alerts: Some(Swap::new(Arc::new(Alerts::new(alerts(given)).unwrap()))),
+            pipeline: None,
             shutdown: shutdown.clone(),
         });
         let serving = http::serve(listener, http::router(app), shutdown.clone());

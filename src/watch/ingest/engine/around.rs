@@ -14,6 +14,7 @@ use crate::watch::ingest::around::{Lines, MAX_LOOKED_AT, Select, Settings, Wants
 use crate::watch::ingest::decode::Format;
 use crate::watch::ingest::decode::line::readable;
 use crate::watch::ingest::pipeline::Found;
+use crate::watch::ingest::rule_cost::MAX_OF_BLOCK;
 
 /// Bytes kept of the blocks before while a record is open: a long trace, and what stands before it.
 const MAX_OPEN_TAIL: usize = 32 << 10;
@@ -257,6 +258,16 @@ impl BlockEngine {
     /// Lets records be told with the lines around them whose like were told often enough.
     pub(in crate::watch::ingest) fn renew_around(&mut self) {
         self.surroundings.iter_mut().for_each(|it| it.select.renew());
+    }
+
+    /// Gives some lines of a block to who asks what the rules cost.
+    pub(in crate::watch::ingest) fn sample(&self, input: &Input<'_>) {
+        if !self.pipeline.sample().is_wanted() {
+            return;
+        }
+        for line in lines_of(input.text).take(MAX_OF_BLOCK) {
+            self.hand(input.format, line, |_, line, _| self.pipeline.sample().push(line));
+        }
     }
 
     /// Hands on what a line says: its stream, its text, and whether it goes on in another.
