@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use homeostat::base::clock::{Clock, SystemClock, Timestamp};
 use homeostat::base::shutdown::Shutdown;
 use homeostat::model::cursor::{Cursor, StreamKey};
+use homeostat::store::types::IssueFilter;
 use homeostat::watch::source::file::{self, Patterns, Settings};
 use homeostat::watch::source::lane::Outlet;
 use tokio::task::JoinHandle;
@@ -328,6 +329,47 @@ async fn machines_keep_their_cursors_apart_and_read_on_from_those_of_earlier_ver
         assert_eq!(counts(&db.store).await.values().sum::<u64>(), n);
         tasks.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn a_kept_record_gets_the_lines_around_it_also_those_that_come_when_it_is_stored() {
+    let db = Db::sqlite().await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("shop.log");
+    let settings = Settings {
+        patterns: Patterns::new([path.to_str().expect("a plain name")]).expect("a pattern"),
+        is_from_start: true,
+        poll_every: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let _tasks =
+        watch(&db.store, |outlet| file::run(settings, outlet, Timestamp::UNIX_EPOCH, Shutdown::new()));
+    for n in 1..8 {
+        append(&path, &format!("2026-11-21 10:00:00 INFO order {n} is handled\n"));
+    }
+    append(&path, "2026-11-21 10:00:01 ERROR payment failed, password=hunter2-x9\n");
+    let stored = async || {
+        let issue = db.store.issues(&IssueFilter::default()).await.ok()?.pop()?;
+        Some(db.store.issue_detail(issue.id).await.ok()?.samples.remove(0).around)
+    };
+    let around = eventually("the issue", PATIENCE, stored).await;
+    let numbers = |lines: &str| -> Vec<String> {
+        lines.lines().filter_map(|line| line.split_whitespace().nth(4).map(str::to_owned)).collect()
+    };
+    assert_eq!(
+        (numbers(around.before.as_str()), around.after.as_str()),
+        (["3", "4", "5", "6", "7"].map(str::to_owned).into(), "")
+    );
+    append(&path, "2026-11-21 10:00:01 INFO token=hunter2-x9abcdef is void\n");
+    for n in 8..20 {
+        append(&path, &format!("2026-11-21 10:00:02 INFO order {n} is handled\n"));
+    }
+    let after = eventually("the lines behind it", PATIENCE, async || {
+        stored().await.filter(|it| !it.after.as_str().is_empty()).map(|it| it.after)
+    })
+    .await;
+    assert!(!after.as_str().contains("hunter2"), "{after}");
+    assert_eq!(numbers(after.as_str()), ["is", "8", "9", "10", "11"], "{after}");
 }
 
 #[tokio::test]

@@ -14,7 +14,6 @@ use homeostat::model::cursor::{Cursor, StreamKey};
 use homeostat::model::job::JobKind;
 use homeostat::store::Store;
 use homeostat::store::types::{IssueFilter, JobFilter};
-use homeostat::watch::ingest::pipeline::Pipeline;
 use homeostat::watch::ingest::services::{self, ServiceMap};
 use homeostat::watch::ingest::{self, IngestParts};
 use homeostat::watch::source::docker::{self, Patterns, Settings};
@@ -25,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::store::given::{Db, stories};
 use crate::support::docker::{BUSYBOX, Container, Launch, engine};
 use crate::support::wait::eventually;
+use crate::support::watching::PIPELINE;
 
 /// A loaded machine takes its time over a thousand errors.
 const LONG: Duration = Duration::from_secs(180);
@@ -103,7 +103,7 @@ impl Watching {
         let (outlet, openings) = Outlet::new();
         let parts = IngestParts {
             store: Arc::clone(store),
-            pipeline: Pipeline::builtin(),
+            pipeline: PIPELINE.clone(),
             services: Arc::new(ServiceMap::new(services::Settings::default())),
             triage: triage::Settings::default(),
             clock: SystemClock::shared(),

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::pending::IssueKey;
 use super::stream::RENEW_EVERY;
 use crate::base::clock::Timestamp;
@@ -18,7 +20,7 @@ const MAX_ISSUES: usize = 20_000;
 #[derive(Debug)]
 pub(super) struct Sampler {
     every: Duration,
-    kept: HashMap<IssueKey, Kept>,
+    kept: HashMap<IssueKey, Kept, RandomState>,
 }
 
 /// What was kept of an issue.
@@ -31,7 +33,7 @@ struct Kept {
 impl Sampler {
     /// Keeps one text of an issue in so much time.
     pub(super) fn new(every: Duration) -> Self {
-        Self { every, kept: HashMap::new() }
+        Self { every, kept: HashMap::default() }
     }
 
     /// Whether the text of an occurrence is kept. One that is told without the lines around it gives way for a while to one that has them.

@@ -23,6 +23,7 @@ use crate::support::chance::{n_actions, seed};
 use crate::support::link::Link;
 use crate::support::loki::{Fault, Loki};
 use crate::support::wait::eventually;
+use crate::support::watching::PIPELINE;
 
 const LONG: Duration = Duration::from_secs(90);
 
@@ -147,7 +148,7 @@ async fn counts(store: &Arc<dyn Store>) -> BTreeMap<String, u64> {
 stories!(counts_are_exact_whatever_happens_to_loki_and_to_homeostat);
 
 async fn counts_are_exact_whatever_happens_to_loki_and_to_homeostat(db: Db) {
-    let pipeline = Pipeline::builtin();
+    let pipeline = PIPELINE.clone();
     let seed = seed();
     let loki = Loki::start().await;
     let (link, at) = Link::tcp(loki.address).await;

@@ -7,6 +7,7 @@ use homeostat::base::clock::{SharedClock, SystemClock};
 use homeostat::base::shutdown::Shutdown;
 use homeostat::store::Store;
 use homeostat::store::types::IssueFilter;
+use homeostat::watch::ingest::around;
 use homeostat::watch::ingest::pipeline::Pipeline;
 use homeostat::watch::ingest::services::{self, ServiceMap};
 use homeostat::watch::ingest::{self, IngestParts};
@@ -16,8 +17,9 @@ use tokio::task::JoinSet;
 
 use super::wait::{PATIENCE, eventually};
 
-/// Compiled once.
-pub(crate) static PIPELINE: LazyLock<Pipeline> = LazyLock::new(Pipeline::builtin);
+/// Compiled once. With the lines around records, as the daemon has them.
+pub(crate) static PIPELINE: LazyLock<Pipeline> =
+    LazyLock::new(|| Pipeline::builtin().with_around(around::Settings::default()));
 
 /// Runs `source` into the store. Dropping or shutting down the set drops everything where it stands.
 pub(crate) fn watch<F>(store: &Arc<dyn Store>, source: impl FnOnce(Outlet) -> F) -> JoinSet<()>
