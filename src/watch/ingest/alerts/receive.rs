@@ -18,6 +18,7 @@ use crate::model::occurrence::{CommitBatch, Delivery, OccurrenceGroup};
 use crate::model::service::Service;
 use crate::store::types::CommitReceipt;
 use crate::store::{Store, StoreError};
+use crate::watch::ingest::around::{Select, within};
 use crate::watch::ingest::pending::{Pending, count_stored, decide};
 use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
@@ -290,13 +291,21 @@ impl Alerts {
 
 fn read_stream(pipeline: &Pipeline, stream: &LogStream, found: &mut Vec<Found>) {
     let mut state = pipeline.stream();
+    let (mut lines, n_before) = (Vec::new(), found.len());
     for (nanos, entry) in &stream.entries {
         let at = Timestamp::from_nanosecond((*nanos).into()).ok();
         for line in entry.lines() {
             pipeline.push(&mut state, line.as_bytes(), at, found);
+            lines.push(line);
         }
     }
     pipeline.flush(&mut state, found);
+    let mut select = Select::default();
+    for found in &mut found[n_before..] {
+        if !pipeline.around().is_off() && select.takes(found.identity.fingerprint) {
+            found.around = Some(Box::new(within(pipeline, &lines, found)));
+        }
+    }
 }
 
 /// Those of the groups that the store took: what came with a delivery that was there already is left out.

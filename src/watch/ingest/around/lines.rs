@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Settings;
 use crate::base::id::SampleId;
 use crate::model::occurrence::Around;
-use crate::watch::ingest::pipeline::Pipeline;
+use crate::watch::ingest::pipeline::{Found, Pipeline};
 
 /// Bytes kept of one line.
 const MAX_LINE: usize = 512;
@@ -63,6 +63,18 @@ impl Lines {
     pub(in crate::watch::ingest) fn text(&self) -> String {
         self.lines.join("\n")
     }
+}
+
+/// The lines around a record, where all lines of its stream are at hand; the record counts its own from the first of them.
+pub(in crate::watch::ingest) fn within(pipeline: &Pipeline, lines: &[&str], found: &Found) -> Around {
+    let settings = pipeline.around();
+    let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).min(lines.len());
+    let mut before = Lines::room(settings.before, &settings);
+    lines[..place(found.first_line)].iter().rev().for_each(|line| before.push(line));
+    let mut after = Lines::room(settings.after, &settings);
+    lines[place(found.first_line + u64::from(found.n_lines))..].iter().for_each(|line| after.push(line));
+    let redact = |lines: &Lines| pipeline.redact(&lines.text());
+    Around { id: None, before: redact(&before.reversed()), after: redact(&after) }
 }
 
 /// A whole line of base64 or hex.
@@ -152,6 +164,23 @@ mod tests {
         let mut lines = Lines::room(9, &Settings { max_bytes: 10, ..settings });
         ["12345", "67890", "x"].into_iter().for_each(|line| lines.push(line));
         assert_eq!(lines.text(), "12345\n6789…");
+    }
+
+    #[test]
+    fn lines_at_hand_are_taken_from_both_sides() {
+        let settings = Settings { before: 2, after: 2, ..Settings::default() };
+        let pipeline = Pipeline::builtin().with_around(settings);
+        let lines = ["INFO a", "INFO b", "INFO c", "ERROR no stock", "INFO d", "ERROR no money"];
+        let (mut state, mut found) = (pipeline.stream(), Vec::new());
+        lines.iter().for_each(|line| pipeline.push(&mut state, line.as_bytes(), None, &mut found));
+        pipeline.flush(&mut state, &mut found);
+        let around = |found: &Found| {
+            let Around { before, after, .. } = within(&pipeline, &lines, found);
+            (before.into_string(), after.into_string())
+        };
+        let around: Vec<_> = found.iter().map(around).collect();
+        let expected = [("INFO b\nINFO c", "INFO d\nERROR no money"), ("ERROR no stock\nINFO d", "")];
+        assert_eq!(around, expected.map(|(before, after)| (before.to_owned(), after.to_owned())));
     }
 
     #[test]

@@ -9,6 +9,6 @@ mod select;
 
 pub use select::Settings;
 
-pub(super) use lines::{Lines, MAX_LOOKED_AT, Wants};
+pub(super) use lines::{Lines, MAX_LOOKED_AT, Wants, within};
 pub(super) use recent::Recents;
 pub(super) use select::Select;
