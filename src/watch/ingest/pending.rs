@@ -17,17 +17,22 @@ use crate::model::occurrence::{Around, CommitBatch, OccurrenceGroup, Sample};
 use crate::model::service::Service;
 use crate::model::trace::Runtime;
 use crate::store::types::IssueBrief;
-use crate::watch::fingerprint::Fingerprinter;
+use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
 use crate::watch::source::lane::Settled;
 use crate::watch::triage::{self, Facts, Known, STORM_TITLE, StormWindow, Triaged};
 
 /// Key of an issue.
 pub(super) type IssueKey = (String, Fingerprint);
 
+/// Issues whose names are remembered.
+const MAX_NAMED: usize = 1000;
+
 /// One batch in the making.
 #[derive(Debug)]
 pub(super) struct Pending {
     sampler: Sampler,
+    /// Of issues that came before: fingerprints and title, made of the text that came first. Only a new issue needs them.
+    named: HashMap<IssueKey, Fingerprinted>,
     groups: HashMap<IssueKey, OccurrenceGroup>,
     /// Keys that triage has put into their services' storm issues.
     in_storms: HashSet<IssueKey>,
@@ -48,6 +53,7 @@ impl Pending {
     pub(super) fn new(every: Duration) -> Self {
         Self {
             sampler: Sampler::new(every),
+            named: HashMap::new(),
             groups: HashMap::new(),
             in_storms: HashSet::new(),
             order: Vec::new(),
@@ -176,7 +182,8 @@ impl Pending {
             metrics::dropped(reason, 1);
             return;
         }
-        let fingerprinted = Fingerprinter::builtin().fingerprint(&found.text);
+        let fingerprinted =
+            self.named((source.service.name.clone(), found.identity.fingerprint), &found.text);
         let is_kept = self.sampler.keeps(&key, found.around.is_some(), now);
         let samples = is_kept.then(|| sample(source, found.text, found.around, at));
         let mut group = OccurrenceGroup {
@@ -200,6 +207,19 @@ impl Pending {
         }
         self.order.push(key.clone());
         self.groups.insert(key, group);
+    }
+
+    /// Fingerprints and title of an issue of which this is a text.
+    fn named(&mut self, key: IssueKey, text: &Clean) -> Fingerprinted {
+        if let Some(named) = self.named.get(&key) {
+            return named.clone();
+        }
+        let named = Fingerprinted { trace: None, ..Fingerprinter::builtin().fingerprint(text) };
+        if self.named.len() >= MAX_NAMED {
+            self.named.clear();
+        }
+        self.named.insert(key, named.clone());
+        named
     }
 
     /// The batch; nothing is pending after it.

@@ -10,7 +10,10 @@ use super::lane::{Lane, Parcel, QUIET, ReaderGone};
 /// Between two looks at what is written to all the time: each look costs the writer, and lines may come together.
 pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
-/// What has grown within this time is looked at every [`BUSY_PAUSE`]; then one waits to be told.
+/// The same where each look finds more than a block: each wakes a thread.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// What has grown within this time is looked at after such pauses; then one waits to be told.
 const BUSY: Duration = Duration::from_millis(40);
 
 /// A writer pauses that has written nothing for so long.
@@ -24,12 +27,14 @@ pub(super) struct Pace {
     has_news: bool,
     /// Lines were sent since the writer last paused.
     has_fresh_news: bool,
+    /// Blocks that were sent since the last rest.
+    n_sent: u32,
 }
 
 impl Pace {
     /// Of a stream from which nothing was sent, and that grows now.
     pub(super) fn new() -> Self {
-        Self { last_growth: Instant::now(), has_news: false, has_fresh_news: false }
+        Self { last_growth: Instant::now(), has_news: false, has_fresh_news: false, n_sent: 0 }
     }
 
     /// Something was written, or changed.
@@ -41,6 +46,7 @@ impl Pace {
     pub(super) fn sent(&mut self) {
         self.has_news = true;
         self.has_fresh_news = true;
+        self.n_sent = self.n_sent.saturating_add(1);
     }
 
     /// The lane needs no word of what was sent so far.
@@ -57,6 +63,11 @@ impl Pace {
     /// It was written to just now, and most likely goes on.
     pub(super) fn is_busy(&self) -> bool {
         self.silent() < BUSY
+    }
+
+    /// How long to rest before the next look at what is written to all the time.
+    pub(super) fn rest(&mut self) -> Duration {
+        if std::mem::take(&mut self.n_sent) > 1 { FULL_PAUSE } else { BUSY_PAUSE }
     }
 
     /// Tells the reader that the writer pauses, or is quiet, after it was silent for so long.
@@ -112,6 +123,14 @@ mod tests {
             });
         }
         assert_eq!(told, ["", "", "pause", "", "quiet", "", "quiet"]);
+        let rests: Vec<u128> = [0, 1, 2, 0]
+            .map(|n_blocks| {
+                (0..n_blocks).for_each(|_| pace.sent());
+                pace.rest().as_millis()
+            })
+            .to_vec();
+        assert_eq!(rests[1..], [10, 20, 10]);
+        pace.settle();
         assert_eq!(pace.until_told(Duration::ZERO), None);
         pace.sent();
         assert_eq!(pace.until_told(Duration::from_millis(5)), Some(Duration::from_millis(15)));

@@ -24,7 +24,7 @@ use crate::watch::source::file::name::{Name, name_of};
 use crate::watch::source::file::reader::Reader;
 use crate::watch::source::file::rotation::{self, ReadSoFar};
 use crate::watch::source::lane::{Block, Lane, Loss, Parcel, Places, ReaderGone};
-use crate::watch::source::pace::{BUSY_PAUSE, Pace};
+use crate::watch::source::pace::Pace;
 
 /// A file whose bell hangs is looked at this often all the same.
 const POLL: Duration = Duration::from_secs(10);
@@ -214,7 +214,7 @@ impl LogFile {
         }
         if is_busy {
             self.is_armed = false;
-            sleep(BUSY_PAUSE).await;
+            sleep(self.pace.rest()).await;
             return;
         }
         if !self.is_armed && !self.is_nameless {

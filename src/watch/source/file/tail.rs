@@ -429,7 +429,7 @@ impl Following {
         }
         if is_busy && (!self.readers.is_empty() || self.is_closed) {
             self.is_armed = false;
-            sleep(BUSY_PAUSE).await;
+            sleep(self.pace.rest()).await;
             return Ok(());
         }
         let is_listening = self.is_armed;
