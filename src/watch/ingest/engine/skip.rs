@@ -1,6 +1,7 @@
 //! What of a block need not be looked at, and what must be remembered of it.
 
 use super::block_engine::{At, BlockEngine, Input, STD};
+use super::piece::Piece;
 use crate::watch::ingest::decode::line::readable;
 use crate::watch::ingest::decode::{Format, Unwrapped};
 use crate::watch::ingest::look_back::MAX_LINES;
@@ -146,8 +147,8 @@ impl BlockEngine {
             }
         }
         let parts_others = |n: &usize| {
-            let (unwrapped, _) = self.read(input.format, line_at(input.text, ring.nth_last(*n)));
-            unwrapped.is_some_and(|it| self.pipeline.parts(&readable(&it.text).text))
+            let text = Piece::at(input, ring.nth_last(*n)).and_then(|it| it.text());
+            text.is_some_and(|it| self.pipeline.parts(&it))
         };
         let n_parted = (1..=n_kept).find(parts_others).unwrap_or(n_kept);
         if input.has_timed_places() && n_parted < n_kept {
