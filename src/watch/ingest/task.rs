@@ -38,7 +38,8 @@ const REPORTS: usize = 64;
 const COALESCE: Duration = Duration::from_millis(10);
 /// … but not so often that committing takes more than its share: the pause after a commit is this many times as long as it took …
 const REST: u32 = 6;
-/// … and no longer than this …
+/// … no shorter than this, because a commit costs much the same however little it takes with it, and no longer than that …
+const MIN_REST: Duration = Duration::from_millis(50);
 const MAX_REST: Duration = Duration::from_millis(250);
 /// … or when the batch has so many groups. Cursors alone can wait: without them a little is read again after a crash.
 const MAX_GROUPS: usize = 500;
@@ -319,7 +320,7 @@ impl Ingest {
                     let took = started.elapsed();
                     metrics::commit("ok", took);
                     if !batch.groups.is_empty() {
-                        self.rest_until = Some(Instant::now() + (took * REST).min(MAX_REST));
+                        self.rest_until = Some(Instant::now() + (took * REST).clamp(MIN_REST, MAX_REST));
                     }
                     count_stored(&batch.groups);
                     Pending::settle(settled);
