@@ -2,6 +2,8 @@
 //!
 //! The server is the one of `HOMEOSTAT_TEST_DATABASE_URL`, else the one `scripts/setup test` starts; its role may create databases.
 
+use std::time::Duration;
+
 use homeostat::base::env;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -51,7 +53,7 @@ impl Drop for Database {
                 .enable_all()
                 .build()
                 .expect("a runtime can be built")
-                .block_on(execute(&server, format!("drop database if exists {name} with (force)")))
+                .block_on(drop_database(&server, &name))
         })
         .join();
         let is_dropped = matches!(dropped, Ok(Ok(())));
@@ -60,6 +62,18 @@ impl Drop for Database {
             "the database {} was left behind: {dropped:?}",
             self.name
         );
+    }
+}
+
+/// Drops a database. The server's own worker, which nobody else may end, is in it for a moment now and then.
+async fn drop_database(server: &str, name: &str) -> Result<(), sqlx::Error> {
+    let mut n_tries = 0;
+    loop {
+        match execute(server, format!("drop database if exists {name} with (force)")).await {
+            Err(_) if n_tries < 50 => n_tries += 1,
+            dropped => return dropped,
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

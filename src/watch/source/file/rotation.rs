@@ -56,9 +56,13 @@ impl Plan {
         so_far: ReadSoFar,
     ) -> io::Result<u64> {
         let has_inode = |it: &Reader| it.place().is_in_file_of(place);
-        let is_cut = current.is_some_and(has_inode) || siblings.iter().any(|it| it.inode == place.inode);
-        let has_its_inode = siblings.iter().position(|it| it.inode == place.inode);
-        let newer: Vec<&Sibling> = match (after_the_one_before(siblings, place)?, has_its_inode) {
+        // What is packed is another file, even if it was given an inode that was free again.
+        let of_its_inode = siblings.iter().position(|it| it.inode == place.inode && !is_packed(&it.path));
+        let after_before = after_the_one_before(siblings, place)?;
+        // So is the one that has its inode now, where the file before the one of the place is gone: then everything as old is.
+        let of_its_inode = of_its_inode.filter(|_| after_before.is_some() || place.before == 0);
+        let is_cut = current.is_some_and(has_inode) || of_its_inode.is_some();
+        let newer: Vec<&Sibling> = match (after_before, of_its_inode) {
             (Some(newer), _) => newer.iter().collect(),
             // It was cut before it was renamed, or is another file with the same inode: what it has is new, and so is what came after.
             (None, Some(sibling_idx)) => siblings[sibling_idx..].iter().collect(),

@@ -45,6 +45,17 @@ impl Folder {
         std::fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
     }
 
+    /// Compresses a file as gzip does.
+    fn pack(&self, name: &str) {
+        use std::io::Write;
+        let packed = std::fs::File::create(self.path(&format!("{name}.gz"))).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        packed.write_all(&std::fs::read(self.path(name)).unwrap()).unwrap();
+        let packed = packed.finish().unwrap();
+        packed.set_modified(std::fs::metadata(self.path(name)).unwrap().modified().unwrap()).unwrap();
+        std::fs::remove_file(self.path(name)).unwrap();
+    }
+
     fn rename(&self, from: &str, to: &str) {
         std::fs::rename(self.path(from), self.path(to)).unwrap();
     }
@@ -99,14 +110,11 @@ fn a_renamed_file_comes_first_and_what_was_rotated_after_it_next() {
 
 #[test]
 fn a_compressed_file_is_read_like_the_one_it_was_made_of() {
-    use std::io::Write;
     let folder = Folder::new();
     folder.write("app.log", &format!("{HEAD}rest\n"));
     let place = folder.place(27);
-    let packed = std::fs::File::create(folder.path("app.log.2.gz")).unwrap();
-    let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-    packed.write_all(format!("{HEAD}rest\n").as_bytes()).unwrap();
-    packed.finish().unwrap();
+    folder.write("app.log.2", &format!("{HEAD}rest\n"));
+    folder.pack("app.log.2");
     folder.write("app.log.1", "between\n");
     folder.write("app.log.1.gz", "half of between, not compressed to its end");
     std::fs::remove_file(folder.path("app.log")).unwrap();
@@ -210,11 +218,16 @@ fn a_file_that_has_the_inode_of_one_that_is_gone_is_new_with_all_that_came_after
     folder.rename("app.log", "app.log.2");
     folder.write("app.log.1", "between\n");
     folder.write("app.log", "now\n");
-    let texts = ["after the cut, or another\n", "between\n", "now\n"];
-    folder.check(&gone, ReadSoFar::Partly, &texts, true);
-    // Also where the file before it is there.
-    let gone = Place { before: hash(b"long ago\n"), ..gone };
-    folder.check(&gone, ReadSoFar::Partly, &texts, true);
+    let all = ["long ago\n", "after the cut, or another\n", "between\n", "now\n"];
+    let known = Place { before: hash(b"long ago\n"), ..gone };
+    folder.check(&known, ReadSoFar::Partly, &all[1..], true);
+    folder.check(&Place { before: 0, ..gone }, ReadSoFar::Partly, &all[1..], true);
+    // The one before it is gone, and with it all that is as old: what is left came after.
+    folder.check(&gone, ReadSoFar::Partly, &all, true);
+    // What is packed was written anew, whatever its inode.
+    folder.pack("app.log.1");
+    let inode = std::fs::metadata(folder.path("app.log.1.gz")).unwrap().ino();
+    folder.check(&Place { inode, ..gone }, ReadSoFar::Partly, &all, true);
 }
 
 #[test]
