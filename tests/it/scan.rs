@@ -147,7 +147,7 @@ fn all_problems_of_a_folder_come_at_once_with_their_places() {
     let shown = shown.join("\n").replace(&folder.path().display().to_string(), "rules");
     insta::assert_snapshot!(shown, @r#"
     rules/a.toml:3: a.b: severity: unknown severity `bad` (one of info, warning, error or critical)
-    rules/a.toml:7: a.b: colour: unknown key (known here: id, severity, action, runtime, description, any, only, except, alone, match, no_match)
+    rules/a.toml:7: a.b: colour: unknown key (known here: id, severity, action, route, cooldown, runtime, description, any, only, except, alone, match, no_match)
     rules/a.toml:13: a.c: any[1]: not a regular expression: unclosed group (see https://docs.rs/regex for the syntax; look-around and back-references do not exist)
     rules/a.toml:13: a.c: any[2]: it wants a line break (rules are searched line by line)
     rules/b.toml:7: toml: unclosed array table, expected `]` (see https://toml.io for the syntax)

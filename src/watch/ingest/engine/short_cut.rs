@@ -17,9 +17,6 @@ use crate::watch::source::lane::DockerPlace;
 const MAX_LINES: usize = 256;
 const MAX_BYTES: usize = 32 << 10;
 
-/// Lines of the other stream that may stand between a record's last line and the next one of its stream.
-const MAX_OTHERS: usize = 256;
-
 /// A record that is being read, as its lines are written.
 #[derive(Debug)]
 pub(super) struct Lesson {
@@ -37,8 +34,10 @@ struct Recurred {
     n_lines: u32,
     text: String,
     last_line: At,
+    /// The line behind it ended it, and is done with too.
+    was_followed: bool,
     next: At,
-    /// Of its last line.
+    /// Of the last line that is done with.
     last: DockerPlace,
 }
 
@@ -82,9 +81,9 @@ impl BlockEngine {
         }
         let limits = stream.state.limits();
         let walk = Walk { input, judge, memo, limits, first, start, n_lines: 0, last: stream.last };
-        let Recurred { outcome, n_lines, text, last_line, next, last } = walk.record()?;
+        let Recurred { outcome, n_lines, text, last_line, was_followed, next, last } = walk.record()?;
         stream.last = last;
-        stream.state.count_recurred(n_lines, outcome.n_candidates);
+        stream.state.count_recurred(n_lines + u32::from(was_followed), outcome.n_candidates);
         let spot = |at: At| {
             let number = self.n_lines + at.line_idx as u64;
             Spot { number, block: self.n_blocks, line_idx: at.line_idx, offset: at.offset, place: last }
@@ -160,11 +159,12 @@ impl<'b> Walk<'_, 'b> {
         loop {
             let outcome = self.judge.outcome(self.memo, is_escaped, node).copied();
             if let Some(outcome) = outcome.filter(|it| it.ending.is_by_itself) {
-                return self.ends(outcome, &before);
+                return self.ends(outcome, &before, None);
             }
-            let piece = self.behind(before.next, outcome.is_some())?;
+            // Where the other stream comes between, the joiner waits for the line that tells.
+            let piece = Piece::at(self.input, before.next).filter(|it| it.stream == self.first.stream)?;
             if self.limits.part(before.at, piece.at) {
-                return self.ends(outcome?, &before);
+                return self.ends(outcome?, &before, None);
             }
             // Lines that wait for another are held to the same time.
             if self.limits.part(self.first.at, piece.at) {
@@ -180,8 +180,8 @@ impl<'b> Walk<'_, 'b> {
             let text = piece.text()?;
             let line = self.judge.line(self.memo, &text, piece.at);
             return match outcome.ending.follow(&line) {
-                Following::Passes => self.ends(outcome, &before),
-                Following::Begins if line.is_candidate => self.ends(outcome, &before),
+                Following::Passes => self.ends(outcome, &before, Some(&piece)),
+                Following::Begins if line.is_candidate => self.ends(outcome, &before, None),
                 Following::Begins | Following::Belongs => None,
             };
         }
@@ -191,35 +191,33 @@ impl<'b> Walk<'_, 'b> {
         self.judge.recurs(self.memo, piece.is_escaped(), from, piece.written, || piece.text())
     }
 
-    /// The next line of the stream; lines of the other one may stand before it where the record may have ended.
-    fn behind(&self, at: At, may_be_far: bool) -> Option<Piece<'b>> {
-        let mut piece = Piece::at(self.input, at)?;
-        let mut n_others = 0;
-        while piece.stream != self.first.stream {
-            n_others += 1;
-            if !may_be_far || n_others > MAX_OTHERS {
-                return None;
-            }
-            piece = Piece::at(self.input, piece.next)?;
-        }
-        Some(piece)
-    }
-
     fn pass(&mut self, piece: &Piece<'_>) {
         self.n_lines += 1;
+        self.count_place(piece);
+    }
+
+    fn count_place(&mut self, piece: &Piece<'_>) {
         if self.input.has_timed_places() {
             self.last = self.last.then(piece.nanos.unwrap_or(self.last.nanos));
         }
     }
 
-    fn ends(self, outcome: Outcome, last_line: &Piece<'_>) -> Option<Recurred> {
-        let (text, next) = (self.text(last_line.next)?, last_line.next);
+    /// The record that ended with this line. `follower`: the line behind it, if that is done with too, as it is for the joiner.
+    fn ends(
+        mut self,
+        outcome: Outcome,
+        last_line: &Piece<'_>,
+        follower: Option<&Piece<'_>>,
+    ) -> Option<Recurred> {
+        let text = self.text(last_line.next)?;
+        follower.into_iter().for_each(|it| self.count_place(it));
         Some(Recurred {
             outcome,
             n_lines: self.n_lines,
             text,
             last_line: last_line.start,
-            next,
+            was_followed: follower.is_some(),
+            next: follower.map_or(last_line.next, |it| it.next),
             last: self.last,
         })
     }
