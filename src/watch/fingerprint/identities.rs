@@ -60,7 +60,11 @@ impl Identities {
         let prefix = 0..start;
         let mut values = Vec::from([prefix]);
         if !text.contains('\r') {
-            numbers::values(text, |value, _| values.push(start + value.start..start + value.end));
+            numbers::values(text, |value, kind| {
+                if numbers::is_same_of_alike(&text.as_bytes()[value.clone()], kind) {
+                    values.push(start + value.start..start + value.end);
+                }
+            });
         }
         values
     }

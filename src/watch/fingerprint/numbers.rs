@@ -39,7 +39,7 @@ pub(super) fn mask(line: &str, out: &mut Vec<u8>) -> bool {
     let mut end = 0;
     values(line, |value, kind| {
         let (before, word) = (&line.as_bytes()[end..value.start], &line.as_bytes()[value.clone()]);
-        is_alike &= !has_digit(before) && (kind == Kind::Hex || !digits::has_ids(word));
+        is_alike &= !has_digit(before) && is_same_of_alike(word, kind);
         out.extend_from_slice(before);
         make_alike(word, kind, out);
         end = value.end;
@@ -47,6 +47,12 @@ pub(super) fn mask(line: &str, out: &mut Vec<u8>) -> bool {
     let rest = &line.as_bytes()[end..];
     out.extend_from_slice(rest);
     is_alike && !has_digit(rest)
+}
+
+/// Whether the same is put in the place of all values that are [`alike`](crate::base::search::digits::alike): of an id among other signs
+/// its letters stay.
+pub(super) fn is_same_of_alike(word: &[u8], kind: Kind) -> bool {
+    kind == Kind::Hex || !digits::has_ids(word)
 }
 
 /// Tells where values stand in a line that has no prefix any more, and of what kind they are.
