@@ -136,7 +136,7 @@ pub fn beside_ids(literal: &[u8]) -> &[u8] {
     if has_ids(literal) {
         return &[];
     }
-    let is_of_word = |it: &u8| it.is_ascii_alphanumeric() || *it == b'_' || !it.is_ascii();
+    let is_of_word = |it: &u8| SIGNS[usize::from(*it)] != 0;
     let may_be_of_id = |word: &[u8]| word.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f' | b'x'));
     let first = literal.iter().position(|it| !is_of_word(it)).unwrap_or(literal.len());
     let literal = if may_be_of_id(&literal[..first]) { &literal[first..] } else { literal };

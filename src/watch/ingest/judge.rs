@@ -12,7 +12,7 @@ use regex_automata::util::pool::{Pool, PoolGuard};
 
 use super::known::Known;
 use super::pipeline::Found;
-use super::recurring::{Asked, Fixed, Known as KnownLine, Outcome};
+use super::recurring::{Asked, Fixed, KnownLine, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
@@ -68,6 +68,11 @@ impl Judge {
         memo.known.seen(line)
     }
 
+    /// Whether a line that no rule hits parts what stands before it from what follows.
+    pub(super) fn parts(&self, memo: &mut Memo, line: &str) -> bool {
+        self.seen(memo, line).parts(line)
+    }
+
     /// Whether a rule hits a line within a record.
     pub(super) fn is_hit(&self, memo: &mut Memo, line: &str) -> bool {
         memo.known.rank(line, &self.rules).is_some()
@@ -91,11 +96,6 @@ impl Judge {
         let identities = &mut memo.known.identities;
         let identity = if needs_text { identities.of_text(&text) } else { identities.of_lines(&memo.ids) };
         Some(Judged { text, detection: self.rules.detection(rank).clone(), identity })
-    }
-
-    /// A text without what must not leave the watching half.
-    pub(super) fn redact(&self, text: &str) -> Clean {
-        self.redactor.redact(text)
     }
 
     /// A line for a joiner, by itself.

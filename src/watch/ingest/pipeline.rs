@@ -207,7 +207,7 @@ impl Pipeline {
 
     /// A text without what must not leave the watching half.
     pub(super) fn redact(&self, text: &str) -> Clean {
-        self.judge.redact(text)
+        self.judge.redactor.redact(text)
     }
 
     /// The same, with rules of their own for some services.
@@ -247,7 +247,7 @@ impl Pipeline {
 
     /// Whether a line that no rule hits parts what stands before it from what follows.
     pub(super) fn parts(&self, line: &str) -> bool {
-        self.judge.seen(&mut self.judge.memo(), line).parts(line)
+        self.judge.parts(&mut self.judge.memo(), line)
     }
 
     /// The scanner over the pipeline's rules.
@@ -281,7 +281,7 @@ impl Pipeline {
             return;
         }
         let memo = &mut *self.judge.memo();
-        state.look_back.forget_parted(|line| self.judge.seen(memo, line).parts(line));
+        state.look_back.forget_parted(|line| self.judge.parts(memo, line));
         while let Some(earlier) = state.look_back.take_first() {
             let (text, seen) = (&earlier.text, self.judge.seen(memo, &earlier.text));
             state.join(&Line { text, seen, is_candidate: false, at: earlier.at }, earlier.number);

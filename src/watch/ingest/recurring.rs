@@ -113,7 +113,7 @@ pub(super) struct Outcome {
 
 /// A line of a record, to be remembered.
 #[derive(Debug)]
-pub(super) struct Known<'l> {
+pub(super) struct KnownLine<'l> {
     pub(super) written: &'l [u8],
     pub(super) likeness: Likeness,
     /// `None` where it leads to a place of its own.
@@ -168,7 +168,7 @@ impl Recurring {
     }
 
     /// Remembers a record by its lines.
-    pub(super) fn learn<'l>(&mut self, lines: impl Iterator<Item = Known<'l>>, outcome: Outcome) {
+    pub(super) fn learn<'l>(&mut self, lines: impl Iterator<Item = KnownLine<'l>>, outcome: Outcome) {
         if self.lines.len() > MAX_LINES || self.n_bytes > MAX_BYTES {
             *self = Self { alone: std::mem::take(&mut self.alone), ..Self::default() };
         }
@@ -184,8 +184,8 @@ impl Recurring {
     }
 
     /// The place behind a line, made where it is new; `None` where there are too many.
-    fn branch(&mut self, from: Option<usize>, known: Known<'_>) -> Option<usize> {
-        let Known { written, likeness, class } = known;
+    fn branch(&mut self, from: Option<usize>, known: KnownLine<'_>) -> Option<usize> {
+        let KnownLine { written, likeness, class } = known;
         digits::alike(written, &mut self.key);
         let first = from.map_or_else(|| self.first.get(&*self.key).copied(), |it| self.places[it].next);
         let line = Line::new(written, &self.key, likeness, first);
@@ -286,9 +286,9 @@ mod tests {
         Outcome { ending: joiner.ending().unwrap(), rank: 0, identity, n_candidates: 1 }
     }
 
-    fn known(written: &str, fixed: Fixed) -> Known<'_> {
+    fn known(written: &str, fixed: Fixed) -> KnownLine<'_> {
         let likeness = Likeness { fixed, asked: Asked::default() };
-        Known { written: written.as_bytes(), likeness, class: None }
+        KnownLine { written: written.as_bytes(), likeness, class: None }
     }
 
     fn find(recurring: &mut Recurring, lines: &[&str]) -> Option<Outcome> {

@@ -49,7 +49,7 @@ struct Asked {
 
 /// Whole lines, and the place of their first byte.
 #[derive(Debug, Clone, Copy)]
-struct Piece<'t> {
+struct Stretch<'t> {
     text: &'t [u8],
     start: u64,
 }
@@ -106,14 +106,14 @@ impl Surroundings {
     }
 
     /// The tail and the present block.
-    fn pieces<'t>(&'t self, text: &'t [u8]) -> [Piece<'t>; 2] {
-        let tail = Piece { text: &self.tail, start: self.end - self.tail.len() as u64 };
-        [tail, Piece { text, start: self.end }]
+    fn stretches<'t>(&'t self, text: &'t [u8]) -> [Stretch<'t>; 2] {
+        let tail = Stretch { text: &self.tail, start: self.end - self.tail.len() as u64 };
+        [tail, Stretch { text, start: self.end }]
     }
 
     fn before(&self, engine: &BlockEngine, text: &[u8], stream: usize, place: u64) -> String {
         let mut lines = Lines::room(self.settings.before, &self.settings);
-        let ends = self.pieces(text).into_iter().rev().map(|it| it.until(place));
+        let ends = self.stretches(text).into_iter().rev().map(|it| it.until(place));
         let raw = ends.flat_map(|text| text.strip_suffix(b"\n").map(|it| it.rsplit(|byte| *byte == b'\n')));
         for line in raw.flatten().take(MAX_LOOKED_AT) {
             if lines.is_full() {
@@ -132,7 +132,7 @@ impl Surroundings {
     fn after(&self, engine: &BlockEngine, text: &[u8], stream: usize, place: u64) -> Lines {
         let mut lines = Lines::room(self.settings.after, &self.settings);
         let mut is_passed = false;
-        let rest = self.pieces(text).map(|it| it.from(place));
+        let rest = self.stretches(text).map(|it| it.from(place));
         for line in rest.into_iter().flat_map(lines_of).take(MAX_LOOKED_AT) {
             if lines.is_full() {
                 break;
@@ -207,7 +207,7 @@ impl Surroundings {
     }
 }
 
-impl<'t> Piece<'t> {
+impl<'t> Stretch<'t> {
     /// What stands before a place; nothing if the place is not in it or behind it.
     fn until(self, place: u64) -> &'t [u8] {
         let n = usize::try_from(place.saturating_sub(self.start)).unwrap_or(usize::MAX);

@@ -48,7 +48,6 @@ struct Walk<'w, 'b> {
     memo: &'w mut Memo,
     limits: Limits,
     first: Piece<'b>,
-    start: At,
     n_lines: u32,
     /// Of the last line, where lines carry their times.
     last: DockerPlace,
@@ -76,11 +75,11 @@ impl BlockEngine {
         let Self { pipeline, streams, .. } = self;
         let (judge, stream) = (&pipeline.judge, &mut streams[idx]);
         let memo = &mut *judge.memo();
-        if !stream.state.is_at_border(|line| judge.seen(memo, line).parts(line)) {
+        if !stream.state.is_at_border(|line| judge.parts(memo, line)) {
             return None;
         }
         let limits = stream.state.limits();
-        let walk = Walk { input, judge, memo, limits, first, start, n_lines: 0, last: stream.last };
+        let walk = Walk { input, judge, memo, limits, first, n_lines: 0, last: stream.last };
         let Recurred { outcome, n_lines, text, last_line, was_followed, next, last } = walk.record()?;
         stream.last = last;
         stream.state.count_recurred(n_lines + u32::from(was_followed), outcome.n_candidates);
@@ -224,19 +223,19 @@ impl<'b> Walk<'_, 'b> {
 
     /// The record's text; `end` stands behind it.
     fn text(&self, end: At) -> Option<String> {
-        let start = self.start.offset;
+        let start = self.first.start;
         if self.first.stream.is_none() {
-            let written = self.input.text.get(start..end.offset)?;
+            let written = self.input.text.get(start.offset..end.offset)?;
             let written = written.strip_suffix(b"\n").unwrap_or(written);
             if memchr::memchr3(0, b'\r', 0x1b, written).is_none() {
                 return std::str::from_utf8(written).ok().map(str::to_owned);
             }
         }
-        let mut text = String::with_capacity(end.offset - start);
-        let mut at = self.start;
+        let mut text = String::with_capacity(end.offset - start.offset);
+        let mut at = start;
         while at.offset < end.offset {
             let piece = Piece::at(self.input, at)?;
-            if at.offset > start {
+            if at.offset > start.offset {
                 text.push('\n');
             }
             text.push_str(&piece.text()?);
