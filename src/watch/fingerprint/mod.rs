@@ -13,6 +13,7 @@ mod identities;
 mod key;
 mod numbers;
 mod parse;
+mod slots;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::model::trace::{Runtime, Trace};
 
 pub use explain::Explanation;
 pub use identities::{Identities, LineId, Numbered};
+pub use slots::{MIN_SLOT, SlotGroup, slots};
 
 /// Longest title, in characters.
 const MAX_TITLE: usize = 200;
