@@ -56,6 +56,10 @@ id!(
     JobId
 );
 id!(
+    /// One alias: a fingerprint whose occurrences count for the issue of another.
+    AliasId
+);
+id!(
     /// The right to run a job: changes with every lease, so that a stale holder cannot complete.
     LeaseToken
 );

@@ -37,6 +37,7 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            StoreError::Refused { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
             StoreError::Unavailable { .. } => {
                 tracing::warn!(error = %Chain(&error), "a request failed: the database is not available");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "the database is not available, try again")

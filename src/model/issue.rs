@@ -45,6 +45,9 @@ pub enum IssueState {
     NeedsPerson,
     /// Counted only, until the time if there is one.
     Muted { until: Option<Timestamp> },
+    /// Its occurrences count for another issue. Told by a person, ended by a person: no event moves it, and beneath it stays the state
+    /// it comes back to.
+    Merged { into: IssueId },
 }
 
 /// What can happen to an issue.
@@ -69,6 +72,7 @@ impl IssueState {
     #[must_use]
     pub const fn after(self, event: IssueEvent) -> Self {
         match (self, event) {
+            (Self::Merged { .. }, _) => self,
             (_, IssueEvent::Muted { until }) => Self::Muted { until },
             (Self::Muted { .. }, IssueEvent::Unmuted) => Self::Open,
             (Self::Muted { .. }, _) | (_, IssueEvent::Unmuted) => self,
@@ -110,9 +114,14 @@ impl IssueState {
             | Self::Landed
             | Self::Resolved
             | Self::NeedsPerson
-            | Self::Muted { .. } => self,
+            | Self::Muted { .. }
+            | Self::Merged { .. } => self,
         }
     }
+
+    /// The names of all states.
+    pub const NAMES: [&str; 8] =
+        ["open", "fixing", "proposed", "needs_person", "landed", "resolved", "muted", "merged"];
 
     /// The name used in the store and on pages.
     pub const fn name(self) -> &'static str {
@@ -124,10 +133,12 @@ impl IssueState {
             Self::Resolved => "resolved",
             Self::NeedsPerson => "needs_person",
             Self::Muted { .. } => "muted",
+            Self::Merged { .. } => "merged",
         }
     }
 
-    /// The state with this name; `muted_until` matters for `muted` only.
+    /// The state with this name; `muted_until` matters for `muted` only. None is called `merged`: that an issue is merged is kept apart
+    /// from its state.
     pub fn from_name(name: &str, muted_until: Option<Timestamp>) -> Option<Self> {
         match name {
             "open" => Some(Self::Open),
@@ -150,7 +161,7 @@ mod tests {
     fn moves_as_drawn() {
         use IssueEvent as E;
         use IssueState as S;
-        let muted = S::Muted { until: None };
+        let (muted, into) = (S::Muted { until: None }, IssueId::new());
         let cases = [
             (S::Open, E::FixQueued, S::Fixing),
             (S::Fixing, E::AttemptEnded(Outcome::Fixed), S::Fixing),
@@ -166,6 +177,8 @@ mod tests {
             (muted, E::SeenAgain, muted),
             (muted, E::FixQueued, muted),
             (muted, E::Unmuted, S::Open),
+            (S::Merged { into }, E::SeenAgain, S::Merged { into }),
+            (S::Merged { into }, E::Muted { until: None }, S::Merged { into }),
             (S::Proposed, E::Unmuted, S::Proposed),
         ];
         for (state, event, expected) in cases {
@@ -200,6 +213,7 @@ mod tests {
             S::Muted { until: None },
         ] {
             assert_eq!(S::from_name(state.name(), None), Some(state));
+            assert!(S::NAMES.contains(&state.name()));
         }
         use IssueState as S;
     }

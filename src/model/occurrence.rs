@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, Gap, StreamKey};
 use super::decision::Decision;
 use super::detection::{Action, Severity};
-use super::fingerprint::Levels;
+use super::fingerprint::{Fingerprint, Levels};
 use super::job::NewJob;
 use super::trace::Runtime;
 use crate::base::clock::Timestamp;
@@ -16,6 +16,9 @@ use crate::base::redact::Clean;
 pub struct OccurrenceGroup {
     pub service: String,
     pub levels: Levels,
+    /// The identity by the version of the algorithm before this one, where the issue is not known by its own: an issue that is known by
+    /// this one is it.
+    pub former: Option<Fingerprint>,
     /// Canonical form behind the identity, kept so that it can be explained.
     pub preimage: String,
     /// One line that names the error, for lists and titles.
@@ -46,6 +49,8 @@ pub struct Sample {
     /// Revision of the code that logged it, where known.
     pub revision: Option<String>,
     pub around: Around,
+    /// The fingerprint it was counted under, where a person merged that with the one of the issue; the store fills it in.
+    pub merged_from: Option<Fingerprint>,
 }
 
 /// Lines of the same stream around a record, redacted, as far as they were at hand.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::types::{
-    AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, JobFilter, LocalComment, LocalTicket,
-    NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError, TimelineEntry, Usage,
+    Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
+    LocalComment, LocalTicket, NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError,
+    TimelineEntry, Usage,
 };
 use crate::base::clock::Timestamp;
-use crate::base::id::{AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId};
+use crate::base::id::{AliasId, AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId};
 use crate::model::attempt::Attempt;
 use crate::model::cursor::{Cursor, Gap, StreamKey};
 use crate::model::fingerprint::Fingerprint;
@@ -42,12 +43,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Commits occurrences, cursors, gaps and the jobs they ask for. For each group: find or create its issue by
     /// (service, identity); add to the count and the minute's count; keep samples; apply `SeenAgain` for
-    /// `Decision::Reopen`; queue its jobs. Whatever the cache said, a muted issue gets no jobs, and neither does a `Reopen` of an
+    /// `Decision::Reopen`; queue its jobs. What an alias leads elsewhere counts there; a group whose issue is known by its former identity
+    /// only gets an alias to it. Whatever the cache said, a muted issue gets no jobs, and neither does a `Reopen` of an
     /// issue that is not over in the store: somebody else was first. A mute whose time is over counts as none.
     async fn commit(&self, batch: CommitBatch, now: Timestamp) -> Result<CommitReceipt>;
     /// The committed cursor of a stream.
     async fn cursor(&self, stream: &StreamKey) -> Result<Option<Cursor>>;
-    /// What triage needs to know of an issue.
+    /// What triage needs to know of an issue: the one that occurrences of this identity count for.
     async fn issue_brief(&self, service: &str, identity: &Fingerprint) -> Result<Option<IssueBrief>>;
     /// Newest gaps first.
     async fn gaps(&self, limit: u32) -> Result<Vec<Gap>>;
@@ -56,6 +58,33 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     async fn issues(&self, filter: &IssueFilter) -> Result<Vec<Issue>>;
     async fn issue(&self, id: IssueId) -> Result<Issue>;
+    /// Lets the occurrences of issues count for `target` from now on: no id is rewritten, and what they counted before stays theirs. All of
+    /// them or none; `Refused` where one is at work, of another service, merged elsewhere, or a storm. Their tickets and notices that
+    /// wait are cancelled. In the stories of all, and in the audit chain. The target as it is then.
+    async fn merge_issues(
+        &self,
+        sources: &[IssueId],
+        target: IssueId,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Issue>;
+    /// Takes an alias back, for good: occurrences from now on count for the fingerprint's own issue, which is what it was before. What
+    /// was counted by the alias stays where it was counted.
+    async fn unmerge(&self, alias: AliasId, actor: &str, now: Timestamp) -> Result<Alias>;
+    /// The alias that is in force for a fingerprint.
+    async fn alias_in_force(&self, service: &str, identity: &Fingerprint) -> Result<Option<AliasId>>;
+    /// What the issues of a service say whose records have no trace; at most so many, always the same ones of more.
+    async fn issue_templates(&self, service: &str, limit: u32) -> Result<Vec<IssueTemplate>>;
+    /// A person does not want this suggestion to be made again.
+    async fn dismiss_suggestion(
+        &self,
+        service: &str,
+        pattern: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<()>;
+    /// Whether that was said of it.
+    async fn is_suggestion_dismissed(&self, service: &str, pattern: &str) -> Result<bool>;
     /// Issues whose id, or whose identity's hex digits, start with `prefix` (at least 4 digits, `h1:` allowed); at most 10.
     async fn find_issues(&self, prefix: &str) -> Result<Vec<Issue>>;
     async fn issue_detail(&self, id: IssueId) -> Result<IssueDetail>;

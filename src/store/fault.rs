@@ -12,6 +12,8 @@ pub(super) enum Fault {
     Row(String),
     /// The call ran into its deadline: the other side is silent.
     TimedOut,
+    /// What was read at the beginning was changed by another transaction meanwhile.
+    Overtaken,
     /// Already in the words of the caller.
     Said(StoreError),
 }
@@ -52,6 +54,7 @@ impl Fault {
     pub(super) fn is_conflict(&self) -> bool {
         match self {
             Self::Sql(error) => class_of(error) == Class::Conflict,
+            Self::Overtaken => true,
             Self::Row(_) | Self::TimedOut | Self::Said(_) => false,
         }
     }
@@ -61,8 +64,13 @@ impl Fault {
         match self {
             Self::Sql(error) => class_of(error) == Class::Away,
             Self::TimedOut => true,
-            Self::Row(_) | Self::Said(_) => false,
+            Self::Row(_) | Self::Overtaken | Self::Said(_) => false,
         }
+    }
+
+    /// It must not be done, for this reason.
+    pub(super) fn refused(reason: impl Into<String>) -> Self {
+        Self::Said(StoreError::Refused { reason: reason.into() })
     }
 
     /// The error of a call that tried to `action`.
@@ -70,6 +78,10 @@ impl Fault {
         match self {
             Self::Said(error) => error,
             Self::Row(reason) => StoreError::Broken { action, source: Box::new(Reason(reason)) },
+            Self::Overtaken => {
+                let reason = Reason("other transactions come first again and again".to_owned());
+                StoreError::Unavailable { action, source: Box::new(reason) }
+            }
             Self::TimedOut => {
                 let reason = Reason("the database does not answer in time".to_owned());
                 StoreError::Unavailable { action, source: Box::new(reason) }

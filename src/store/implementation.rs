@@ -5,15 +5,16 @@ use std::time::Duration;
 use super::contract::Store;
 use super::database::{Database, read, snapshot, write};
 use super::tables::{
-    attempts, audit, commit, events, issues, jobs, local_tickets, meta, overview, proposals, queue, spend,
-    stories, streams,
+    aliases, attempts, audit, commit, events, issues, jobs, local_tickets, merges, meta, overview, proposals,
+    queue, spend, stories, streams,
 };
 use super::types::{
-    AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, JobFilter, LocalComment, LocalTicket,
-    NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError, TimelineEntry, Usage,
+    Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
+    LocalComment, LocalTicket, NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError,
+    TimelineEntry, Usage,
 };
 use crate::base::clock::Timestamp;
-use crate::base::id::{AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId};
+use crate::base::id::{AliasId, AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId};
 use crate::model::attempt::Attempt;
 use crate::model::cursor::{Cursor, Gap, StreamKey};
 use crate::model::fingerprint::Fingerprint;
@@ -75,6 +76,42 @@ impl Store for Database {
 
     async fn find_issues(&self, prefix: &str) -> Result<Vec<Issue>> {
         read!(self, "find issues", |s| issues::find(s, prefix))
+    }
+
+    async fn merge_issues(
+        &self,
+        sources: &[IssueId],
+        target: IssueId,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Issue> {
+        write!(self, "merge issues", |s| merges::merge(s, sources, target, actor, now))
+    }
+
+    async fn unmerge(&self, alias: AliasId, actor: &str, now: Timestamp) -> Result<Alias> {
+        write!(self, "unmerge an issue", |s| merges::unmerge(s, alias, actor, now))
+    }
+
+    async fn alias_in_force(&self, service: &str, identity: &Fingerprint) -> Result<Option<AliasId>> {
+        read!(self, "look up an alias", |s| aliases::in_force(s, service, *identity))
+    }
+
+    async fn issue_templates(&self, service: &str, limit: u32) -> Result<Vec<IssueTemplate>> {
+        read!(self, "read the templates of issues", |s| merges::templates(s, service, limit))
+    }
+
+    async fn dismiss_suggestion(
+        &self,
+        service: &str,
+        pattern: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        write!(self, "dismiss a suggestion", |s| merges::dismiss(s, service, pattern, actor, now))
+    }
+
+    async fn is_suggestion_dismissed(&self, service: &str, pattern: &str) -> Result<bool> {
+        read!(self, "look up a suggestion", |s| merges::is_dismissed(s, service, pattern))
     }
 
     async fn issue_detail(&self, id: IssueId) -> Result<IssueDetail> {

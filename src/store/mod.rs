@@ -22,6 +22,8 @@
 //! | table | one row per | notes |
 //! |---|---|---|
 //! | `issues` | service and identity | state, count, first and last seen; `title_folded` is for searching |
+//! | `aliases` | fingerprint that counts for the issue of another | one in force per service and fingerprint; those taken back stay |
+//! | `dismissals` | suggestion nobody wants to see | |
 //! | `minutes` | issue and minute with occurrences | |
 //! | `samples` | kept record | the first three and the newest seventeen of an issue |
 //! | `timeline` | line of an issue's story | written with the change it tells of |
@@ -43,6 +45,7 @@
 //! Each is a test of that name in `tests/it/store`, on both databases.
 //!
 //! - **Invariant:** a commit that is cut off is whole or nothing.
+//! - **Invariant:** merged issues count as one and unmerged ones apart.
 //! - **Invariant:** a commit whose answer is lost is not lost and not repeated.
 //! - **Invariant:** watchers that commit the same issues add up.
 //! - **Invariant:** each job runs exactly once.

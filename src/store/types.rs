@@ -2,7 +2,7 @@
 
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
-use crate::base::id::{AttemptId, IssueId, JobId, ReservationId};
+use crate::base::id::{AliasId, AttemptId, IssueId, JobId, ReservationId};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::issue::{Issue, IssueState};
 use crate::model::job::{JobKind, JobState};
@@ -33,6 +33,9 @@ pub enum StoreError {
     /// There is no such row.
     #[error("there is no {what} `{id}`")]
     NotFound { what: &'static str, id: String },
+    /// What was asked for must not be done as things stand; for people.
+    #[error("{reason}")]
+    Refused { reason: String },
 }
 
 impl StoreError {
@@ -40,7 +43,9 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
-            Self::Broken { .. } | Self::LeaseLost { .. } | Self::NotFound { .. } => false,
+            Self::Broken { .. } | Self::LeaseLost { .. } | Self::NotFound { .. } | Self::Refused { .. } => {
+                false
+            }
         }
     }
 }
@@ -52,7 +57,9 @@ impl From<StoreError> for Setback {
         match error {
             StoreError::Unavailable { .. } => Self::Retry { reason, after: None },
             StoreError::LeaseLost { .. } => Self::Released,
-            StoreError::Broken { .. } | StoreError::NotFound { .. } => Self::Failed { reason },
+            StoreError::Broken { .. } | StoreError::NotFound { .. } | StoreError::Refused { .. } => {
+                Self::Failed { reason }
+            }
         }
     }
 }
@@ -97,7 +104,7 @@ pub struct IssueBrief {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct IssueFilter {
     pub service: Option<String>,
-    /// Name of a state, see [`IssueState::name`].
+    /// Name of a state, see [`IssueState::name`]. Issues that are merged are listed by the name `merged` only.
     pub state: Option<String>,
     /// Tell states as they count at this time. Without it they are as stored: a mute whose time is over stays `muted` until the next
     /// occurrence.
@@ -121,6 +128,73 @@ pub struct IssueDetail {
     pub per_minute: Vec<(Timestamp, u64)>,
     /// Oldest first; the newest [`MAX_TIMELINE`].
     pub timeline: Vec<TimelineEntry>,
+    /// Fingerprints that count for it, or did; newest first, at most [`MAX_ALIASES`].
+    pub aliases: Vec<Alias>,
+}
+
+impl IssueDetail {
+    /// The newest record of the issue's own fingerprint: what tickets show and fixes begin with, also where others count for it.
+    pub fn own_sample(&self) -> Option<&Sample> {
+        self.samples.iter().find(|it| it.merged_from.is_none())
+    }
+}
+
+/// Aliases that an issue's page is given.
+pub const MAX_ALIASES: u32 = 200;
+
+/// Occurrences of (service, fingerprint) count for an issue that has another fingerprint. No id is ever rewritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    pub id: AliasId,
+    pub service: String,
+    pub identity: Fingerprint,
+    /// The issue they count for, or for the one that it is merged into.
+    pub issue: IssueId,
+    pub why: AliasWhy,
+    /// Who made it: a person's name, or `homeostat`.
+    pub made_by: String,
+    pub made_at: Timestamp,
+    /// Occurrences counted by it.
+    pub count: u64,
+    /// Who took it back, and when; kept as history.
+    pub ended: Option<(String, Timestamp)>,
+    /// The issue of the fingerprint itself, with its title; a new version's id has none.
+    pub own: Option<(IssueId, String)>,
+}
+
+/// Why there is an alias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AliasWhy {
+    /// A person said that both are one.
+    Merged,
+    /// A new version of the algorithm gives the same records another id.
+    NewVersion,
+}
+
+impl AliasWhy {
+    /// The name used in the store and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Merged => "merged",
+            Self::NewVersion => "new_version",
+        }
+    }
+
+    /// The reason with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Merged, Self::NewVersion].into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// What an issue of records without a trace says, for comparing it with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueTemplate {
+    pub id: IssueId,
+    pub template: String,
+    pub title: String,
+    pub count: u64,
+    /// The issue it is merged into.
+    pub merged_into: Option<IssueId>,
 }
 
 /// Samples kept per issue: the first three and the newest seventeen.

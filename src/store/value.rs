@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::base::clock::Timestamp;
-use crate::base::id::{AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId, TicketId};
+use crate::base::id::{AliasId, AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId, TicketId};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::money::NanoUsd;
 
@@ -54,12 +54,13 @@ value_from! {
     &str => Text, without_nul;
     String => Text, |it: String| without_nul(&it);
     &String => Text, |it: &String| without_nul(it);
-    Fingerprint => Bytes, |it: Fingerprint| it.bytes().to_vec();
+    Fingerprint => Bytes, |it: Fingerprint| it.stored();
     Vec<u8> => Bytes, |it| it;
     Uuid => Uuid, |it| it;
     IssueId => Uuid, IssueId::uuid;
     JobId => Uuid, JobId::uuid;
     LeaseToken => Uuid, LeaseToken::uuid;
+    AliasId => Uuid, AliasId::uuid;
     AttemptId => Uuid, AttemptId::uuid;
     ProposalId => Uuid, ProposalId::uuid;
     TicketId => Uuid, TicketId::uuid;
@@ -104,6 +105,11 @@ impl serde_json::ser::Formatter for NoNul {
         }
         serde_json::ser::CompactFormatter.write_char_escape(writer, escape)
     }
+}
+
+/// A fingerprint as hex digits, for a `bytes` column of `batch!`.
+pub(super) fn hex_of(fingerprint: Fingerprint) -> String {
+    hex::encode(fingerprint.stored())
 }
 
 /// An id as hex digits, for a `uuid` column of `batch!`.
@@ -184,8 +190,7 @@ fn time(column: &'static str, micros: i64) -> Result<Timestamp, Fault> {
 }
 
 fn fingerprint(column: &'static str, bytes: Vec<u8>) -> Result<Fingerprint, Fault> {
-    let bytes = bytes.try_into().map_err(|bytes: Vec<u8>| wrong(column, hex::encode(bytes)))?;
-    Ok(Fingerprint::from_bytes(bytes))
+    Fingerprint::from_stored(&bytes).ok_or_else(|| wrong(column, hex::encode(bytes)))
 }
 
 /// The fault of a column that holds what homeostat never writes there.

@@ -6,6 +6,8 @@
 /// Databases to tell stories on, and values to tell them with.
 pub(crate) mod given;
 
+/// Fingerprints that count for the issue of another.
+mod aliases;
 /// Occurrences, cursors, gaps and deliveries.
 mod commit;
 /// Many at the same time, in one process and in several.

@@ -29,13 +29,16 @@ impl Subject {
     pub(super) async fn load(parts: &FixParts, issue: IssueId) -> Result<Self, Setback> {
         let detail = parts.store.issue_detail(issue).await?;
         let service = parts.services.service(&detail.issue.service).await;
-        let read =
-            detail.samples.iter().map(|sample| (sample, parts.fingerprinter.fingerprint(&sample.text)));
-        let read: Vec<_> = read.collect();
+        // Only records of the issue's own fingerprint: what a person merged with it may be another bug after all.
+        let own = detail.samples.iter().filter(|sample| sample.merged_from.is_none());
+        let read: Vec<_> =
+            own.map(|sample| (sample, parts.fingerprinter.fingerprint(&sample.text))).collect();
         // The newest with a trace; samples of one issue may differ in how much of it was logged.
         let best = read.iter().find(|(_, found)| found.trace.is_some()).or_else(|| read.first());
         let Some((sample, found)) = best else {
-            return Err(Setback::Failed { reason: format!("issue {issue} has no sample to reproduce") });
+            return Err(Setback::Failed {
+                reason: format!("issue {issue} has no sample of its own to reproduce"),
+            });
         };
         let frames = found.trace.as_ref().and_then(|trace| trace.root()).map(|root| root.frames.clone());
         let by_image = service.repository.as_ref().and_then(|repository| repository.revision.clone());

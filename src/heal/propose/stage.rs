@@ -274,7 +274,7 @@ impl ProposeStage {
             verdict.look_at.iter().take(20).map(|it| (it.path.clone(), it.reason.clone())).collect();
         Ok(proposal_story::body(proposal_story::Parts {
             issue: &detail.issue,
-            sample: detail.samples.first(),
+            sample: detail.own_sample(),
             attempt: patch.attempt(),
             validation: patch.validation(),
             ticket: ticket.as_ref(),

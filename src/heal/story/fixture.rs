@@ -60,6 +60,7 @@ pub(super) fn sample() -> Sample {
         text: Clean::trusted(text),
         origin: "shop-web-1".to_owned(),
         revision: Some("4f3c2b1a".to_owned()),
+        merged_from: None,
     }
 }
 

@@ -122,7 +122,7 @@ impl TicketStage {
         let service = self.parts.services.service(&detail.issue.service).await;
         let fixes = then_fix && service.fixable().is_some() && !is_muted(&detail.issue);
         let next = if fixes { Next::Fix } else { Next::Person };
-        let ticket = self.ticket(context, &detail.issue, detail.samples.first(), &service, next).await?;
+        let ticket = self.ticket(context, &detail.issue, detail.own_sample(), &service, next).await?;
         let mut jobs = Vec::new();
         if !is_muted(&detail.issue) {
             jobs.push(NewJob::announce(id, NoticeKind::IssueOpened, None, None, &id.to_string()));
@@ -143,7 +143,7 @@ impl TicketStage {
         let service = self.parts.services.service(&detail.issue.service).await;
         let fixes = then_fix && service.fixable().is_some() && !is_muted(&detail.issue);
         let next = if fixes { Next::Fix } else { Next::Person };
-        let sample = detail.samples.first();
+        let sample = detail.own_sample();
         let ticket = self.ticket(context, &detail.issue, sample, &service, next).await?;
         let tracker = self.tracker_of(&ticket)?;
         let job = context.job.id;
@@ -183,7 +183,7 @@ impl TicketStage {
             return Ok(StageOutcome::done("is told when it is over", Vec::new()));
         }
         let stuck = job.and_then(|job| job.result).map(|why| self.parts.redactor.redact(&why).into_string());
-        let sample = detail.samples.first();
+        let sample = detail.own_sample();
         let ticket = self.ticket(context, &detail.issue, sample, &service, Next::Person).await?;
         let tracker = self.tracker_of(&ticket)?;
         let (marker, body) = attempt_story::comment(&attempt, proposal, stuck.as_deref());

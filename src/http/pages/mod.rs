@@ -48,9 +48,9 @@ impl Head {
     }
 }
 
-/// Issues that are not over and not muted.
+/// Issues that are not over, not muted and not merged.
 fn open_issues(overview: &Overview) -> u64 {
-    let over = ["landed", "resolved", "muted"];
+    let over = ["landed", "resolved", "muted", "merged"];
     overview.issues_by_state.iter().filter(|(state, _)| !over.contains(&state.as_str())).map(|(_, n)| n).sum()
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::evidence;
+use super::aliases::{self, Resolved, Seen};
+use super::evidence::{self, Kept};
 use super::issues::{self, Move, action_name, state_of};
 use super::jobs::{self, Prepared, Queued};
 use super::stories::{self, own_entry};
@@ -20,7 +21,7 @@ use crate::store::fault::Fault;
 use crate::store::session::Session;
 use crate::store::statement::{batch, statements};
 use crate::store::types::{CommitReceipt, CommittedGroup, TimelineEntry};
-use crate::store::value::{hex_id, json_rows, saturated, without_nul, wrong};
+use crate::store::value::{hex_id, hex_of, json_rows, saturated, without_nul, wrong};
 
 statements! {
     UPSERT_ISSUES = batch!(
@@ -40,7 +41,7 @@ on conflict (service, identity) do update set
   first_seen = case when excluded.first_seen < issues.first_seen then excluded.first_seen else issues.first_seen end,
   last_seen = case when excluded.last_seen > issues.last_seen then excluded.last_seen else issues.last_seen end,
   updated_at = excluded.updated_at
-returning id, service, identity, state, muted_until, count"
+returning id, service, identity, state, muted_until, merged_into, count"
     );
 }
 
@@ -48,7 +49,7 @@ returning id, service, identity, state, muted_until, count"
 struct Merged<'a> {
     /// Its id, should it be new.
     id: IssueId,
-    groups: Vec<&'a OccurrenceGroup>,
+    groups: Vec<Placed<'a>>,
 }
 
 /// What became of an issue in this commit.
@@ -65,10 +66,25 @@ struct Committed {
     queued: Queued,
 }
 
+/// Service and identity of an issue.
 type Key<'a> = (&'a str, Fingerprint);
 
-fn key_of(group: &OccurrenceGroup) -> Key<'_> {
-    (&group.service, group.levels.identity)
+/// A group, and the issue it counts for.
+#[derive(Debug, Clone, Copy)]
+struct Placed<'a> {
+    group: &'a OccurrenceGroup,
+    alias: Option<Resolved>,
+}
+
+impl<'a> Placed<'a> {
+    fn key(&self) -> Key<'a> {
+        (&self.group.service, self.alias.map_or(self.group.levels.identity, |it| it.identity))
+    }
+
+    /// Its own identity, where a person merged that with the one of the issue.
+    fn merged_from(&self) -> Option<Fingerprint> {
+        self.alias.filter(|it| it.is_merged).map(|_| self.group.levels.identity)
+    }
 }
 
 pub(in crate::store) async fn commit(
@@ -78,16 +94,22 @@ pub(in crate::store) async fn commit(
 ) -> Result<CommitReceipt, Fault> {
     session.counts = true;
     let (groups, n_repeated_deliveries) = groups_of(session, batch, now).await?;
+    let groups = place(session, &groups, now).await?;
     let mut merged: BTreeMap<Key<'_>, Merged<'_>> = BTreeMap::new();
-    for group in &groups {
+    for placed in &groups {
         let fresh = || Merged { id: IssueId::new(), groups: Vec::new() };
-        merged.entry(key_of(group)).or_insert_with(fresh).groups.push(group);
+        merged.entry(placed.key()).or_insert_with(fresh).groups.push(*placed);
     }
     let mut issues = upsert_issues(session, &merged, now).await?;
-    let seen: Vec<(IssueId, &OccurrenceGroup)> =
-        groups.iter().filter_map(|group| Some((issues.get(&key_of(group))?.id, *group))).collect();
-    evidence::add_minutes(session, &seen).await?;
-    evidence::add_samples(session, &seen).await?;
+    let by_aliases: Vec<_> = groups.iter().filter_map(|it| Some((it.alias?.alias, it.group.count))).collect();
+    aliases::add_counts(session, &by_aliases).await?;
+    let kept = groups.iter().filter_map(|it| {
+        let issue = issues.get(&it.key())?.id;
+        Some(Kept { issue, group: it.group, merged_from: it.merged_from() })
+    });
+    let kept: Vec<Kept<'_>> = kept.collect();
+    evidence::add_minutes(session, &kept).await?;
+    evidence::add_samples(session, &kept).await?;
     evidence::add_later_lines(session, &batch.later).await?;
     let n_jobs_queued = queue_jobs(session, &groups, &mut issues, now).await?;
     tell_stories(session, &merged, &issues, now).await?;
@@ -119,6 +141,23 @@ async fn groups_of<'a>(
     Ok((groups, n_repeated))
 }
 
+/// The groups with the issues they count for.
+async fn place<'a>(
+    session: &mut Session,
+    groups: &[&'a OccurrenceGroup],
+    now: Timestamp,
+) -> Result<Vec<Placed<'a>>, Fault> {
+    let seen = |group: &&'a OccurrenceGroup| Seen {
+        service: &group.service,
+        identity: group.levels.identity,
+        former: group.former,
+    };
+    let seen: Vec<Seen<'_>> = groups.iter().map(seen).collect();
+    let resolved = aliases::resolve(session, &seen, now).await?;
+    let placed = groups.iter().enumerate();
+    Ok(placed.map(|(place, group)| Placed { group, alias: resolved.get(&place).copied() }).collect())
+}
+
 #[derive(serde::Serialize)]
 struct IssueRow<'a> {
     id: String,
@@ -142,14 +181,15 @@ struct IssueRow<'a> {
 impl<'a> IssueRow<'a> {
     /// The row of an issue that may be new: what it says is what its first group says.
     fn of(merged: &Merged<'a>) -> Option<Self> {
-        let first = *merged.groups.first()?;
-        let groups = || merged.groups.iter();
+        let (service, identity) = merged.groups.first()?.key();
+        let first = merged.groups.first()?.group;
+        let groups = || merged.groups.iter().map(|it| it.group);
         Some(Self {
             id: hex_id(merged.id.uuid()),
-            service: &first.service,
-            identity: hex::encode(first.levels.identity.bytes()),
-            exact: hex::encode(first.levels.exact.bytes()),
-            place: first.levels.place.map(|place| hex::encode(place.bytes())),
+            service,
+            identity: hex_of(identity),
+            exact: hex_of(first.levels.exact),
+            place: first.levels.place.map(hex_of),
             template: &first.levels.template,
             preimage: &first.preimage,
             title: first.title.as_str(),
@@ -184,6 +224,10 @@ async fn upsert_issues<'a>(
             .ok_or_else(|| wrong("identity", identity))?;
         let id = IssueId::from_uuid(row.get("id")?);
         let stored = state_of(&row)?;
+        // It was merged since the aliases were read: what counts for it is not its own any more.
+        if matches!(stored, IssueState::Merged { .. }) {
+            return Err(Fault::Overtaken);
+        }
         let before = stored.at(now);
         let committed = Committed {
             id,
@@ -203,13 +247,14 @@ async fn upsert_issues<'a>(
 /// Queues the jobs that the groups ask for and moves the states of their issues; how many jobs were queued for each group.
 async fn queue_jobs<'a>(
     session: &mut Session,
-    groups: &[&'a OccurrenceGroup],
+    groups: &[Placed<'a>],
     issues: &mut BTreeMap<Key<'a>, Committed>,
     now: Timestamp,
 ) -> Result<Vec<u32>, Fault> {
     let mut asked: Vec<(usize, Prepared)> = Vec::new();
-    for (group_idx, group) in groups.iter().enumerate() {
-        let Some(issue) = issues.get_mut(&key_of(group)) else { continue };
+    for (group_idx, placed) in groups.iter().enumerate() {
+        let group = placed.group;
+        let Some(issue) = issues.get_mut(&placed.key()) else { continue };
         if matches!(issue.before, IssueState::Muted { .. }) {
             continue;
         }
@@ -233,7 +278,7 @@ async fn queue_jobs<'a>(
             continue;
         }
         n_jobs_queued[group_idx] += 1;
-        if let Some(issue) = issues.get_mut(&key_of(groups[group_idx])) {
+        if let Some(issue) = issues.get_mut(&groups[group_idx].key()) {
             issue.queued.add(job.kind);
         }
     }
@@ -259,7 +304,8 @@ async fn tell_stories(
             moves.push(Move { issue: issue.id, to: issue.state, is_acted: issue.queued.is_acted() });
         }
         if issue.is_new {
-            let title = merged.get(key).and_then(|it| it.groups.first()).map_or("", |it| it.title.as_str());
+            let title =
+                merged.get(key).and_then(|it| it.groups.first()).map_or("", |it| it.group.title.as_str());
             entries.push((issue.id, own_entry(now, "issue opened", title)));
         }
         if issue.before != issue.stored {
@@ -278,14 +324,14 @@ async fn tell_stories(
 }
 
 fn receipts(
-    groups: &[&OccurrenceGroup],
+    groups: &[Placed<'_>],
     issues: &BTreeMap<Key<'_>, Committed>,
     n_jobs_queued: &[u32],
 ) -> Vec<CommittedGroup> {
     let mut told_new = std::collections::BTreeSet::new();
     let each = groups.iter().zip(n_jobs_queued);
-    each.filter_map(|(group, n_jobs_queued)| {
-        let key = key_of(group);
+    each.filter_map(|(placed, n_jobs_queued)| {
+        let (key, group) = (placed.key(), placed.group);
         let issue = issues.get(&key)?;
         Some(CommittedGroup {
             service: group.service.clone(),

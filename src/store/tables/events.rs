@@ -19,6 +19,7 @@ pub(in crate::store) async fn apply(
 ) -> Result<Issue, Fault> {
     let now = entry.at;
     let issue = issues::lock(session, id).await?;
+    issues::refuse_merged(id, issue.state)?;
     let prepared =
         new_jobs.iter().map(|job| jobs::prepare(job, Some(id), now)).collect::<Result<Vec<_>, _>>()?;
     let inserted = jobs::insert(session, &prepared, now).await?;

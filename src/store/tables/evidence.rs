@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::base::id::{IssueId, SampleId};
+use crate::model::fingerprint::Fingerprint;
 use crate::model::occurrence::{Around, OccurrenceGroup};
 use crate::store::fault::Fault;
 use crate::store::session::Session;
 use crate::store::statement::{batch, statements};
 use crate::store::types::{FIRST_SAMPLES, MAX_SAMPLES};
-use crate::store::value::{args, hex_id, json_rows, saturated};
+use crate::store::value::{args, hex_id, hex_of, json_rows, saturated};
 
 statements! {
     ADD_MINUTES = batch!(
@@ -20,15 +21,15 @@ on conflict (issue_id, minute) do update set count = minutes.count + excluded.co
     );
     ADD_SAMPLES = batch!(
         "-- add_samples
-insert into samples (issue_id, seq, at, text, origin, revision, around_id, lines_before, lines_after)
+insert into samples (issue_id, seq, at, text, origin, revision, around_id, lines_before, lines_after, identity)
 select r.issue_id,
   coalesce((select max(seq) from samples where samples.issue_id = r.issue_id), 0)
     + row_number() over (partition by r.issue_id order by r.ordinal),
-  r.at, r.text, r.origin, r.revision, r.around_id, r.lines_before, r.lines_after
+  r.at, r.text, r.origin, r.revision, r.around_id, r.lines_before, r.lines_after, r.identity
 from ",
         [
             issue_id uuid, at int, text text, origin text, revision text, around_id uuid, lines_before text,
-            lines_after text,
+            lines_after text, identity bytes,
         ],
         ""
     );
@@ -47,6 +48,15 @@ delete from samples where issue_id in (select r.issue_id from ",
     );
 }
 
+/// A group of a commit, and the issue it counts for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) issue: IssueId,
+    pub(super) group: &'a OccurrenceGroup,
+    /// The fingerprint of its records, where a person merged that with the issue's.
+    pub(super) merged_from: Option<Fingerprint>,
+}
+
 /// The microseconds of a minute.
 const MINUTE: i64 = 60_000_000;
 
@@ -58,12 +68,9 @@ struct MinuteRow {
 }
 
 /// Occurrences of a group count in the minute of its last: a commit holds a second or so, and no more is known.
-pub(super) async fn add_minutes(
-    session: &mut Session,
-    seen: &[(IssueId, &OccurrenceGroup)],
-) -> Result<(), Fault> {
+pub(super) async fn add_minutes(session: &mut Session, seen: &[Kept<'_>]) -> Result<(), Fault> {
     let mut counts: BTreeMap<(IssueId, i64), i64> = BTreeMap::new();
-    for (issue, group) in seen {
+    for Kept { issue, group, merged_from: _ } in seen {
         let minute = group.last_seen.as_microsecond().div_euclid(MINUTE) * MINUTE;
         let count = counts.entry((*issue, minute)).or_default();
         *count = count.saturating_add(saturated(group.count));
@@ -88,17 +95,15 @@ struct SampleRow<'a> {
     around_id: Option<String>,
     lines_before: &'a str,
     lines_after: &'a str,
+    identity: Option<String>,
 }
 
 /// Adds samples, and drops those between the first and the newest.
-pub(super) async fn add_samples(
-    session: &mut Session,
-    seen: &[(IssueId, &OccurrenceGroup)],
-) -> Result<(), Fault> {
-    let samples = seen.iter().flat_map(|(issue, group)| group.samples.iter().map(move |it| (issue, it)));
+pub(super) async fn add_samples(session: &mut Session, seen: &[Kept<'_>]) -> Result<(), Fault> {
+    let samples = seen.iter().flat_map(|kept| kept.group.samples.iter().map(move |it| (kept, it)));
     let rows: Vec<SampleRow<'_>> = samples
-        .map(|(issue, sample)| SampleRow {
-            issue_id: hex_id(issue.uuid()),
+        .map(|(kept, sample)| SampleRow {
+            issue_id: hex_id(kept.issue.uuid()),
             at: sample.at.as_microsecond(),
             text: sample.text.as_str(),
             origin: &sample.origin,
@@ -106,6 +111,7 @@ pub(super) async fn add_samples(
             around_id: sample.around.id.map(|id| hex_id(id.uuid())),
             lines_before: sample.around.before.as_str(),
             lines_after: sample.around.after.as_str(),
+            identity: kept.merged_from.map(hex_of),
         })
         .collect();
     if rows.is_empty() {

@@ -17,21 +17,27 @@ use crate::store::value::{Row, args, hex_id, json_rows, wrong};
 macro_rules! columns {
     () => {
         "id, service, identity, exact, place, template, preimage, title, rule, severity, action, runtime, state, muted_until, \
-         count, first_seen, last_seen, updated_at"
+         merged_into, count, first_seen, last_seen, updated_at"
     };
 }
 
 statements! {
     BRIEF = Sql::both(
         "-- issue_brief
-select id, state, muted_until, state_since, last_seen, last_acted_at from issues where service = $1 and identity = $2"
+with recursive way (issue_id) as (
+  select issue_id from aliases where service = $1 and identity = $2 and ended_at is null
+  union select issues.merged_into from way join issues on issues.id = way.issue_id where issues.merged_into is not null
+)
+select id, state, muted_until, merged_into, state_since, last_seen, last_acted_at from issues
+where merged_into is null and (id in (select issue_id from way) or service = $1 and identity = $2)"
     );
     ONE = Sql::both(concat!("-- issue\nselect ", columns!(), " from issues where id = $1"));
     // A text that was folded by us is compared with folded titles: the databases' own folding differs beyond ASCII.
     LIST = Sql::both(concat!(
         "-- issues\nselect ", columns!(), " from issues
 where (service = $1 or $1 is null)
-  and (case when state = 'muted' and muted_until <= $7 then 'open' else state end = $2 or $2 is null)
+  and case when merged_into is not null then $2 = 'merged'
+    else case when state = 'muted' and muted_until <= $7 then 'open' else state end = $2 or $2 is null end
   and ($3 or action = 'issue')
   and (title_folded like $4 escape '\\' or $4 is null)
 order by last_seen desc, id desc limit $5 offset $6"
@@ -39,13 +45,14 @@ order by last_seen desc, id desc limit $5 offset $6"
     FIND = Sql::both(concat!(
         "-- find_issues\nselect ", columns!(), " from issues
 where id between $1 and $2 or identity between $3 and $4
+  or id in (select issue_id from aliases where identity between $3 and $4 and why = 'new_version' and ended_at is null)
 order by last_seen desc, id desc limit 10"
     ));
     STATES = Sql {
         sqlite: "-- issue_states
-select id, state, muted_until from issues where id in (select unhex(value) from json_each($1))",
+select id, state, muted_until, merged_into from issues where id in (select unhex(value) from json_each($1))",
         postgres: "-- issue_states
-select id, state, muted_until from issues
+select id, state, muted_until, merged_into from issues
 where id in (select value::uuid from jsonb_array_elements_text($1::jsonb) as each(value))
 order by id for update",
     };
@@ -85,8 +92,11 @@ fn issue_of(row: &Row) -> Result<Issue, Fault> {
     })
 }
 
-/// The state in the columns `state` and `muted_until`.
+/// The state in the columns `state`, `muted_until` and `merged_into`.
 pub(super) fn state_of(row: &Row) -> Result<IssueState, Fault> {
+    if let Some(into) = row.get::<Option<_>>("merged_into")? {
+        return Ok(IssueState::Merged { into: IssueId::from_uuid(into) });
+    }
     let muted_until = row.time_or_none("muted_until")?;
     row.named("state", |name| IssueState::from_name(name, muted_until))
 }
@@ -145,7 +155,24 @@ const fn muted_until(state: IssueState) -> Option<Timestamp> {
         | IssueState::Proposed
         | IssueState::Landed
         | IssueState::Resolved
-        | IssueState::NeedsPerson => None,
+        | IssueState::NeedsPerson
+        | IssueState::Merged { .. } => None,
+    }
+}
+
+/// Refuses to act on an issue whose occurrences count for another one.
+pub(super) fn refuse_merged(id: IssueId, state: IssueState) -> Result<(), Fault> {
+    match state {
+        IssueState::Merged { into } => {
+            Err(Fault::refused(format!("issue {id} is merged into {into}: act on that one")))
+        }
+        IssueState::Open
+        | IssueState::Fixing
+        | IssueState::Proposed
+        | IssueState::Landed
+        | IssueState::Resolved
+        | IssueState::NeedsPerson
+        | IssueState::Muted { .. } => Ok(()),
     }
 }
 
@@ -213,21 +240,31 @@ fn like_pattern(text: &str) -> String {
 }
 
 pub(in crate::store) async fn find(session: &mut Session, prefix: &str) -> Result<Vec<Issue>, Fault> {
-    let digits = prefix.strip_prefix("h1:").unwrap_or(prefix).replace('-', "").to_lowercase();
+    let (is_fingerprint, digits) = digits_of(prefix);
     if digits.len() < 4 {
         return Ok(Vec::new());
     }
     // Of an id there are 32 digits: a longer prefix can only be that of an identity.
-    let (Some(first), Some(last)) = (padded(&digits, '0'), padded(&digits, 'f')) else {
+    let (Some(first), Some(mut last)) = (padded(&digits, '0'), padded(&digits, 'f')) else {
         return Ok(Vec::new());
     };
-    let (first_id, last_id) = if digits.len() <= 32 && !prefix.starts_with("h1:") {
+    let (first_id, last_id) = if digits.len() <= 32 && !is_fingerprint {
         (id_of(&first)?, id_of(&last)?)
     } else {
         (uuid::Uuid::max(), uuid::Uuid::nil())
     };
+    // Behind the hash stands the version, if it is not the first.
+    last.push(u8::MAX);
     let rows = session.all(&FIND, args![first_id, last_id, first, last]).await?;
     rows.iter().map(issue_of).collect()
+}
+
+/// The digits of what a person calls an issue by, and whether it can only be a fingerprint.
+fn digits_of(prefix: &str) -> (bool, String) {
+    let version = prefix.strip_prefix('h').and_then(|it| it.split_once(':'));
+    let version = version.filter(|(version, _)| version.parse::<u8>().is_ok());
+    let digits = version.map_or(prefix, |(_, digits)| digits);
+    (version.is_some(), digits.replace('-', "").to_lowercase())
 }
 
 /// The 32 bytes whose hex digits are `digits` and then `digit` to the end; `None` if there are too many, or others.

@@ -194,6 +194,7 @@ pub(super) async fn note_queued(
     let mut entries = Vec::new();
     for (issue, queued) in by_issue {
         let Some(state) = states.get(&issue) else { continue };
+        issues::refuse_merged(issue, *state)?;
         let before = state.at(now);
         let to = queued.event().map_or(before, |event| before.after(event));
         if to != before {

@@ -2,6 +2,7 @@
 //!
 //! Functions here run inside a session that is given to them and know neither which database it is nor when it commits.
 
+pub(super) mod aliases;
 pub(super) mod attempts;
 pub(super) mod audit;
 pub(super) mod commit;
@@ -10,6 +11,7 @@ pub(super) mod evidence;
 pub(super) mod issues;
 pub(super) mod jobs;
 pub(super) mod local_tickets;
+pub(super) mod merges;
 pub(super) mod meta;
 pub(super) mod overview;
 pub(super) mod proposals;
@@ -23,6 +25,7 @@ use super::statement::Sql;
 /// Every statement of the store, so that a test can prepare and explain them all.
 pub fn statements() -> Vec<Sql> {
     [
+        aliases::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,
         commit::STATEMENTS,
@@ -30,6 +33,7 @@ pub fn statements() -> Vec<Sql> {
         issues::STATEMENTS,
         jobs::STATEMENTS,
         local_tickets::STATEMENTS,
+        merges::STATEMENTS,
         meta::STATEMENTS,
         overview::STATEMENTS,
         proposals::STATEMENTS,

@@ -12,7 +12,8 @@ statements! {
     // A mute whose time is over counts as open, as everywhere.
     ISSUES = Sql::both(
         "-- count_issues
-select case when state = 'muted' and muted_until <= $1 then 'open' else state end as now_state, count(*) as n_issues
+select case when merged_into is not null then 'merged' when state = 'muted' and muted_until <= $1 then 'open' else state end
+  as now_state, count(*) as n_issues
 from issues where action = 'issue' group by now_state order by now_state"
     );
     JOBS = Sql::both("-- count_jobs\nselect kind, state, count(*) as n_jobs from jobs group by kind, state order by kind, state");

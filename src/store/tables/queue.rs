@@ -246,6 +246,10 @@ pub(in crate::store) async fn requeue(
         JobState::Dead | JobState::Cancelled => {}
         JobState::Queued | JobState::Running | JobState::Done => return Ok(job),
     }
+    if let Some(issue) = job.issue {
+        let states = issues::lock_states(session, [issue]).await?;
+        states.get(&issue).map_or(Ok(()), |state| issues::refuse_merged(issue, *state))?;
+    }
     job.state = JobState::Queued;
     job.run_at = now;
     job.n_failures = 0;

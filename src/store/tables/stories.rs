@@ -1,5 +1,6 @@
 //! An issue's story: its timeline, samples and occurrences per minute, as its page shows them.
 
+use super::aliases;
 use crate::base::clock::Timestamp;
 use crate::base::id::IssueId;
 use crate::base::redact::Clean;
@@ -13,7 +14,7 @@ use crate::store::value::{Row, args, hex_id, json_rows};
 statements! {
     SAMPLES = Sql::both(
         "-- samples
-select at, text, origin, revision, lines_before, lines_after from samples where issue_id = $1 order by seq desc limit $2"
+select at, text, origin, revision, lines_before, lines_after, identity from samples where issue_id = $1 order by seq desc limit $2"
     );
     MINUTES = Sql::both(
         "-- minutes
@@ -83,6 +84,7 @@ pub(in crate::store) async fn detail(session: &mut Session, id: IssueId) -> Resu
     let samples = session.all(&SAMPLES, args![id, MAX_SAMPLES]).await?;
     let mut minutes = session.all(&MINUTES, args![id, MAX_MINUTES]).await?;
     let mut timeline = session.all(&TIMELINE, args![id, MAX_TIMELINE]).await?;
+    let aliases = aliases::of_issue(session, id).await?;
     minutes.reverse();
     timeline.reverse();
     Ok(IssueDetail {
@@ -93,6 +95,7 @@ pub(in crate::store) async fn detail(session: &mut Session, id: IssueId) -> Resu
             .map(|row| Ok((row.time("minute")?, row.count("count")?)))
             .collect::<Result<_, Fault>>()?,
         timeline: timeline.iter().map(entry_of).collect::<Result<_, _>>()?,
+        aliases,
     })
 }
 
@@ -108,6 +111,7 @@ fn sample_of(row: &Row) -> Result<Sample, Fault> {
             before: Clean::trusted(row.text("lines_before")?),
             after: Clean::trusted(row.text("lines_after")?),
         },
+        merged_from: row.fingerprint_or_none("identity")?,
     })
 }
 

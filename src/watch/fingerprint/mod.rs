@@ -7,6 +7,7 @@
 
 mod canon;
 mod explain;
+mod former;
 mod frames;
 mod hash;
 mod identities;
@@ -24,6 +25,7 @@ use crate::model::fingerprint::{Fingerprint, Levels};
 use crate::model::trace::{Runtime, Trace};
 
 pub use explain::Explanation;
+pub use former::{FORMER, Former};
 pub use identities::{Identities, LineId, Numbered};
 pub use slots::{MIN_SLOT, SlotGroup, slots};
 

@@ -24,6 +24,14 @@ use crate::watch::triage::{self, Facts, Known, STORM_TITLE, StormWindow, Triaged
 /// Key of an issue.
 pub(super) type IssueKey = (String, Fingerprint);
 
+/// What is known when the first occurrence of an issue comes into a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub(super) triaged: Triaged,
+    /// See [`OccurrenceGroup`].
+    pub(super) former: Option<Fingerprint>,
+}
+
 /// Issues whose names are remembered.
 const MAX_NAMED: usize = 1000;
 
@@ -145,16 +153,17 @@ impl Pending {
     }
 
     /// Adds an occurrence to the group of its issue, or of its service's storm issue where triage says so; the group is made with
-    /// `triaged` if it is not there.
+    /// `answer` if it is not there.
     pub(super) fn add(
         &mut self,
         key: IssueKey,
         source: &Source,
         found: Found,
-        triaged: Option<Triaged>,
+        answer: Option<Answer>,
         now: Timestamp,
     ) {
         let at = found.at.unwrap_or(now);
+        let (triaged, former) = answer.map_or((None, None), |it| (Some(it.triaged), it.former));
         let begins_in_storm =
             triaged.as_ref().is_some_and(|it| matches!(it.decision, Decision::Storm { .. }));
         let is_storm = begins_in_storm || self.in_storms.contains(&key);
@@ -189,6 +198,7 @@ impl Pending {
         let mut group = OccurrenceGroup {
             service: source.service.name.clone(),
             levels: fingerprinted.levels,
+            former,
             preimage: fingerprinted.preimage,
             title: fingerprinted.title,
             rule: found.detection.rule.to_string(),
@@ -269,7 +279,7 @@ pub(super) fn count_stored<'g>(groups: impl IntoIterator<Item = &'g OccurrenceGr
 fn sample(source: &Source, text: Clean, around: Option<Box<Around>>, at: Timestamp) -> Sample {
     let revision = source.service.repository.as_ref().and_then(|it| it.revision.clone());
     let around = around.map(|it| *it).unwrap_or_default();
-    Sample { at, text, origin: source.label.clone(), revision, around }
+    Sample { at, text, origin: source.label.clone(), revision, around, merged_from: None }
 }
 
 /// Key of the storm issue of a service.
@@ -285,6 +295,7 @@ fn storm_identity() -> Fingerprint {
 fn become_storm(group: &mut OccurrenceGroup) {
     let identity = storm_identity();
     group.levels = Levels { exact: identity, identity, place: None, template: STORM_TITLE.to_owned() };
+    group.former = None;
     STORM_TITLE.clone_into(&mut group.preimage);
     group.title = Clean::trusted(format!("{STORM_TITLE} in {}", group.service));
     "storm".clone_into(&mut group.rule);
@@ -317,10 +328,10 @@ mod tests {
         let storm = |jobs| Some(Triaged { decision: Decision::Storm { reason: "too many" }, jobs });
         let mut pending = Pending::new(Duration::from_secs(60));
         let mut add = |text: &str, triaged: Option<Triaged>| {
-            let found = found(text);
+            let (found, answer) = (found(text), triaged.map(|triaged| Answer { triaged, former: None }));
             let key = ("shop".to_owned(), found.identity.fingerprint);
-            assert_eq!(pending.has(&key), triaged.is_none(), "{text}");
-            pending.add(key, &source, found, triaged, now);
+            assert_eq!(pending.has(&key), answer.is_none(), "{text}");
+            pending.add(key, &source, found, answer, now);
             (pending.n_groups(), pending.is_urgent())
         };
         assert_eq!(add("ERROR: no stock", storm(Vec::new())), (1, false));

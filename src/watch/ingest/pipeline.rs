@@ -12,9 +12,10 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::occurrence::Around;
 use crate::model::record::Record;
-use crate::watch::fingerprint::Identity;
+use crate::watch::fingerprint::{FORMER, Former, Identity};
 use crate::watch::ingest::around;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
 use crate::watch::ingest::judge::{Judge, Judged, Memo};
@@ -35,6 +36,7 @@ pub struct Pipeline {
     limits: Limits,
     around: around::Settings,
     sample: Arc<LineSample>,
+    former: Option<Former>,
     /// Of services that want some rules to be other.
     of_services: Arc<HashMap<String, OwnRules>>,
 }
@@ -175,7 +177,15 @@ impl Pipeline {
         let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
         let around = around::Settings { before: 0, after: 0, ..around::Settings::default() };
         let (sample, of_services) = (Arc::default(), Arc::default());
-        Self { judge: Judge::new(rules, redactor), scanner, limits, around, sample, of_services }
+        Self {
+            judge: Judge::new(rules, redactor),
+            scanner,
+            limits,
+            around,
+            sample,
+            former: FORMER,
+            of_services,
+        }
     }
 
     /// Where lines go while somebody asks what the rules cost.
@@ -203,6 +213,18 @@ impl Pipeline {
     /// How much is told of the lines around records.
     pub(super) const fn around(&self) -> around::Settings {
         self.around
+    }
+
+    /// The same, where issues may be known by what another version of the algorithm made of their records.
+    #[must_use]
+    pub fn with_former(self, former: Option<Former>) -> Self {
+        Self { former, ..self }
+    }
+
+    /// The identity that the version of the algorithm before this one gives, if there is one. To be asked for where an issue is not known
+    /// by its own.
+    pub(super) fn former(&self, text: &Clean) -> Option<Fingerprint> {
+        self.former.map(|former| former.identity(text))
     }
 
     /// A text without what must not leave the watching half.

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::mixed::MixedTask;
-use super::pending::{IssueKey, Pending, count_stored, decide};
+use super::pending::{Answer, IssueKey, Pending, count_stored, decide};
 use super::pipeline::{Found, Pipeline};
 use super::rival::Rivals;
 use super::services::ServiceMap;
@@ -27,10 +27,11 @@ use crate::base::clock::SharedClock;
 use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::model::cursor::{Cursor, StreamKey};
+use crate::model::fingerprint::Fingerprint;
 use crate::store::types::IssueBrief;
 use crate::store::{Store, StoreError};
 use crate::watch::source::lane::{Opening, Thing};
-use crate::watch::triage::{self, Storms, Triaged};
+use crate::watch::triage::{self, Storms};
 
 /// Reports that may wait for the committer.
 const REPORTS: usize = 64;
@@ -99,6 +100,14 @@ pub async fn run(
     ingest.last_commit().await
 }
 
+/// What a look into the store brought.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    brief: Option<IssueBrief>,
+    /// By which the issue was looked for where it is not known by its own identity.
+    former: Option<Fingerprint>,
+}
+
 struct Ingest {
     parts: IngestParts,
     /// `None` once no more streams are started.
@@ -113,7 +122,7 @@ struct Ingest {
     oldest: Option<Instant>,
     /// No sooner than this the next batch is committed, but for what people wait for.
     rest_until: Option<Instant>,
-    known: moka::future::Cache<IssueKey, Option<IssueBrief>>,
+    known: moka::future::Cache<IssueKey, Looked>,
     storms: Storms,
     rivals: Rivals,
     backoff: Backoff,
@@ -256,8 +265,8 @@ impl Ingest {
             self.pending.add(key, source, found, None, now);
             return Ok(());
         }
-        let triaged = self.decide(&key, source, &found).await?;
-        self.pending.add(key, source, found, Some(triaged), now);
+        let answer = self.decide(&key, source, &found).await?;
+        self.pending.add(key, source, found, Some(answer), now);
         Ok(())
     }
 
@@ -266,18 +275,29 @@ impl Ingest {
         key: &IssueKey,
         source: &Source,
         found: &Found,
-    ) -> Result<Triaged, IngestError> {
-        let brief = match self.known.get(key).await {
-            Some(brief) => brief,
+    ) -> Result<Answer, IngestError> {
+        let looked = match self.known.get(key).await {
+            Some(looked) => looked,
             None => {
-                let brief = self.brief(key).await?;
-                self.known.insert(key.clone(), brief).await;
-                brief
+                let looked = self.look(key, found).await?;
+                self.known.insert(key.clone(), looked).await;
+                looked
             }
         };
         let now = self.parts.clock.now();
         let storm = self.storms.of(&source.service.name, now, self.parts.triage.storm_window);
-        Ok(decide(&self.parts.triage, brief, &source.service, found, now, storm))
+        let triaged = decide(&self.parts.triage, looked.brief, &source.service, found, now, storm);
+        Ok(Answer { triaged, former: looked.former })
+    }
+
+    /// What is known of an issue, by its own identity or by the one that another version of the algorithm gave it.
+    async fn look(&mut self, key: &IssueKey, found: &Found) -> Result<Looked, IngestError> {
+        let brief = self.brief(key).await?;
+        let former = if brief.is_none() { self.parts.pipeline.former(&found.text) } else { None };
+        match former {
+            None => Ok(Looked { brief, former }),
+            Some(by) => Ok(Looked { brief: self.brief(&(key.0.clone(), by)).await?, former }),
+        }
     }
 
     async fn brief(&mut self, key: &IssueKey) -> Result<Option<IssueBrief>, IngestError> {

@@ -105,7 +105,8 @@ pub fn decide(settings: &Settings, facts: Facts<'_>, storm: &mut StormWindow) ->
         | IssueState::Fixing
         | IssueState::Proposed
         | IssueState::NeedsPerson
-        | IssueState::Muted { .. } => count("known"),
+        | IssueState::Muted { .. }
+        | IssueState::Merged { .. } => count("known"),
     }
 }
 

@@ -278,6 +278,7 @@ fn group(record: &str, now: Timestamp) -> OccurrenceGroup {
     OccurrenceGroup {
         service: "shop".to_owned(),
         levels: found.levels,
+        former: None,
         preimage: found.preimage,
         title: found.title,
         rule: "python.traceback".to_owned(),
@@ -293,6 +294,7 @@ fn group(record: &str, now: Timestamp) -> OccurrenceGroup {
             origin: "shop-1".to_owned(),
             revision: None,
             around: Around::default(),
+            merged_from: None,
         }],
         decision: Decision::Fix { reason: "new" },
         jobs: Vec::new(),

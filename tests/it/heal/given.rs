@@ -289,6 +289,7 @@ fn group(title: &str, jobs: Vec<NewJob>, now: Timestamp) -> OccurrenceGroup {
     OccurrenceGroup {
         service: "shop".to_owned(),
         levels: Levels { exact: identity, identity, place: Some(identity), template: title.to_owned() },
+        former: None,
         preimage: "python".to_owned(),
         title: Clean::trusted(title),
         rule: "python.traceback".to_owned(),
@@ -304,6 +305,7 @@ fn group(title: &str, jobs: Vec<NewJob>, now: Timestamp) -> OccurrenceGroup {
             origin: "shop-1".to_owned(),
             revision: None,
             around: Around::default(),
+            merged_from: None,
         }],
         decision: Decision::Fix { reason: "new" },
         jobs,

@@ -92,10 +92,12 @@ impl Given {
                 origin: format!("{}-1", logged.service),
                 revision: Some("8f14e45".to_owned()),
                 around: around(),
+                merged_from: None,
             };
             let group = OccurrenceGroup {
                 service: logged.service.to_owned(),
                 levels: made.levels.clone(),
+                former: None,
                 preimage: made.preimage.clone(),
                 title: made.title.clone(),
                 rule: logged.rule.to_owned(),
@@ -344,6 +346,7 @@ pub(crate) fn hostile(given: &Given, service: &'static str) -> OccurrenceGroup {
     OccurrenceGroup {
         service: service.to_owned(),
         levels: made.levels,
+        former: None,
         preimage: texts::HOSTILE.to_owned(),
         title: Clean::trusted(texts::HOSTILE_TITLE),
         rule: "generic.error".to_owned(),
@@ -359,6 +362,7 @@ pub(crate) fn hostile(given: &Given, service: &'static str) -> OccurrenceGroup {
             origin: "<b>origin</b>".to_owned(),
             revision: None,
             around: around(),
+            merged_from: None,
         }],
         decision: Decision::Ticket { reason: "new" },
         jobs: Vec::new(),

@@ -83,6 +83,7 @@ async fn a_new_issue_is_stored_whole(db: Db) {
         samples: vec![sample(10)],
         per_minute: vec![(at(0), 1)],
         timeline: vec![opened()],
+        aliases: vec![],
     };
     assert_eq!(db.store.issue_detail(id).await.unwrap(), detail);
     let brief = IssueBrief {

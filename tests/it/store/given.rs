@@ -149,6 +149,7 @@ pub(crate) fn sample(second: i64) -> Sample {
             before: Clean::trusted(format!("GET /{second}")),
             after: Clean::default(),
         },
+        merged_from: None,
     }
 }
 
@@ -157,6 +158,7 @@ pub(crate) fn group(number: u8, second: i64) -> OccurrenceGroup {
     OccurrenceGroup {
         service: "shop".to_owned(),
         levels: levels(number),
+        former: None,
         preimage: format!("python\nValueError {number}"),
         title: Clean::trusted(format!("ValueError: order {number}")),
         rule: "python.traceback".to_owned(),

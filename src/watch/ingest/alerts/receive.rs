@@ -19,12 +19,12 @@ use crate::model::service::Service;
 use crate::store::types::CommitReceipt;
 use crate::store::{Store, StoreError};
 use crate::watch::ingest::around::{Select, within};
-use crate::watch::ingest::pending::{Pending, count_stored, decide};
+use crate::watch::ingest::pending::{Answer, Pending, count_stored, decide};
 use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
 use crate::watch::ingest::stream::Source;
 use crate::watch::source::loki::{LogStream, LokiError};
-use crate::watch::triage::{self, Storms, Triaged};
+use crate::watch::triage::{self, Storms};
 
 /// Loki is asked no longer than this for all alerts of a webhook: Alertmanager waits for the answer.
 const LOKI_BUDGET: Duration = Duration::from_secs(5);
@@ -210,20 +210,24 @@ impl Alerts {
         let mut pending = Pending::new(pipeline.around().every);
         for found in found {
             let key = (source.service.name.clone(), found.identity.fingerprint);
-            let triaged =
+            let answer =
                 if pending.has(&key) { None } else { Some(self.triage(&source.service, &found).await?) };
-            pending.add(key, &source, found, triaged, now);
+            pending.add(key, &source, found, answer, now);
         }
         Ok(Delivery { key: alert.key(), groups: pending.take().groups })
     }
 
-    async fn triage(&self, service: &Service, found: &Found) -> Result<Triaged, StoreError> {
-        let identity = &found.identity.fingerprint;
-        let brief = self.parts.store.issue_brief(&service.name, identity).await?;
+    async fn triage(&self, service: &Service, found: &Found) -> Result<Answer, StoreError> {
+        let store = &self.parts.store;
+        let mut brief = store.issue_brief(&service.name, &found.identity.fingerprint).await?;
+        let former = if brief.is_none() { self.parts.pipeline.former(&found.text) } else { None };
+        if let Some(former) = &former {
+            brief = store.issue_brief(&service.name, former).await?;
+        }
         let mut storms = self.storms.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.parts.clock.now();
         let storm = storms.of(&service.name, now, self.parts.triage.storm_window);
-        Ok(decide(&self.parts.triage, brief, service, found, now, storm))
+        Ok(Answer { triaged: decide(&self.parts.triage, brief, service, found, now, storm), former })
     }
 
     /// What the lines behind an alert tell; nothing if they cannot be had.
