@@ -44,8 +44,10 @@ pub(super) enum Command {
     )]
     Replay(ReplayArgs),
     /// Show how a record is read, normalised and hashed
-    #[command(after_help = "Example: homeostat explain trace.txt")]
-    Explain(InputArgs),
+    #[command(
+        after_help = "Examples:\n  homeostat explain trace.txt\n  homeostat explain --diff one.txt other.txt\n  homeostat explain --service shop trace.txt"
+    )]
+    Explain(ExplainArgs),
     /// Print the fingerprint of a record as JSON
     #[command(
         after_help = "Examples:\n  homeostat fingerprint trace.txt\n  homeostat fingerprint --jsonl trace traces.jsonl"
@@ -99,6 +101,9 @@ pub(super) struct ScanArgs {
     /// Folder of rule files to use instead of the shipped rules
     #[arg(long, value_name = "DIR")]
     pub(super) rules: Option<PathBuf>,
+    /// As logs of this service: with the config's rules, redaction and fingerprints for it
+    #[arg(long, value_name = "NAME", conflicts_with = "rules")]
+    pub(super) service: Option<String>,
     /// How the lines are wrapped
     #[arg(long, value_enum, default_value_t = FormatArg::Auto)]
     pub(super) format: FormatArg,
@@ -147,10 +152,16 @@ pub(super) enum FormatArg {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct InputArgs {
+pub(super) struct ExplainArgs {
     /// File with one record; `-` is standard input
     #[arg(default_value = "-", value_name = "FILE")]
     pub(super) file: PathBuf,
+    /// Show why two records are one issue, or two
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "file")]
+    pub(super) diff: Option<Vec<PathBuf>>,
+    /// As records of this service: with the config's rules and fingerprints for it
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -160,6 +171,9 @@ pub(super) struct FingerprintArgs {
     /// Every line is a JSON object with a record in FIELD [default: the whole input is one record]
     #[arg(long, value_name = "FIELD")]
     pub(super) jsonl: Option<String>,
+    /// As records of this service: with the config's fingerprints for it
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
     /// File to read; `-` is standard input
     #[arg(default_value = "-", value_name = "FILE")]
     pub(super) file: PathBuf,

@@ -1,4 +1,4 @@
-//! `homeostat fingerprint` and `homeostat explain`: one record in, its fingerprint (or how it came about) out.
+//! `homeostat fingerprint`: records in, their fingerprints out.
 
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -7,11 +7,11 @@ use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::args::{FingerprintArgs, InputArgs};
+use super::args::{FingerprintArgs, Global};
 use super::exit::Failure;
+use super::explain::Reader;
 use super::print;
-use crate::base::redact::Redactor;
-use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
+use crate::watch::fingerprint::Fingerprinted;
 
 /// Output of `homeostat fingerprint`: others script against it.
 #[derive(Debug, Serialize)]
@@ -56,8 +56,8 @@ const MAX_TOLD: usize = 20;
 
 /// Prints one JSON line per record. The text is redacted first, as it is in the daemon: so the ids are the same. A line
 /// that holds no record is told, the others are printed all the same, and the exit code says that something is missing.
-pub(super) fn fingerprint(args: &FingerprintArgs) -> Result<(), Failure> {
-    let (redactor, fingerprinter) = (Redactor::builtin(), Fingerprinter::builtin());
+pub(super) fn fingerprint(global: &Global, args: &FingerprintArgs) -> Result<(), Failure> {
+    let Reader { redactor, fingerprinter, .. } = Reader::new(global, args.service.as_deref())?;
     let row = |text: &str| FingerprintRow::new(&fingerprinter.fingerprint(&redactor.redact(text)));
     let Some(field) = &args.jsonl else {
         let text = read(&args.file)?;
@@ -99,19 +99,6 @@ fn text_of(line: &[u8], field: &str) -> Result<String, String> {
     text.map(str::to_owned).ok_or_else(|| format!("no text in the field `{field}`"))
 }
 
-/// Shows every step from a record's text to its fingerprint.
-pub(super) fn explain(args: &InputArgs) -> Result<(), Failure> {
-    let text = read(&args.file)?;
-    let clean = Redactor::builtin().redact(text.trim_end_matches(['\n', '\r']));
-    let explanation = Fingerprinter::builtin().explain(&clean);
-    if args.output.json {
-        print::json(&FingerprintRow::new(&Fingerprinter::builtin().fingerprint(&clean)));
-    } else {
-        print::line(explanation.to_string().trim_end());
-    }
-    Ok(())
-}
-
 fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     if file == Path::new("-") {
         return Ok(Box::new(std::io::stdin().lock()));
@@ -120,7 +107,7 @@ fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     Ok(Box::new(std::io::BufReader::with_capacity(1 << 16, opened)))
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     open(file)?.read_to_end(&mut bytes).with_context(|| format!("failed to read `{}`", file.display()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

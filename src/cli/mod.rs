@@ -10,6 +10,7 @@ mod cost;
 mod demo;
 pub mod demo_project;
 mod exit;
+mod explain;
 mod fingerprint;
 mod issue;
 mod job;

@@ -22,12 +22,12 @@ use super::scan::format;
 use crate::base::chain::Chain;
 use crate::base::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{self, Settings};
+use crate::daemon;
 use crate::model::cursor::StreamKey;
 use crate::model::detection::Action;
 use crate::watch::ingest::files::{FileFound, Scan};
 use crate::watch::ingest::pipeline::{Found, Pipeline};
 use crate::watch::ingest::services::ServiceMap;
-use crate::watch::join::Limits;
 use crate::watch::rules::{Rule, RuleSet};
 use crate::watch::source::file;
 use crate::watch::source::lane::{Origin, Thing};
@@ -116,10 +116,8 @@ async fn ask(
 impl Candidate {
     /// As a daemon with this config reads.
     fn of(settings: Settings) -> Self {
-        let Settings { rules, redactor, service_rules, services, .. } = settings;
-        let own = service_rules.into_iter().map(|(name, of)| (name, of.rules));
-        let pipeline = Pipeline::new(rules, redactor, Limits::default());
-        Self { pipeline: pipeline.with_services(own), services: ServiceMap::new(services) }
+        let pipeline = daemon::pipeline(&settings);
+        Self { pipeline, services: ServiceMap::new(settings.services) }
     }
 
     /// The pipeline for what stands in this file, by the service that logs there.
@@ -197,6 +195,9 @@ fn read(
 
 impl Findings {
     fn take(&mut self, found: &Found, since: Option<Timestamp>) {
+        if found.is_ignored {
+            return;
+        }
         match (found.at, since) {
             (Some(at), Some(since)) if at < since => return,
             (None, Some(_)) => self.n_timeless += 1,

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, demo, fingerprint, issue, job, print, problems, replay, scan, serve, status};
+use super::{check, demo, explain, fingerprint, issue, job, print, problems, replay, scan, serve, status};
 use crate::config::{self, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
@@ -36,8 +36,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Fingerprint(args) => fingerprint::fingerprint(&args),
-        Command::Explain(args) => fingerprint::explain(&args),
+        Command::Fingerprint(args) => fingerprint::fingerprint(&cli.global, &args),
+        Command::Explain(args) => explain::explain(&cli.global, &args),
         Command::Status(output) => status::status(&cli.global, output.json),
         Command::Pause(output) => {
             with_store(&cli.global, async |context| status::set_paused(context, true, output.json).await)
@@ -52,7 +52,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run => serve::serve(cli.global.config.clone(), settings(&cli.global)?),
         Command::Check(args) => check::check(&cli.global, &args),
         Command::Demo(args) => demo::demo(&args),
-        Command::Scan(args) => scan::scan(&args),
+        Command::Scan(args) => scan::scan(&cli.global, &args),
         Command::Replay(args) => replay::replay(&cli.global, &args),
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use super::args::{FormatArg, ScanArgs};
+use super::args::{FormatArg, Global, ScanArgs};
 use super::exit::Failure;
+use super::run::settings;
 use super::{print, problems};
 use crate::base::chain::Chain;
 use crate::base::redact::Redactor;
+use crate::daemon;
 use crate::watch::ingest::decode::Format;
 use crate::watch::ingest::files::{FileFound, Scan, ScanRow, Summary};
 use crate::watch::ingest::pipeline::Pipeline;
@@ -17,13 +19,8 @@ use crate::watch::rules::RuleSet;
 
 /// Prints one line per record, or only the totals with `--summary`. A file that cannot be read is told and the others are
 /// scanned all the same; the exit code says that something is missing.
-pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
-    let rules = match &args.rules {
-        Some(folder) => Arc::new(RuleSet::load_dir(folder).map_err(problems::all_told)?),
-        None => RuleSet::builtin(),
-    };
-    let pipeline = Pipeline::new(rules, Redactor::builtin(), Limits::default());
-    let mut scan = Scan::new(pipeline, format(args.format));
+pub(super) fn scan(global: &Global, args: &ScanArgs) -> Result<(), Failure> {
+    let mut scan = Scan::new(pipeline(global, args)?, format(args.format));
     let mut n_unread = 0;
     for file in &args.files {
         let name = file.display().to_string();
@@ -45,6 +42,17 @@ pub(super) fn scan(args: &ScanArgs) -> Result<(), Failure> {
         0 => Ok(()),
         n => Err(Failure::Failed(anyhow!("{n} of {} files could not be read", args.files.len()))),
     }
+}
+
+fn pipeline(global: &Global, args: &ScanArgs) -> Result<Pipeline, Failure> {
+    if let Some(service) = &args.service {
+        return Ok(daemon::pipeline(&settings(global)?).for_service(service));
+    }
+    let rules = match &args.rules {
+        Some(folder) => Arc::new(RuleSet::load_dir(folder).map_err(problems::all_told)?),
+        None => RuleSet::builtin(),
+    };
+    Ok(Pipeline::new(rules, Redactor::builtin(), Limits::default()))
 }
 
 /// The wrapping that was asked for; `None`: each file's own.

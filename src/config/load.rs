@@ -34,6 +34,7 @@ pub fn check(file: Option<&Path>) -> (Option<Settings>, Vec<Problem>) {
     let (settings, mut problems) = parse_all(&file, &text);
     let examples = settings.as_ref().map(|settings| settings.rules.check_examples()).unwrap_or_default();
     problems.extend(examples.into_iter().map(Problem::from));
+    problems.extend(settings.iter().flat_map(|settings| settings.fingerprints.check_examples()));
     (settings, problems)
 }
 

@@ -9,6 +9,7 @@ use super::document::Section;
 use super::sections;
 use super::sections::agent::{self, AgentSettings, SandboxSettings};
 use super::sections::alerts;
+use super::sections::fingerprints::Fingerprints;
 use super::sections::heal::{self, Place};
 use super::sections::service_rules::ServiceRules;
 use super::sections::watch;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub rules: Arc<RuleSet>,
     /// Of services that want some rules to be other.
     pub service_rules: BTreeMap<String, ServiceRules>,
+    /// What people decided about some errors.
+    pub fingerprints: Fingerprints,
     pub redactor: Redactor,
     pub triage: triage::Settings,
     /// The lines that are kept around records.
@@ -98,6 +101,7 @@ impl Settings {
             files,
             rules,
             service_rules,
+            fingerprints: sections::fingerprints::fingerprints(root),
             redactor: watch::redactor(root),
             triage,
             around: sections::samples::samples(root),

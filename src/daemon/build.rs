@@ -15,6 +15,7 @@ use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::config::Settings;
 use crate::store::{self, Store};
+use crate::watch::fingerprint::Fingerprinter;
 use crate::watch::ingest::alerts::{AlertParts, Alerts};
 use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::ingest::services::ServiceMap;
@@ -116,11 +117,16 @@ pub(super) async fn upkeep(handle: PrometheusHandle, shutdown: Shutdown) {
 }
 
 /// The pure way of a record, with the config's rules and redaction.
-pub(super) fn pipeline(settings: &Settings) -> Pipeline {
+pub fn pipeline(settings: &Settings) -> Pipeline {
     let (rules, redactor) = (Arc::clone(&settings.rules), settings.redactor.clone());
     let pipeline = Pipeline::new(rules, redactor, Limits::default()).with_around(settings.around);
-    pipeline
-        .with_services(settings.service_rules.iter().map(|(name, of)| (name.clone(), Arc::clone(&of.rules))))
+    let own = settings.service_rules.iter().map(|(name, of)| (name.clone(), Arc::clone(&of.rules)));
+    pipeline.with_services(own).with_fingerprinter(fingerprinter(settings))
+}
+
+/// What makes fingerprints, with what people decided about some errors.
+pub fn fingerprinter(settings: &Settings) -> Fingerprinter {
+    Fingerprinter::with_rules(settings.fingerprints.rules.clone())
 }
 
 /// What takes the webhooks of Alertmanager.

@@ -23,7 +23,6 @@ use crate::repo::{self, Repos};
 use crate::sandbox::engine::Engine;
 use crate::store::Store;
 use crate::tracker::{self, GitHubTracker, LocalTracker, Tracker};
-use crate::watch::fingerprint::Fingerprinter;
 
 /// What the healing half is given by the daemon.
 pub(super) struct Ground<'a> {
@@ -103,7 +102,7 @@ pub(super) async fn stages(ground: Ground<'_>) -> Result<Vec<Arc<dyn Stage>>, Da
             services,
             repos,
             engine,
-            fingerprinter: Fingerprinter::builtin(),
+            fingerprinter: super::build::fingerprinter(settings),
             redactor,
             clock,
         }))),

@@ -14,6 +14,7 @@ mod run;
 mod systemd;
 mod tasks;
 
+pub use build::{fingerprinter, pipeline};
 pub use config_state::ConfigState;
 pub use fetch::FetchCredentials;
 pub use logging::start as start_logging;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a command that cannot be run must fail the test")]
 
+mod explain;
 mod identity;
 mod rules;
 mod scan;

@@ -9,7 +9,7 @@ use super::watch::{ROUTES, globs};
 use crate::model::detection::{Action, Course, Severity};
 use crate::watch::rules::{Adjustment, RuleSet, check_pattern};
 
-const SEVERITIES: [(&str, Option<Severity>); 4] = [
+pub(super) const SEVERITIES: [(&str, Option<Severity>); 4] = [
     ("info", Some(Severity::Info)),
     ("warning", Some(Severity::Warning)),
     ("error", Some(Severity::Error)),

@@ -31,8 +31,8 @@ impl Subject {
         let service = parts.services.service(&detail.issue.service).await;
         // Only records of the issue's own fingerprint: what a person merged with it may be another bug after all.
         let own = detail.samples.iter().filter(|sample| sample.merged_from.is_none());
-        let read: Vec<_> =
-            own.map(|sample| (sample, parts.fingerprinter.fingerprint(&sample.text))).collect();
+        let fingerprinter = parts.fingerprinter.for_service(&detail.issue.service);
+        let read: Vec<_> = own.map(|sample| (sample, fingerprinter.fingerprint(&sample.text))).collect();
         // The newest with a trace; samples of one issue may differ in how much of it was logged.
         let best = read.iter().find(|(_, found)| found.trace.is_some()).or_else(|| read.first());
         let Some((sample, found)) = best else {
@@ -47,7 +47,7 @@ impl Subject {
             around: sample.around.clone(),
             frames: frames.unwrap_or_default(),
             revision: sample.revision.clone().or(by_image),
-            suspect: Suspect::new(parts.fingerprinter, found),
+            suspect: Suspect::new(fingerprinter.clone(), found),
             issue: detail.issue,
             service,
         })

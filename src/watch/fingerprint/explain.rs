@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::user_rules::Decided;
 use super::{Fingerprinted, canon};
 
 /// Every step from a record's text to its fingerprint; shown as plain text.
@@ -15,6 +16,8 @@ pub struct Explanation {
     pub masked: Vec<(String, &'static str)>,
     /// Whether the message's template is part of the identity.
     pub has_template: bool,
+    /// What a rule of the config decided.
+    pub(super) decided: Option<Decided>,
     pub fingerprinted: Fingerprinted,
 }
 
@@ -53,6 +56,9 @@ impl fmt::Display for Explanation {
         }
         let part = if self.has_template { "part of the identity" } else { "not part of the identity" };
         writeln!(f, "template  {} ({part})", found.levels.template)?;
+        if let Some(decided) = &self.decided {
+            writeln!(f, "decided   {decided}")?;
+        }
         writeln!(f, "preimage")?;
         for line in found.preimage.lines() {
             writeln!(f, "          {line}")?;

@@ -1,7 +1,7 @@
 //! Identities of records that were read lately, looked up by their lines.
 //!
 //! A fingerprint's identity depends on nothing but the lines without their wrapping and with their numbers made alike, so these are the
-//! key: an error that repeats with other times, levels and numbers is not read again. Lines are kept once each and known by their
+//! key: an error that repeats with other times, levels and numbers is not read again, unless people's rules look at messages. Lines are kept once each and known by their
 //! numbers here, a record by the numbers of its lines.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{Identity, identity, numbers, unwrap};
+use super::{Grouped, UserRules, group_alike, group_logged, numbers, unwrap};
 use crate::base::redact::Clean;
 use crate::watch::join::peel::peel;
 
@@ -39,7 +39,7 @@ pub struct Numbered {
 pub struct Identities {
     ids: HashMap<Arc<str>, LineId, RandomState>,
     lines: Vec<Arc<str>>,
-    known: HashMap<Box<[LineId]>, Identity, RandomState>,
+    known: HashMap<Box<[LineId]>, Grouped, RandomState>,
     n_bytes: usize,
     /// Kept for their memory.
     masked: Vec<u8>,
@@ -74,25 +74,29 @@ impl Identities {
         unwrap::may_have_envelope(first_line)
     }
 
-    /// The identity of a record of these lines.
-    pub fn of_lines(&mut self, lines: &[LineId]) -> Identity {
+    /// What a record of these lines is, by `rules` that do not look at messages. They are the same at every call.
+    pub fn of_lines(&mut self, lines: &[LineId], rules: &UserRules) -> Grouped {
         if let Some(known) = self.known.get(lines) {
             return *known;
         }
         let texts: Vec<&str> = lines.iter().map(|it| &*self.lines[it.0 as usize]).collect();
-        let made = identity(&texts);
+        let made = group_alike(&texts, rules);
         self.known.insert(lines.into(), made);
         self.n_bytes += size_of_val(lines);
         made
     }
 
-    /// The identity of a whole record.
-    pub fn of_text(&mut self, text: &Clean) -> Identity {
+    /// What a whole record is. `rules` are the same at every call.
+    pub fn of_text(&mut self, text: &Clean, rules: &UserRules) -> Grouped {
         let unwrapped = unwrap::unwrap(text.as_str());
+        if rules.look_at_messages() {
+            let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
+            return group_logged(&lines, rules);
+        }
         let mut ids = std::mem::take(&mut self.of_text);
         ids.clear();
         ids.extend(unwrapped.lines.iter().map(|it| self.bare_line(it).0));
-        let found = self.of_lines(&ids);
+        let found = self.of_lines(&ids, rules);
         self.of_text = ids;
         found
     }

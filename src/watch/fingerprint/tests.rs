@@ -139,7 +139,7 @@ fn making_numbers_alike_changes_no_identity() {
     for text in fixtures() {
         let unwrapped = unwrap::unwrap(&text);
         let lines: Vec<&str> = unwrapped.lines.iter().map(String::as_str).collect();
-        let (as_logged, alike) = (read(&lines), read_alike(&lines));
+        let (as_logged, alike) = (read(&lines, &UserRules::none()), read_alike(&lines, &UserRules::none()));
         assert_eq!(
             (alike.key.identity, alike.key.place),
             (as_logged.key.identity, as_logged.key.place),
@@ -151,7 +151,7 @@ fn making_numbers_alike_changes_no_identity() {
 /// **Invariant:** what is looked up is what would be read.
 #[test]
 fn a_text_that_was_seen_gives_what_it_gave() {
-    let mut identities = Identities::default();
+    let (mut identities, rules) = (Identities::default(), UserRules::none());
     let messages = [
         "ValueError: order 7",
         "2026-01-02 10:00:00 ERROR a.B - order 7 of 7",
@@ -168,11 +168,12 @@ fn a_text_that_was_seen_gives_what_it_gave() {
         for text in &texts {
             let text = Clean::trusted(text.replace('7', &n.to_string()));
             let read = fingerprint(text.as_str());
-            let expected = Identity { fingerprint: read.levels.identity, runtime: read.runtime };
-            assert_eq!(identities.of_text(&text), expected, "{text}");
+            let identity = Identity { fingerprint: read.levels.identity, runtime: read.runtime };
+            let expected = Grouped { identity, verdict: Verdict::default() };
+            assert_eq!(identities.of_text(&text, &rules), expected, "{text}");
             if !text.as_str().lines().next().is_none_or(Identities::needs_text) {
                 let ids: Vec<LineId> = text.as_str().lines().map(|it| identities.line(it).id).collect();
-                assert_eq!(identities.of_lines(&ids), expected, "{text}");
+                assert_eq!(identities.of_lines(&ids, &rules), expected, "{text}");
             }
         }
     }

@@ -16,7 +16,7 @@ use super::recurring::{Asked, Fixed, KnownLine, Outcome};
 use crate::base::clock::Timestamp;
 use crate::base::redact::{Clean, Redactor};
 use crate::model::detection::Detection;
-use crate::watch::fingerprint::{Identities, Identity, LineId};
+use crate::watch::fingerprint::{Grouped, Identities, Identity, LineId, UserRules};
 use crate::watch::join::{Ending, Line, Seen};
 use crate::watch::rules::RuleSet;
 
@@ -25,6 +25,8 @@ use crate::watch::rules::RuleSet;
 pub(super) struct Judge {
     pub(super) rules: Arc<RuleSet>,
     pub(super) redactor: Redactor,
+    /// What people decided about errors of the service.
+    pub(super) user_rules: UserRules,
     /// One for each thread that judges.
     memos: Arc<Pool<Memo>>,
 }
@@ -46,16 +48,23 @@ pub(super) struct Judged {
     pub(super) text: Clean,
     pub(super) detection: Detection,
     pub(super) identity: Identity,
+    /// People want to hear nothing of it.
+    pub(super) is_ignored: bool,
 }
 
 impl Judge {
     pub(super) fn new(rules: Arc<RuleSet>, redactor: Redactor) -> Self {
-        Self { rules, redactor, memos: Arc::new(Pool::new(Memo::default)) }
+        Self { rules, redactor, user_rules: UserRules::none(), memos: Arc::new(Pool::new(Memo::default)) }
     }
 
     /// The same by other rules.
     pub(super) fn with_rules(&self, rules: Arc<RuleSet>) -> Self {
-        Self::new(rules, self.redactor.clone())
+        Self { user_rules: self.user_rules.clone(), ..Self::new(rules, self.redactor.clone()) }
+    }
+
+    /// The same by what people decided.
+    pub(super) fn with_user_rules(&self, user_rules: UserRules) -> Self {
+        Self { user_rules, ..Self::new(Arc::clone(&self.rules), self.redactor.clone()) }
     }
 
     /// What is remembered, for whoever asks of several lines.
@@ -84,18 +93,23 @@ impl Judge {
         let Some(rank) = self.ask_lines(memo, &text) else {
             let text = self.redactor.redact(&text);
             let detection = self.rules.detect(&text)?;
-            let identity = memo.known.identities.of_text(&text);
-            return Some(Judged { text, detection, identity });
+            let grouped = memo.known.identities.of_text(&text, &self.user_rules);
+            return Some(Judged::new(text, detection, grouped));
         };
         let rank = match rank? {
             rank if memo.ids.len() > 1 || self.rules.counts_alone(rank) => rank,
             _ => self.rules.rank(text.as_bytes(), true)?,
         };
-        let needs_text = memo.known.needs_text(text.split('\n').next().unwrap_or_default());
+        let needs_text = self.user_rules.look_at_messages()
+            || memo.known.needs_text(text.split('\n').next().unwrap_or_default());
         let text = self.redactor.vouch(text);
         let identities = &mut memo.known.identities;
-        let identity = if needs_text { identities.of_text(&text) } else { identities.of_lines(&memo.ids) };
-        Some(Judged { text, detection: self.rules.detection(rank).clone(), identity })
+        let grouped = if needs_text {
+            identities.of_text(&text, &self.user_rules)
+        } else {
+            identities.of_lines(&memo.ids, &self.user_rules)
+        };
+        Some(Judged::new(text, self.rules.detection(rank).clone(), grouped))
     }
 
     /// A line for a joiner, by itself.
@@ -138,6 +152,9 @@ impl Judge {
         ending: Ending,
         n_candidates: u32,
     ) {
+        if found.is_ignored || self.user_rules.look_at_messages() {
+            return;
+        }
         let memo = &mut *self.memo();
         let text = found.text.as_str();
         let recurring = &mut memo.known.recurring[usize::from(is_escaped)];
@@ -178,8 +195,8 @@ impl Judge {
         let text = self.redactor.redact(text);
         let mut memo = self.memo();
         memo.known.tidy();
-        let identity = memo.known.identities.of_text(&text);
-        (text, identity)
+        let grouped = memo.known.identities.of_text(&text, &self.user_rules);
+        (text, grouped.identity)
     }
 
     /// The best rank that a rule has in any line, and in the memo the numbers of the lines. `None` where only the whole text tells.
@@ -195,6 +212,15 @@ impl Judge {
             best = best.into_iter().chain(rank).min();
         }
         Some(best)
+    }
+}
+
+impl Judged {
+    fn new(text: Clean, detection: Detection, grouped: Grouped) -> Self {
+        let Grouped { identity, verdict } = grouped;
+        let severity = verdict.severity.unwrap_or(detection.severity);
+        let detection = Detection { severity, ..detection };
+        Self { text, detection, identity, is_ignored: verdict.is_ignored }
     }
 }
 

@@ -10,12 +10,10 @@ use crate::watch::fingerprint::Fingerprinter;
 fn whole(judge: &Judge, text: &str) -> Option<Judged> {
     let text = judge.redactor.redact(text);
     let detection = judge.rules.detect(&text)?;
-    let made = Fingerprinter::builtin().fingerprint(&text);
-    Some(Judged {
-        text,
-        detection,
-        identity: Identity { fingerprint: made.levels.identity, runtime: made.runtime },
-    })
+    let made = Fingerprinter::with_rules(judge.user_rules.clone()).fingerprint(&text);
+    let identity = Identity { fingerprint: made.levels.identity, runtime: made.runtime };
+    let verdict = Identities::default().of_text(&text, &judge.user_rules).verdict;
+    Some(Judged::new(text, detection, Grouped { identity, verdict }))
 }
 
 /// Records of all sorts, and lines that do not fit them.

@@ -39,6 +39,7 @@ const MAX_NAMED: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Pending {
     sampler: Sampler,
+    fingerprinter: Fingerprinter,
     /// Of issues that came before: fingerprints and title, made of the text that came first. Only a new issue needs them.
     named: HashMap<IssueKey, Fingerprinted>,
     groups: HashMap<IssueKey, OccurrenceGroup>,
@@ -58,9 +59,10 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Nothing yet; of each issue one text is kept in so much time.
-    pub(super) fn new(every: Duration) -> Self {
+    pub(super) fn new(every: Duration, fingerprinter: Fingerprinter) -> Self {
         Self {
             sampler: Sampler::new(every),
+            fingerprinter,
             named: HashMap::new(),
             groups: HashMap::new(),
             in_storms: HashSet::new(),
@@ -224,7 +226,8 @@ impl Pending {
         if let Some(named) = self.named.get(&key) {
             return named.clone();
         }
-        let named = Fingerprinted { trace: None, ..Fingerprinter::builtin().fingerprint(text) };
+        let fingerprinter = self.fingerprinter.for_service(&key.0);
+        let named = Fingerprinted { trace: None, ..fingerprinter.fingerprint(text) };
         if self.named.len() >= MAX_NAMED {
             self.named.clear();
         }
@@ -326,7 +329,7 @@ mod tests {
         };
         let now = Timestamp::UNIX_EPOCH;
         let storm = |jobs| Some(Triaged { decision: Decision::Storm { reason: "too many" }, jobs });
-        let mut pending = Pending::new(Duration::from_secs(60));
+        let mut pending = Pending::new(Duration::from_secs(60), Fingerprinter::builtin());
         let mut add = |text: &str, triaged: Option<Triaged>| {
             let (found, answer) = (found(text), triaged.map(|triaged| Answer { triaged, former: None }));
             let key = ("shop".to_owned(), found.identity.fingerprint);

@@ -6,7 +6,7 @@
 //! While nothing is open, lines that no rule hits go no further than a short look-back.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
@@ -15,7 +15,7 @@ use crate::model::detection::Detection;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::occurrence::Around;
 use crate::model::record::Record;
-use crate::watch::fingerprint::{FORMER, Former, Identity};
+use crate::watch::fingerprint::{FORMER, Fingerprinter, Former, Identity};
 use crate::watch::ingest::around;
 use crate::watch::ingest::decode::line::{MAX_LINE_BYTES, Readable, readable};
 use crate::watch::ingest::judge::{Judge, Judged, Memo};
@@ -28,6 +28,9 @@ use crate::watch::scan::Scanner;
 /// The judge of a service with rules of its own, and the scanner over them.
 type OwnRules = (Judge, Arc<Scanner>);
 
+/// Judges of services about whose errors people decided something.
+type Decided = Vec<(Option<String>, Judge)>;
+
 /// What all streams share: rules, redactor and bounds. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
@@ -39,6 +42,10 @@ pub struct Pipeline {
     former: Option<Former>,
     /// Of services that want some rules to be other.
     of_services: Arc<HashMap<String, OwnRules>>,
+    /// With what people decided about errors, of all services.
+    fingerprinter: Fingerprinter,
+    /// One for all services with the same rules and decisions.
+    decided: Arc<Mutex<Decided>>,
 }
 
 /// What is remembered of one stream between its lines.
@@ -93,6 +100,8 @@ pub struct Found {
     pub detection: Detection,
     /// Its other fingerprints are made of the text where they are needed: for an issue that is new.
     pub identity: Identity,
+    /// People decided that it says nothing: it is not counted.
+    pub is_ignored: bool,
     /// Whether lines or bytes were left out because the record reached its bounds.
     pub is_cut: bool,
     /// The lines around it, where somebody may want to see them.
@@ -176,15 +185,16 @@ impl Pipeline {
     pub fn new(rules: Arc<RuleSet>, redactor: Redactor, limits: Limits) -> Self {
         let scanner = Arc::new(Scanner::new(Arc::clone(&rules)));
         let around = around::Settings { before: 0, after: 0, ..around::Settings::default() };
-        let (sample, of_services) = (Arc::default(), Arc::default());
         Self {
             judge: Judge::new(rules, redactor),
             scanner,
             limits,
             around,
-            sample,
+            sample: Arc::default(),
             former: FORMER,
-            of_services,
+            of_services: Arc::default(),
+            fingerprinter: Fingerprinter::builtin(),
+            decided: Arc::default(),
         }
     }
 
@@ -240,14 +250,40 @@ impl Pipeline {
         Self { of_services: Arc::new(of_services), ..self }
     }
 
+    /// The same, with what people decided about errors. It holds for what [`Pipeline::for_service`] gives.
+    #[must_use]
+    pub fn with_fingerprinter(self, fingerprinter: Fingerprinter) -> Self {
+        Self { fingerprinter, decided: Arc::default(), ..self }
+    }
+
+    /// What makes the fingerprints of all services.
+    pub(super) const fn fingerprinter(&self) -> &Fingerprinter {
+        &self.fingerprinter
+    }
+
     /// The pipeline for what this service logs.
     pub fn for_service(&self, name: &str) -> Self {
-        match self.of_services.get(name) {
-            Some((judge, scanner)) => {
-                Self { judge: judge.clone(), scanner: Arc::clone(scanner), ..self.clone() }
-            }
-            None => self.clone(),
+        let own = self.of_services.get(name);
+        let (judge, scanner) = own.map_or((&self.judge, &self.scanner), |(judge, scanner)| (judge, scanner));
+        let judge = self.decided(own.map(|_| name), name, judge);
+        Self { judge, scanner: Arc::clone(scanner), ..self.clone() }
+    }
+
+    /// The judge with what people decided about errors of this service. What it remembers is shared by all services with the same rules
+    /// (`own` names one that has others) and decisions.
+    fn decided(&self, own: Option<&str>, name: &str, judge: &Judge) -> Judge {
+        let rules = self.fingerprinter.for_service(name).into_rules();
+        if rules.is_empty() {
+            return judge.clone();
         }
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = decided.iter().find(|(of, it)| of.as_deref() == own && it.user_rules.is_same(&rules));
+        if let Some((_, known)) = known {
+            return known.clone();
+        }
+        let judge = judge.with_user_rules(rules);
+        decided.push((own.map(str::to_owned), judge.clone()));
+        judge
     }
 
     /// The shipped rules, patterns and bounds.
@@ -341,9 +377,21 @@ impl Pipeline {
         let mut records = std::mem::take(&mut state.records);
         for record in records.drain(..) {
             let Record { first_line, n_lines, at, is_cut, text, runtime: _ } = record;
-            let Some(Judged { text, detection, identity }) = self.judge.judge(memo, text) else { continue };
+            let Some(judged) = self.judge.judge(memo, text) else { continue };
+            let Judged { text, detection, identity, is_ignored } = judged;
             let first_line = state.callers(first_line);
-            out.push(Found { first_line, n_lines, at, text, detection, identity, is_cut, around: None });
+            let around = None;
+            out.push(Found {
+                first_line,
+                n_lines,
+                at,
+                text,
+                detection,
+                identity,
+                is_ignored,
+                is_cut,
+                around,
+            });
         }
         state.records = records;
         if !state.is_open() {

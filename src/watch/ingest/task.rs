@@ -135,6 +135,7 @@ struct Ingest {
 impl Ingest {
     fn new(parts: IngestParts, reports_tx: mpsc::Sender<Report>, shutdown: Shutdown) -> Self {
         let every = parts.pipeline.around().every;
+        let fingerprinter = parts.pipeline.fingerprinter().clone();
         Self {
             parts,
             reports_tx: Some(reports_tx),
@@ -142,7 +143,7 @@ impl Ingest {
             turns: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))),
             streams: JoinSet::new(),
             live: HashMap::new(),
-            pending: Pending::new(every),
+            pending: Pending::new(every, fingerprinter),
             oldest: None,
             rest_until: None,
             known: moka::future::Cache::builder().max_capacity(MAX_KNOWN).time_to_live(BELIEVE).build(),
@@ -259,6 +260,10 @@ impl Ingest {
 
     /// Adds one occurrence; triage is asked once per issue and batch.
     async fn add(&mut self, source: &Source, found: Found) -> Result<(), IngestError> {
+        if found.is_ignored {
+            metrics::dropped("ignored", 1);
+            return Ok(());
+        }
         let now = self.parts.clock.now();
         let key = (source.service.name.clone(), found.identity.fingerprint);
         if self.pending.has(&key) {

@@ -246,3 +246,18 @@ fn anyhow(state: &mut State, view: &View<'_>) -> Step {
     }
     Step::End
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        LOOSE => "head",
+        HEAD => "message",
+        FRAMES => "frames",
+        CAUSE => "cause",
+        OBJECT => "object",
+        PREAMBLE => "preamble",
+        RUST => "causes",
+        NESTED => "nested",
+        _ => "other",
+    }
+}

@@ -167,3 +167,14 @@ fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
     };
     Some(if sure == Sure::Perhaps { Step::Hold } else { Step::Take })
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        HEAD => "head",
+        BODY => "body",
+        HEADER => "header",
+        QUIET => "quiet",
+        _ => "other",
+    }
+}

@@ -117,3 +117,13 @@ fn is_server_panic(body: &str) -> bool {
         body.strip_prefix("http").map(|it| it.strip_prefix(|it: char| it.is_ascii_digit()).unwrap_or(it));
     rest.is_some_and(|it| it.starts_with(": panic serving "))
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        HEAD => "message",
+        STACK => "goroutines",
+        RACE => "race",
+        _ => "other",
+    }
+}

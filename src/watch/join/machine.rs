@@ -84,6 +84,22 @@ impl State {
         self.kind == Kind::At && at::is_in_long_message(self)
     }
 
+    /// Machine and phase, as people see them.
+    pub(super) const fn names(&self) -> (&'static str, &'static str) {
+        match self.kind {
+            Kind::Python => ("python", python::phase_name(self.phase)),
+            Kind::At => ("at", at::phase_name(self.phase)),
+            Kind::Go => ("go", go::phase_name(self.phase)),
+            Kind::Rust => ("rust", rust::phase_name(self.phase)),
+            Kind::Ruby => ("ruby", script::phase_name(self.phase)),
+            Kind::Php => ("php", script::phase_name(self.phase)),
+            Kind::Perl => ("perl", script::phase_name(self.phase)),
+            Kind::Dart => ("dart", script::phase_name(self.phase)),
+            Kind::Native => ("native", native::phase_name(self.phase)),
+            Kind::Block => ("block", block::phase_name(self.phase)),
+        }
+    }
+
     pub(super) fn enter(&mut self, phase: u8) {
         self.phase = phase;
         self.count = 0;

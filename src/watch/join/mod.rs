@@ -18,12 +18,14 @@ mod python;
 mod rust;
 mod script;
 pub mod shape;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use ending::{Ending, Following};
 pub use joiner::{Joiner, Line};
 pub use line::Seen;
+pub use steps::{LineStep, Taken, steps};
 
 use std::time::Duration;
 

@@ -267,3 +267,16 @@ fn is_part(text: &str) -> bool {
         || PARTS.iter().any(|it| text.starts_with(it))
         || text.starts_with("Test unit written")
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        ABORT => "abort",
+        REPORT => "report",
+        RULE => "rule",
+        UNDEFINED => "undefined",
+        SUMMED => "summary",
+        BOX => "box",
+        _ => "other",
+    }
+}

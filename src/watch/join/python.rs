@@ -215,3 +215,18 @@ fn is_note(text: &str) -> bool {
     let word = text.bytes().position(|it| !it.is_ascii_uppercase()).unwrap_or(text.len());
     word > 3 && text[word..].starts_with(": ") || text.starts_with("LINE ")
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        PREFACE => "preface",
+        FRAMES => "frames",
+        MESSAGE => "message",
+        JOINED => "joined",
+        GROUP => "group",
+        SYNTAX => "syntax",
+        FATAL => "fatal",
+        CALL_STACK => "call stack",
+        _ => "other",
+    }
+}

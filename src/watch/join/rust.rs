@@ -93,3 +93,14 @@ fn is_frame(text: &str) -> bool {
         || (digits > 0 && trimmed[digits..].starts_with(':'))
         || trimmed.starts_with("[... ")
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        MESSAGE => "message",
+        AFTER => "after message",
+        FRAMES => "frames",
+        BLANK => "blank",
+        _ => "other",
+    }
+}

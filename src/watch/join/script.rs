@@ -130,3 +130,13 @@ fn dart(state: &mut State, view: &View<'_>, text: &str) -> Step {
     }
     Step::Hold
 }
+
+/// What a phase is called where people see it.
+pub(super) const fn phase_name(phase: u8) -> &'static str {
+    match phase {
+        HEAD => "message",
+        FRAMES => "frames",
+        QUOTED => "quoted",
+        _ => "other",
+    }
+}

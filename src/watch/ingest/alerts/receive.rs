@@ -207,7 +207,10 @@ impl Alerts {
         if found.iter().all(|found| found.detection.action == Action::Count) {
             found.extend(self.within(alert, &pipeline, now));
         }
-        let mut pending = Pending::new(pipeline.around().every);
+        let mut pending = Pending::new(pipeline.around().every, pipeline.fingerprinter().clone());
+        let n_found = found.len();
+        found.retain(|found| !found.is_ignored);
+        metrics::dropped("ignored", (n_found - found.len()) as u64);
         for found in found {
             let key = (source.service.name.clone(), found.identity.fingerprint);
             let answer =
@@ -284,6 +287,7 @@ impl Alerts {
                 text,
                 detection,
                 identity,
+                is_ignored: false,
                 is_cut: false,
                 around: None,
             };

@@ -97,6 +97,7 @@ impl BlockEngine {
             text: judge.redactor.vouch(text),
             detection: judge.rules.detection(outcome.rank).clone(),
             identity: outcome.identity,
+            is_ignored: false,
             is_cut: false,
             around,
         };

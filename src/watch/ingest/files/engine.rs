@@ -93,7 +93,9 @@ impl Scan {
         };
         let mut sink = |stream: Option<&str>, mut found: Found| {
             found.first_line += 1;
-            count(FileFound { stream, found });
+            if !found.is_ignored {
+                count(FileFound { stream, found });
+            }
         };
         let mut engine = BlockEngine::new(self.pipeline.clone(), OddLines::AsText);
         let mut format = self.format;
