@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench fuzz run fmt
+.PHONY: help demo test lint bench quality fuzz run fmt
 
 # What scripts/setup starts for tests, unless the environment names another server.
 TEST_DATABASE_URL := postgres://homeostat:homeostat@127.0.0.1:5433/homeostat
@@ -19,6 +19,7 @@ help:
 	echo 'make test              every test, with a real Docker engine, PostgreSQL and git'
 	echo 'make lint              format, clippy, documentation, licences'
 	echo 'make bench             speed of the scan'
+	echo 'make quality           what joining and fingerprinting are worth (HOMEOSTAT_CORPUS=FOLDER: on shared data too; BASELINE=write keeps it)'
 	echo 'make fuzz              libFuzzer on everything that takes bytes from outside (SECONDS=600 for each target)'
 	echo 'make run CONFIG=FILE   the daemon, as built from here'
 	echo 'make fmt               format the code'
@@ -55,6 +56,9 @@ lint:
 
 bench:
 	@scripts/bench
+
+quality:
+	@cargo bench --bench quality
 
 fuzz:
 	@scripts/fuzz $(or $(SECONDS),600)

@@ -192,7 +192,7 @@ fn crashes_are_one_record_each() {
         }
     }
     println!("clusterfuzz: {}/{} whole", files.len() - wrong, files.len());
-    assert!(files.len() - wrong >= 70);
+    assert!(files.len() - wrong >= 98);
 }
 
 #[test]

@@ -38,6 +38,8 @@ mod loki_source;
 mod otlp_source;
 /// Pages in a real Chromium.
 mod pages;
+/// What joining and fingerprinting have reached, against the baseline.
+mod quality;
 /// Traces as they stand in real logs: one record each.
 mod records;
 /// A new config in a running daemon.

@@ -37,7 +37,18 @@ pub(super) fn mark(trace: &mut Trace) {
         for frame in &mut exception.frames {
             frame.in_app = marks.is_in_app(trace.runtime, frame);
         }
+        // Beside functions that are known by name, modules say nothing.
+        if trace.runtime == Runtime::Cpp
+            && exception.frames.iter().any(|it| it.in_app && !it.function.is_empty())
+        {
+            exception.frames.iter_mut().filter(|it| it.function.is_empty()).for_each(|it| it.in_app = false);
+        }
     }
+}
+
+/// Whether a frame is the service's own.
+pub(super) fn is_own(runtime: Runtime, frame: &Frame) -> bool {
+    BUILTIN.0.get(runtime.name()).is_some_and(|it| it.is_in_app(runtime, frame))
 }
 
 /// Most beginnings differ in their first byte, which is told without a call.

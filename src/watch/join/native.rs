@@ -1,4 +1,8 @@
-//! C and C++: `terminate`, assertions, glibc's checks, the sanitizers.
+//! C and C++: `terminate`, assertions, glibc's checks, the sanitizers. What programs print of their own death is in
+//! `native/crash`, what kernels print in `native/kernel`.
+
+mod crash;
+mod kernel;
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
@@ -15,10 +19,19 @@ const RULE: u8 = 2;
 const UNDEFINED: u8 = 3;
 /// A report whose summary was printed.
 const SUMMED: u8 = 4;
-/// In [`State::mark`]: the summary was that of the thread sanitizer.
-const THREADS: u64 = 1;
-/// V8's box: lines that begin with `#`, the C stack behind them.
+/// V8's box.
 const BOX: u8 = 5;
+/// The same of the thread sanitizer.
+const THREADS: u8 = 6;
+/// The process is gone; what else knows of it may speak still.
+const DEAD: u8 = 7;
+/// The title of a second report on the same death.
+const TITLE: u8 = 8;
+/// Lines that may stand between the end of a process and what is said of it afterwards.
+const MAX_AFTER: u32 = 20;
+/// Phases from here on are those of `crash` and of `kernel`.
+const FIRST_OF_CRASH: u8 = 16;
+const FIRST_OF_KERNEL: u8 = 32;
 
 pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     let state = |phase| State::new(Kind::Native, Runtime::Cpp, phase);
@@ -38,11 +51,14 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
         b'A' | b'U' | b'M' | b'T' | b'L' if is_deadly(body) => {
             return Some((state(REPORT), Sure::Perhaps));
         }
-        b'#' if body.starts_with("# Fatal error in ") => return Some((state(BOX), Sure::Yes)),
+        b'E' if is_bare_report(body) => return Some((state(REPORT), Sure::Yes)),
         b'#' if numbered(body).is_some_and(|it| it.starts_with("0x")) => {
             return Some((state(REPORT), Sure::Orphan));
         }
         _ => {}
+    }
+    if let Some(opened) = crash::open(body).or_else(|| kernel::open(body)) {
+        return Some(opened);
     }
     if !colons.has_check {
         return None;
@@ -54,15 +70,22 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     (has(body, ": Assertion ") && has(body, " failed")).then(|| (state(ABORT), Sure::Yes))
 }
 
+/// `ERROR: AddressSanitizer: `, where the process has no number.
+fn is_bare_report(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("ERROR: ") else { return false };
+    rest.starts_with("libFuzzer: ") || find(rest, "Sanitizer: ").is_some_and(|it| it < 20)
+}
+
 fn is_rule(text: &str) -> bool {
     text.len() >= 18 && text.bytes().all(|it| it == b'=')
 }
 
 /// `==12==ERROR: `, `==12== ERROR: `, `==12==WARNING: `.
 fn is_report(text: &str) -> bool {
-    let Some(rest) = process(text) else { return false };
+    let Some((_, rest)) = process(text) else { return false };
     let rest = rest.trim_start();
-    rest.starts_with("ERROR: ") || rest.starts_with("WARNING: ")
+    rest.starts_with("ERROR: ")
+        || rest.starts_with("WARNING: ") && find(rest, "Sanitizer: ").is_some_and(|it| it < 40)
 }
 
 /// What a sanitizer prints when a signal comes.
@@ -70,11 +93,12 @@ fn is_deadly(text: &str) -> bool {
     has(text, "Sanitizer:DEADLYSIGNAL") || text.starts_with("ASAN:DEADLYSIGNAL") || text == "ASAN:SIGSEGV"
 }
 
-/// What follows `==12==`.
-fn process(text: &str) -> Option<&str> {
+/// The number in `==12==` and what follows it.
+fn process(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("==")?;
     let digits = rest.bytes().position(|it| !it.is_ascii_digit())?;
-    (digits > 0).then(|| rest[digits..].strip_prefix("==")).flatten()
+    let number = &rest[..digits];
+    (digits > 0).then(|| rest[digits..].strip_prefix("==")).flatten().map(|it| (number, it))
 }
 
 fn is_heap_check(text: &str) -> bool {
@@ -105,10 +129,21 @@ fn undefined(text: &str) -> Option<&str> {
     is_place.then_some(place)
 }
 
-/// Notes the place that an opened report of undefined behaviour is about.
+/// Notes the place that an opened report of undefined behaviour is about, or the process that another is about.
 pub(super) fn note_place(state: &mut State, body: &str) {
-    if state.kind == Kind::Native && state.phase == UNDEFINED {
-        state.mark = undefined(body.trim_start()).map_or(0, mark);
+    if state.kind != Kind::Native {
+        return;
+    }
+    match state.phase {
+        UNDEFINED => state.mark = undefined(body.trim_start()).map_or(0, mark),
+        REPORT => note_process(state, body.trim_start()),
+        _ => {}
+    }
+}
+
+fn note_process(state: &mut State, text: &str) {
+    if let Some((number, _)) = process(text) {
+        state.mark = mark(number);
     }
 }
 
@@ -120,44 +155,93 @@ fn mark(text: &str) -> u64 {
 
 /// A process that dies of what it reported, as a sanitizer or a fuzzer sees it: part of the record before it.
 pub(super) fn death(state: &mut State, view: &View<'_>) -> Option<Step> {
-    let text = view.body.trim_start();
-    if view.is_prefixed || state.kind == Kind::Native && !matches!(state.phase, ABORT | BOX) {
+    if view.is_prefixed || state.kind == Kind::Native && state.phase != ABORT {
         return None;
     }
+    death_line(state, view)
+}
+
+/// The same, of a line that comes behind what only the dying print.
+fn death_line(state: &mut State, view: &View<'_>) -> Option<Step> {
+    let text = view.body.trim_start();
     let is_signal = is_deadly(text)
         || is_report(text)
             && ["ABRT", "libFuzzer: deadly signal", "fuzz target exited"].iter().any(|it| has(text, it));
     if is_signal {
         state.kind = Kind::Native;
         state.enter(REPORT);
+        note_process(state, text);
         return Some(Step::Take);
     }
     is_rule(text).then_some(Step::Hold)
 }
 
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
+    if crash::is_mine(state.phase) {
+        return crash::step(state, view);
+    }
+    if kernel::is_mine(state.phase) {
+        return kernel::step(state, view);
+    }
     let text = view.body.trim_start();
     let is_indented = view.indent() > state.base;
     state.count += 1;
     match state.phase {
         ABORT => abort(view, text, is_indented),
-        BOX => in_box(view, text, is_indented),
-        RULE => {
-            if is_report(text) || text.contains("Sanitizer: ") || text == "WARNING: DATA RACE" {
-                if text == "WARNING: DATA RACE" {
-                    // Go's race detector draws the same rule.
-                    if let Some((opened, _)) = view.opening() {
-                        *state = State { base: state.base, ..opened };
-                    }
-                } else {
-                    state.enter(REPORT);
-                }
-                return Step::Take;
-            }
-            Step::End
-        }
+        BOX => crash::in_box(state, view),
+        RULE => ruled(state, view, text),
+        DEAD | TITLE => dead(state, view, text),
         _ => report(state, view, text, is_indented),
     }
+}
+
+/// What comes behind a rule of `=`.
+fn ruled(state: &mut State, view: &View<'_>, text: &str) -> Step {
+    if text == "WARNING: DATA RACE" || text.starts_with("BUG: K") {
+        // Go's race detector draws the same rule, and so does the kernel's.
+        if let Some((opened, _)) = view.opening() {
+            *state = State {
+                base: state.base,
+                is_prefixed: state.is_prefixed,
+                is_stamped: state.is_stamped,
+                ..opened
+            };
+        }
+        return Step::Take;
+    }
+    if is_report(text) || text.contains("Sanitizer: ") {
+        state.enter(REPORT);
+        note_process(state, text);
+        return Step::Take;
+    }
+    Step::End
+}
+
+/// What comes behind the end: a fuzzer's words on its input, and the same report again, without symbols or with them.
+fn dead(state: &mut State, view: &View<'_>, text: &str) -> Step {
+    let is_other = view.is_candidate && state.phase == DEAD;
+    if view.is_prefixed || is_other || state.count > MAX_AFTER {
+        return Step::End;
+    }
+    if text.is_empty() {
+        return Step::Hold;
+    }
+    if state.phase == TITLE {
+        let is_same = process(text).is_some_and(|it| mark(it.0) == state.mark);
+        if is_same {
+            state.enter(REPORT);
+            return Step::Take;
+        }
+        return if is_deadly(text) { Step::Hold } else { Step::End };
+    }
+    if crash::is_of_fuzzer(text) {
+        return Step::Take;
+    }
+    if text.starts_with("+----") && text.ends_with("----+") {
+        state.enter(TITLE);
+        return Step::Hold;
+    }
+    if view.opening().is_none() && view.is_bare() || is_rule(text) { Step::Hold } else { Step::End }
 }
 
 fn abort(view: &View<'_>, text: &str, is_indented: bool) -> Step {
@@ -179,24 +263,12 @@ fn abort(view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if is_indented { Step::Take } else { Step::Hold }
 }
 
-fn in_box(view: &View<'_>, text: &str, is_indented: bool) -> Step {
-    if text.is_empty() {
-        return Step::Hold;
-    }
-    let is_part =
-        text.starts_with("====") && text.contains(" stack trace ") || is_indented && !view.is_prefixed;
-    if is_part || text.starts_with('#') && numbered(text).is_none() && !is_deadly(text) {
-        return Step::Take;
-    }
-    Step::End
-}
-
 fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if text.is_empty() {
         return Step::Hold;
     }
-    if let Some(rest) = process(text) {
-        let is_new = is_report(text) && state.phase == SUMMED;
+    if let Some((number, rest)) = process(text) {
+        let is_new = is_report(text) && matches!(state.phase, SUMMED | THREADS);
         if is_new {
             return Step::End;
         }
@@ -207,21 +279,24 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
             }
             state.enter(REPORT);
         }
-        return if rest.contains("ABORTING") { Step::Done } else { Step::Take };
+        state.mark = mark(number);
+        if rest.contains("ABORTING") {
+            state.enter(DEAD);
+        }
+        return Step::Take;
     }
     if is_rule(text) {
         // Undefined behaviour is followed by the report of the signal it caused.
         return match state.phase {
             UNDEFINED => Step::Hold,
             // Only this one draws a line below.
-            SUMMED if state.mark == THREADS => Step::Done,
+            THREADS => Step::Done,
             SUMMED => Step::End,
             _ => Step::Take,
         };
     }
     if text.starts_with("SUMMARY: ") {
-        state.enter(SUMMED);
-        state.mark = if text.contains("ThreadSanitizer") { THREADS } else { 0 };
+        state.enter(if text.contains("ThreadSanitizer") { THREADS } else { SUMMED });
         return Step::Take;
     }
     // One mistake may be several kinds of undefined behaviour.
@@ -230,6 +305,10 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
     }
     if is_part(text) || is_deadly(text) || text.contains("can not provide additional info") {
         return Step::Take;
+    }
+    // A frame may be broken into lines, the last of them its place.
+    if text.starts_with('/') && state.phase == REPORT && !view.is_prefixed {
+        return Step::Hold;
     }
     let is_sure = matches!(view.opening(), Some((_, Sure::Yes | Sure::Perhaps)));
     if !view.is_bare() || is_sure {

@@ -261,6 +261,9 @@ impl Cut<'_> {
         if rest.starts_with(b"WARNING: DATA RACE")
             || rest.starts_with(b"WARNING: ThreadSanitizer")
             || rest.starts_with(b"WARNING: MemorySanitizer")
+            || rest.starts_with(b"WARNING: CPU: ")
+            || rest.starts_with(b"ERROR: libFuzzer: ")
+            || rest.starts_with(b"ERROR: ") && first_word(&rest[7..]).ends_with(b"Sanitizer")
             || rest.starts_with(b"fatal error: ")
             || rest.starts_with(b"Fatal Python error: ")
             || rest.starts_with(b"fatal runtime error: ")
@@ -413,6 +416,11 @@ fn celery(text: &[u8]) -> Option<(usize, bool)> {
     let is_error = level(&text[..word]).filter(|_| text.get(word) == Some(&b'/'))?;
     let end = text[..text.len().min(80)].iter().position(|&it| it == b']')?;
     Some((end + 1, is_error))
+}
+
+/// The letters at the start.
+fn first_word(text: &[u8]) -> &[u8] {
+    &text[..run(text, |it| it.is_ascii_alphabetic())]
 }
 
 /// Whether a word names a file, a line and a column.

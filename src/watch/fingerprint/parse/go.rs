@@ -14,9 +14,11 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
     for line in &lines[start..] {
         let text = line.trim();
         if text.starts_with("goroutine ") && text.contains('[') || text == "runtime stack:" {
-            if !frames.is_empty() {
+            // The runtime's own stack comes before the goroutine that ran.
+            if frames.iter().any(|it| !it.function.starts_with("runtime.")) {
                 break;
             }
+            frames.clear();
             is_stack = true;
             thread = text.split(' ').nth(1).map(str::to_owned);
         } else if text.starts_with("created by ") {
@@ -27,9 +29,10 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
             && !frames.is_empty()
         {
             break;
-        } else if let Some(file) =
-            place(text).filter(|_| line.starts_with([' ', '\t']) && !text.starts_with("panic: "))
-        {
+        } else if let Some(file) = place(text).filter(|_| {
+            // What copied the text may have left the tab out.
+            (line.starts_with([' ', '\t']) || function.is_some()) && !text.starts_with("panic: ")
+        }) {
             if let Some(function) = function.take() {
                 frames.push(frame(function, Some(file.0), file.1));
             }

@@ -68,6 +68,7 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
         runtime
             .or_else(|| text.ends_with("Traceback (most recent call last):").then_some(Runtime::Python))
             .or_else(|| native::is_head(text).then_some(Runtime::Cpp))
+            .or_else(|| native::is_head_of_frames(text, &lines[place + 1..]).then_some(Runtime::Cpp))
             .or_else(|| (shape::is_ruby_frame(text)).then_some(Runtime::Ruby))
             .or_else(|| shape::perl_place(text).then_some(Runtime::Perl))
     })

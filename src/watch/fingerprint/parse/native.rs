@@ -1,102 +1,122 @@
-//! C and C++: sanitizers, `terminate`, assertions, glibc's checks. Only the first stack counts.
+//! C, C++ and kernels: sanitizers, `terminate`, assertions, failed checks, signals, glibc's checks. One stack counts: the first
+//! that names a function of the service's own; the others say where memory came from, or show the same one without names.
 
-use super::{exception, frame, place};
-use crate::model::trace::{Exception, Frame, Runtime, Trace};
+mod frame;
+mod head;
+
+use self::frame::Numbered;
+use crate::model::trace::{Frame, Runtime, Trace};
+use crate::watch::fingerprint::frames;
 use crate::watch::join::shape;
 
+/// Whether the line tells that a native program printed it.
 pub(super) fn is_head(text: &str) -> bool {
-    (text.starts_with("==") && (text.contains("ERROR: ") || text.contains("WARNING: ")))
-        || text.starts_with("terminate called ")
-        || shape::has(text, ": runtime error: ") && !text.contains("panic")
-        || shape::has(text, ": Assertion ") && shape::has(text, " failed")
-        || (text.starts_with("ERROR: ") || text.starts_with("WARNING: ")) && text.contains("Sanitizer: ")
-        || text.starts_with("*** ") && text.contains("detected ***")
-        || shape::numbered(text).is_some_and(|it| it.starts_with("0x"))
+    match text.as_bytes().first() {
+        Some(b'#' | b'*' | b'=' | b'[') => {}
+        // Words that other programs say too are asked for in [`is_weak_head`].
+        Some(b'F' | b'R' | b's' | b'T' | b'P') if is_weak_head(text) => return false,
+        Some(_) => {
+            let is_placed = shape::has(text, ": runtime error: ") || shape::has(text, ": Assertion ");
+            if !is_placed && !text.starts_with(|it: char| b"tEWABkKIOUgids".contains(&(it as u8))) {
+                return false;
+            }
+        }
+        None => return false,
+    }
+    head::read(text, &[]).is_some()
+}
+
+fn is_weak_head(text: &str) -> bool {
+    ["Fatal signal ", "Received signal ", "signal ", "Program ", "Thread "]
+        .iter()
+        .any(|it| text.starts_with(it))
+}
+
+/// Whether the line tells so together with a frame in one of those behind it.
+pub(super) fn is_head_of_frames(text: &str, after: &[&str]) -> bool {
+    let is_head = is_weak_head(text) && head::read(text, &[]).is_some()
+        || shape::find(text, "heck failed: ").is_some_and(|it| it < 16)
+        || shape::find(text, "ssertion failed").is_some_and(|it| it < 200)
+        || shape::find(text, "CHECK failed: ").is_some_and(|it| it < 16);
+    is_head && after.iter().any(|it| frame::read(it.trim()).is_some())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit())
 }
 
 pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
-    let at = lines.iter().position(|it| is_head(it.trim()))?;
-    let mut found = head(lines[at].trim(), &lines[at + 1..]);
-    let mut frames: Vec<Frame> = Vec::new();
-    for line in &lines[at..] {
-        match shape::numbered(line.trim()) {
-            Some(rest) => frames.extend(native_frame(rest)),
-            // A blank line ends the first stack; the others say where memory came from.
-            None if !frames.is_empty() && line.trim().is_empty() => break,
-            None => {}
-        }
-    }
-    if !frames.is_empty() {
-        found.frames = frames;
+    let (at, mut found) = lines.iter().enumerate().find_map(|(at, line)| {
+        let text = line.trim();
+        let is_here = is_head(text) || is_head_of_frames(text, &lines[at + 1..]);
+        is_here.then(|| {
+            (at, head::read(text, &lines[at + 1..]).unwrap_or_else(|| super::exception("Check failed", text)))
+        })
+    })?;
+    let stack = stack(&lines[at..]);
+    // A place in the head says more than modules do.
+    if found.frames.is_empty() || stack.iter().any(|it| !it.function.is_empty()) {
+        found.frames = stack;
     }
     Some(Trace { runtime: Runtime::Cpp, exceptions: vec![found], thread: None })
 }
 
-fn head(text: &str, after: &[&str]) -> Exception {
-    if text.starts_with("terminate called ") {
-        let kind = text.split('\'').nth(1).unwrap_or("terminate");
-        let what = after.first().map(|it| it.trim()).and_then(|it| it.strip_prefix("what():")).unwrap_or("");
-        return exception(kind, what.trim());
-    }
-    if let Some((before, message)) = text.split_once(": runtime error: ") {
-        let mut found = exception("runtime error", message);
-        let (file, line) = place(before);
-        found.frames.extend(file.map(|file| frame("", Some(&file), line)));
-        return found;
-    }
-    if let Some((before, condition)) = text.split_once(": Assertion ") {
-        return assertion(before, condition);
-    }
-    // `==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x…`
-    let after = text.trim_start_matches(['=', ' ']).trim_start_matches(|it: char| it.is_ascii_digit());
-    let after = after.trim_start_matches(['=', ' ']);
-    let after = after.strip_prefix("ERROR: ").or_else(|| after.strip_prefix("WARNING: ")).unwrap_or(after);
-    match after.split_once(": ") {
-        Some((tool, what)) => {
-            let end = [" on ", " (", ": ", " in "]
-                .iter()
-                .filter_map(|it| what.find(it))
-                .min()
-                .unwrap_or(what.len());
-            exception(&format!("{tool}: {}", &what[..end]), "")
+/// The frames of the stack that counts.
+fn stack(lines: &[&str]) -> Vec<Frame> {
+    let mut stacks: Vec<Vec<Frame>> = vec![Vec::new()];
+    let mut last: Option<u32> = None;
+    // A title or a blank line came since the last frame.
+    let mut is_parted = false;
+    for line in lines {
+        let text = line.trim();
+        let found = match frame::read(text) {
+            Some(found) => Some(found),
+            None => of_kernel(text).map(|frame| Numbered { number: None, frame }),
+        };
+        let Some(Numbered { number, frame }) = found else {
+            // Where the processor stood is the top of a kernel's trace.
+            let is_trace =
+                text.eq_ignore_ascii_case("call trace:") && stacks.last().is_some_and(|it| it.len() < 2);
+            is_parted = !is_trace && (is_parted || text.is_empty() || text.ends_with(':'));
+            continue;
+        };
+        let is_next = match (last, number) {
+            (Some(last), Some(number)) => number > last || number == last && (number > 0 || !is_parted),
+            // Frames of one stack have numbers, all or none; a place of a kernel's stands alone.
+            (None, None) => !is_parted,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_next && stacks.last().is_some_and(|it| !it.is_empty()) {
+            stacks.push(Vec::new());
         }
-        None => exception(after, ""),
+        (last, is_parted) = (number, false);
+        if let Some(stack) = stacks.last_mut() {
+            stack.push(frame);
+        }
     }
+    let has = |it: &[Frame], is_so: &dyn Fn(&Frame) -> bool| {
+        it.iter().any(|it| !it.function.is_empty() && is_so(it))
+    };
+    // Every stack has a `main`.
+    let is_own = |it: &Frame| it.function != "main" && frames::is_own(Runtime::Cpp, it);
+    let first = stacks.iter().find(|it| has(it, &is_own));
+    // The same one again, with places.
+    let placed = first.and_then(|first| {
+        let is_in_first = |it: &Frame| first.iter().any(|other| other.function == it.function);
+        stacks.iter().find(|it| has(it, &|it| it.line.is_some() && is_own(it) && is_in_first(it)))
+    });
+    let best = placed.or(first).or_else(|| stacks.iter().find(|it| has(it, &|_| true))).or(stacks.first());
+    best.cloned().unwrap_or_default()
 }
 
-/// `app: file:21: int f(int): ` and `` `x' failed. ``
-fn assertion(before: &str, condition: &str) -> Exception {
-    let mut found = exception("Assertion", condition.trim_end_matches('.'));
-    let parts: Vec<&str> = before.splitn(4, ':').collect();
-    if let [_, file, line, function] = parts[..] {
-        found.frames.push(frame(function.trim(), Some(file.trim()), super::number(line.trim())));
+/// A kernel's frame, also where the processor stood: `RIP: 0010:f+0x1/0x2`, `pc : f+0x1/0x2`.
+fn of_kernel(text: &str) -> Option<Frame> {
+    if !shape::has(text, "/0x") {
+        return None;
     }
-    found
-}
-
-/// `0x55 in f(int) file:10:3`, `0x55 (lib.so+0x1)`, `f (a=1) at file.c:3`
-fn native_frame(rest: &str) -> Option<Frame> {
-    let rest = match rest.split_once(' ') {
-        Some((address, rest)) if address.starts_with("0x") => rest.trim_start(),
-        _ => rest,
+    let text = match text.strip_prefix("RIP: ").or_else(|| text.strip_prefix("RIP")) {
+        Some(rest) => rest.rsplit([' ', ':', ']']).next()?,
+        None => text.strip_prefix("pc : ").unwrap_or(text),
     };
-    let rest = rest.strip_prefix("in ").unwrap_or(rest);
-    if rest.starts_with('(') {
-        let module = rest.trim_matches(['(', ')']).split('+').next()?;
-        return Some(frame("", Some(module), None));
-    }
-    if let Some((call, location)) = rest.rsplit_once(" at ") {
-        let (file, line) = place(location);
-        return Some(frame(call.split(" (").next()?, file.as_deref(), line));
-    }
-    // The place is the last word, unless it is part of the function's arguments.
-    let (function, location) = match rest.rsplit_once(' ') {
-        Some((function, location)) if !location.ends_with(')') || location.starts_with('(') => {
-            (function, location)
-        }
-        _ => (rest, ""),
-    };
-    let location = location.trim_matches(['(', ')']).split("+0x").next().unwrap_or("");
-    let (file, line) = place(location);
-    Some(frame(function, file.as_deref(), line))
+    frame::kernel(text)
 }
