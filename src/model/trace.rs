@@ -115,6 +115,8 @@ pub struct Frame {
     pub file: Option<String>,
     /// Line, counted from 1.
     pub line: Option<u32>,
+    /// What the file belongs to as printed, if it is told: a module, a package, a library.
+    pub module: Option<String>,
     /// Whether the frame belongs to the service's own code and not to a library or the runtime.
     pub in_app: bool,
 }

@@ -231,6 +231,16 @@ fn own(folder: &str) -> Vec<Sample> {
 
 /// What cannot be told apart from something else when it stands behind a logger's prefix.
 fn is_clear(layout: Layout, sample: &Sample) -> bool {
+    // The messages between the stacks of wrapped errors are any text, such as the next error's.
+    if !layout.is_between && (sample.name.starts_with("go.chain") || sample.name.starts_with("go.logged")) {
+        return false;
+    }
+    // No logger writes what interpreters say themselves, nor what another logger wrote.
+    let has_own_head =
+        ["haskell.", "lua.", "luajit.", "nodelog.", "pythonlog.", "mono.", "erlang.", "elixir."];
+    if !layout.head.is_empty() && has_own_head.iter().any(|it| sample.name.starts_with(it)) {
+        return false;
+    }
     // A class that does not call itself an exception looks like the logger's name; a blank first line is no message; a
     // place alone is Node's preamble, which no logger writes.
     layout.head.is_empty()

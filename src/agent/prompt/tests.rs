@@ -8,6 +8,7 @@ fn task() -> AgentTask {
         function: function.into(),
         file: Some(file.into()),
         line: Some(line),
+        module: None,
         in_app,
     };
     AgentTask {

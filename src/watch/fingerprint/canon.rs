@@ -48,11 +48,11 @@ pub(super) fn function(runtime: Runtime, name: &str) -> String {
         Runtime::Cpp => cpp(name),
         Runtime::Dotnet => dotnet(name),
         Runtime::Ruby => ruby(name),
+        Runtime::Elixir => beam(name),
         Runtime::Python
         | Runtime::Php
         | Runtime::Perl
         | Runtime::Dart
-        | Runtime::Elixir
         | Runtime::Swift
         | Runtime::Lua
         | Runtime::Haskell
@@ -158,10 +158,34 @@ fn dotnet(name: &str) -> String {
                 text.push_str(method.trim_start_matches('<'));
                 text.push('>');
             }
-            None => text.push_str(part.split("c__DisplayClass").next().unwrap_or(part)),
+            None => {
+                let part = part.split("c__DisplayClass").next().unwrap_or(part);
+                // Mono's `<M>m__0`, `<M>c__Iterator2`, `<M>c__AnonStorey3`.
+                let is_made_up = part.contains(">m__") || part.contains(">c__");
+                text.push_str(if is_made_up {
+                    part.trim_end_matches(|it: char| it.is_ascii_digit())
+                } else {
+                    part
+                });
+            }
         }
     }
     text.trim_end_matches('>').to_owned()
+}
+
+/// `Enum."-map/2-lists^map/1-0-"/2` → `Enum.map`, `bugs:-bug/3-fun-3-` → `bugs:bug`, `A.f/2` → `A.f`.
+fn beam(name: &str) -> String {
+    let name = name.replace('"', "");
+    let within = [".-", ":-"].iter().find_map(|it| name.find(it));
+    if let Some(at) = within
+        && let Some((inner, _)) = name[at + 2..].split_once('/')
+    {
+        return format!("{}{inner}", &name[..=at]);
+    }
+    match name.rsplit_once('/') {
+        Some((function, arity)) if arity.bytes().all(|it| it.is_ascii_digit()) => function.to_owned(),
+        _ => name,
+    }
 }
 
 /// `block (2 levels) in f` → `f`, `rescue in f` → `f`.
@@ -300,6 +324,10 @@ mod tests {
             (Runtime::Dotnet, "A.B.<M>d__2.MoveNext", "A.B.M"),
             (Runtime::Ruby, "block (2 levels) in f", "f"),
             (Runtime::Ruby, "X#f", "X#f"),
+            (Runtime::Dotnet, "A.B+<M>c__Iterator2.MoveNext", "A.B+<M>c__Iterator.MoveNext"),
+            (Runtime::Elixir, "Enum.\"-map/2-lists^map/1-0-\"/2", "Enum.map"),
+            (Runtime::Elixir, "bugs:-bug/3-fun-3-", "bugs:bug"),
+            (Runtime::Elixir, "Shop.Cart.load/2", "Shop.Cart.load"),
         ] {
             assert_eq!(function(runtime, name), expected);
         }

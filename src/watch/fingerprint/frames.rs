@@ -95,7 +95,7 @@ mod tests {
     #[track_caller]
     fn check(runtime: Runtime, function: &str, file: &str, expected: bool) {
         let file = (!file.is_empty()).then(|| file.to_owned());
-        let frame = Frame { function: function.to_owned(), file, line: None, in_app: false };
+        let frame = Frame { function: function.to_owned(), file, line: None, module: None, in_app: false };
         let marks = &BUILTIN.0[runtime.name()];
         assert_eq!(marks.is_in_app(runtime, &frame), expected, "{runtime} {frame:?}");
     }

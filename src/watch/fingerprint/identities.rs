@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use super::{Grouped, UserRules, group_alike, group_logged, numbers, unwrap};
 use crate::base::redact::Clean;
 use crate::watch::join::peel::peel;
+use crate::watch::join::plain;
 
 /// Lines and records kept. Beyond it all are forgotten: those that repeat are back at once.
 const MAX_KEPT: usize = 4096;
@@ -49,7 +50,8 @@ pub struct Identities {
 impl Identities {
     /// The number of one line of a record.
     pub fn line(&mut self, line: &str) -> Numbered {
-        let (id, is_alike) = self.bare_line(&unwrap::plain(peel(line).text));
+        let shown = plain(line);
+        let (id, is_alike) = self.bare_line(&unwrap::plain(peel(&shown).text));
         Numbered { id, is_alike, is_as_logged: self.masked == line.as_bytes() }
     }
 

@@ -96,7 +96,11 @@ pub(super) fn key(trace: Option<&Trace>, message: &Template) -> Preimages {
 fn kind(runtime: Runtime, exception: &Exception) -> String {
     match runtime {
         Runtime::Jvm => exception.kind.split("$$").next().unwrap_or_default().to_owned(),
-        Runtime::Python => exception.kind.rsplit(".<locals>.").next().unwrap_or_default().to_owned(),
+        Runtime::Python => {
+            // Newer versions leave the name of the main module out.
+            let kind = exception.kind.rsplit(".<locals>.").next().unwrap_or_default();
+            kind.strip_prefix("__main__.").unwrap_or(kind).to_owned()
+        }
         Runtime::Node
         | Runtime::Go
         | Runtime::Rust

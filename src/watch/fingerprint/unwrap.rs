@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::base::search::digits;
-use crate::watch::join::peel::peel;
+use crate::watch::join::{self, peel::peel};
 
 /// A record without its wrapping.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +54,7 @@ pub(super) fn unwrap(text: &str) -> Unwrapped {
 }
 
 fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
+    let text = &*join::plain(text);
     let trimmed = text.trim();
     let written = json(trimmed).filter(|_| depth < 3);
     let value = written.and_then(|it| serde_json::from_str::<Value>(it).ok());

@@ -2,8 +2,8 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
-use super::script::ruby_frames;
 use super::shape::{at_frame, is_bare_place, is_ruby_frame, name_length, strict_at_frame, typed};
+use super::{ruby, script};
 use crate::model::trace::Runtime;
 
 /// A head that must be followed by a frame at once.
@@ -21,8 +21,12 @@ const PREAMBLE: u8 = 5;
 const RUST: u8 = 6;
 /// `nested exception is:` was seen: the next line is a head and yet belongs.
 const NESTED: u8 = 7;
+/// `{` alone: an object that is printed, in which there may be an error.
+const BRACE: u8 = 8;
 /// In [`State::mark`]: the head is a qualified class, so that its message may be long.
 const QUALIFIED: u64 = 1;
+/// What Mono says of an exception that it told of already.
+const MONO_AGAIN: &str = "[ERROR] FATAL UNHANDLED EXCEPTION: ";
 /// Lines of a message after a head that is no qualified class.
 const MAX_MESSAGE: u32 = 60;
 
@@ -42,8 +46,18 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     if text.ends_with(" {") && (text.starts_with('[') || typed(text).is_some_and(|it| it.is_strict)) {
         return Some((state(Runtime::Node, OBJECT), Sure::Perhaps));
     }
+    if text == "{" && body == text {
+        return Some((state(Runtime::Node, BRACE), Sure::Perhaps));
+    }
     if text.starts_with("[UnhandledPromiseRejection") || text.starts_with("[Error") {
         return Some((state(Runtime::Node, HEAD), Sure::Perhaps));
+    }
+    // Mono and older .NET name the exception on the next line.
+    if text == "Unhandled Exception:" {
+        return Some((state(Runtime::Dotnet, NESTED), Sure::Perhaps));
+    }
+    if text.starts_with(MONO_AGAIN) {
+        return Some((state(Runtime::Dotnet, HEAD), Sure::Perhaps));
     }
     // A head that says no more than what follows.
     if ["stack trace", "stack trace:", "Stack Trace:", "stacktrace:", "backtrace:"]
@@ -75,6 +89,16 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     state.count += 1;
     match state.phase {
         OBJECT => object(state, view),
+        BRACE => {
+            if view.indent() == 0 || view.is_prefixed {
+                return Step::End;
+            }
+            if strict_at_frame(view.body).is_none() {
+                return Step::Hold;
+            }
+            state.enter(OBJECT);
+            Step::Take
+        }
         PREAMBLE => preamble(state, view),
         RUST => anyhow(state, view),
         _ => trace(state, view),
@@ -142,8 +166,19 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
         state.enter(RUST);
         return Some(Step::Take);
     }
+    if state.phase == HEAD && script::is_php_frame(text) {
+        script::php_frames(state);
+        return Some(Step::Take);
+    }
+    if state.phase == HEAD && text == "Stack trace:" {
+        return Some(Step::Hold);
+    }
+    if state.runtime == Runtime::Dotnet && state.phase == FRAMES && text.starts_with(MONO_AGAIN) {
+        state.enter(CAUSE);
+        return Some(Step::Take);
+    }
     if state.phase == HEAD && is_ruby_frame(text) {
-        ruby_frames(state);
+        ruby::after_head(state);
         return Some(Step::Take);
     }
     let is_cause =
@@ -213,7 +248,9 @@ fn preamble(state: &mut State, view: &View<'_>) -> Step {
         return Step::Take;
     }
     // The source line may be anything, a caret must follow within the next ones.
-    let is_caret = !text.is_empty() && text.bytes().all(|it| it == b'^' || it == b' ' || it == b'~');
+    // Where the column is beyond what Node underlines, there are only blanks.
+    let is_caret = (!text.is_empty() || state.count == 2)
+        && text.bytes().all(|it| it == b'^' || it == b' ' || it == b'~');
     if is_caret {
         state.count = 10;
         return Step::Hold;
@@ -258,6 +295,7 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         PREAMBLE => "preamble",
         RUST => "causes",
         NESTED => "nested",
+        BRACE => "brace",
         _ => "other",
     }
 }

@@ -1,5 +1,4 @@
-//! A marked line and what is indented under it; and the runtimes whose traces are no more than that: Elixir and
-//! Erlang, Lua, Haskell, Postgres.
+//! A marked line and what is indented under it; and what is no more than that, such as Postgres' entries.
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
@@ -14,15 +13,11 @@ const BODY: u8 = 1;
 const HEADER: u8 = 2;
 /// A line of .NET's console logger that says info or warning: the message is on the next.
 const QUIET: u8 = 3;
+/// Within the stack of a Go error.
+const GO_STACK: u8 = 4;
 
 pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     let state = |runtime| State::new(Kind::Block, runtime, HEAD);
-    if body.starts_with("** (") && body.contains(')') {
-        return Some((state(Runtime::Elixir), Sure::Yes));
-    }
-    if body.starts_with("=CRASH REPORT====") || body.starts_with("=ERROR REPORT====") {
-        return Some((state(Runtime::Elixir), Sure::Yes));
-    }
     if is_quiet_head(body) {
         let mut quiet = state(Runtime::Message);
         quiet.phase = QUIET;
@@ -97,15 +92,10 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     if text.is_empty() {
         return if state.count < 3 { Step::Hold } else { Step::End };
     }
-    // zap's stacks: a function, and its place below it, indented.
-    if state.is_error && !view.is_prefixed {
-        if is_function(text) {
-            return Step::Hold;
-        }
-        if view.indent() > 0 && text.contains(".go:") {
-            state.enter(BODY);
-            return Step::Take;
-        }
+    // The stacks of zap and of wrapped errors: a function, and its place below it, indented; each wrapper's message between.
+    let may_be_go = state.phase == GO_STACK || !view.is_prefixed && (state.is_error || state.phase == HEAD);
+    if may_be_go && let Some(step) = go_stack(state, view, text) {
+        return step;
     }
     if let Some(step) = adopt(state, view, text) {
         return step;
@@ -122,6 +112,25 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     Step::Take
 }
 
+fn go_stack(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
+    if view.indent() > state.base
+        && (text.contains(".go:") || text.contains(".s:"))
+        && (state.count > 1 || state.phase == GO_STACK)
+    {
+        state.runtime = Runtime::Go;
+        state.enter(GO_STACK);
+        return Some(Step::Take);
+    }
+    if is_function(text) {
+        return Some(Step::Hold);
+    }
+    if state.phase != GO_STACK {
+        return None;
+    }
+    let is_message = state.count < 3 && view.is_bare() && view.opening().is_none() && view.indent() == 0;
+    Some(if is_message { Step::Hold } else { Step::End })
+}
+
 /// `main.(*Cart).total`, alone on its line.
 fn is_function(text: &str) -> bool {
     text.contains('.') && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"._/()*[]-$".contains(&it))
@@ -130,17 +139,8 @@ fn is_function(text: &str) -> bool {
 /// A trace under a marked line is that line's trace.
 fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
     let runtime = match text {
-        "stack traceback:" => Some(Runtime::Lua),
-        // A process of Erlang's says that it ends, then why, then what it was doing.
-        _ if text.starts_with("** (") && state.is_error && state.phase == HEAD => Some(Runtime::Elixir),
-        _ if state.runtime == Runtime::Elixir
-            && (text.starts_with("Last message") || text.starts_with("State: ")) =>
-        {
-            Some(Runtime::Elixir)
-        }
         // glog and absl print the stack of a failed check under the line that says so.
         "*** Check failure stack trace: ***" => Some(Runtime::Cpp),
-        _ if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
         _ => None,
     };
     if let Some(runtime) = runtime {
@@ -175,6 +175,7 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         BODY => "body",
         HEADER => "header",
         QUIET => "quiet",
+        GO_STACK => "stack",
         _ => "other",
     }
 }

@@ -36,7 +36,7 @@ impl Ending {
         let mut state = self.state;
         if step(&mut state, &view) != Step::End {
             Following::Belongs
-        } else if line.is_candidate || view.is_blank() || view.opening().is_some() {
+        } else if line.is_candidate || view.is_blank() || view.is_weak || view.opening().is_some() {
             Following::Begins
         } else {
             Following::Passes

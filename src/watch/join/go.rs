@@ -8,6 +8,8 @@ use crate::model::trace::Runtime;
 const HEAD: u8 = 0;
 const STACK: u8 = 1;
 const RACE: u8 = 2;
+/// The rule below a race was seen; the program may still say how many there were.
+const RACED: u8 = 3;
 
 pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |phase| State::new(Kind::Go, Runtime::Go, phase);
@@ -57,7 +59,9 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
             Step::Hold
         }
         STACK => stack(text, view),
-        _ => race(text),
+        RACED if text.starts_with("Found ") && text.ends_with(" data race(s)") => Step::Done,
+        RACED => Step::End,
+        _ => race(state, text),
     }
 }
 
@@ -100,9 +104,10 @@ fn is_register(text: &str) -> bool {
     (2..=6).contains(&name) && text[name..].trim_start().starts_with("0x") && text[name..].starts_with(' ')
 }
 
-fn race(text: &str) -> Step {
+fn race(state: &mut State, text: &str) -> Step {
     if text.starts_with("====") {
-        return Step::Done;
+        state.enter(RACED);
+        return Step::Take;
     }
     let is_part = text.starts_with("  ")
         || ["Read at ", "Write at ", "Previous ", "Goroutine ", "Atomic "]
@@ -124,6 +129,7 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         HEAD => "message",
         STACK => "goroutines",
         RACE => "race",
+        RACED => "raced",
         _ => "other",
     }
 }

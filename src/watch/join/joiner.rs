@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::Limits;
 use super::block;
+use super::callstack;
 use super::ending::Ending;
 use super::line::{Seen, View};
 use super::machine::{State, Step, Sure, step};
@@ -187,6 +188,7 @@ impl Joiner {
             Some((state, sure)) => (state, sure != Sure::Perhaps),
             None if view.is_candidate => (block::marked(view), false),
             None if view.is_blank() => (rust::after_blank(view), false),
+            None if view.is_weak => (callstack::weak(view), false),
             None => return,
         };
         let mut text = self.spare.pop().unwrap_or_default();
@@ -307,8 +309,8 @@ fn cut(line: &str, length: usize) -> &str {
     &line[..line.floor_char_boundary(length.min(line.len()))]
 }
 
-/// The line without a carriage return at its end and without a terminal's escapes.
-fn plain(line: &str) -> Cow<'_, str> {
+/// The text without a carriage return at its end and without a terminal's escapes.
+pub fn plain(line: &str) -> Cow<'_, str> {
     let line = line.strip_suffix('\r').unwrap_or(line);
     if memchr::memchr(0x1b, line.as_bytes()).is_none() {
         return Cow::Borrowed(line);

@@ -2,7 +2,7 @@
 
 use super::machine::{self, Opening};
 use super::shape::Colons;
-use super::{native, peel};
+use super::{callstack, native, peel};
 
 /// A line longer than this is looked at by its beginning only.
 const LOOK: usize = 4096;
@@ -21,6 +21,8 @@ pub struct Seen {
     stands_alone: bool,
     colons: Colons,
     opening: Option<Opening>,
+    /// It begins nothing that its text tells, but a stack may follow.
+    is_weak: bool,
 }
 
 /// A line without its prefix.
@@ -41,6 +43,8 @@ pub(super) struct View<'a> {
     /// The scanner says a rule may match.
     pub(super) is_candidate: bool,
     opening: Option<Opening>,
+    /// See [`callstack::weak`].
+    pub(super) is_weak: bool,
 }
 
 impl Seen {
@@ -59,8 +63,10 @@ impl Seen {
             stands_alone: peel::stands_alone(body),
             colons: Colons::of(peeled.text),
             opening: None,
+            is_weak: false,
         };
         seen.opening = machine::open(&View::new(line, &seen, false));
+        seen.is_weak = seen.opening.is_none() && !seen.is_prefixed && callstack::is_weak_head(body);
         seen
     }
 
@@ -94,6 +100,7 @@ impl<'a> View<'a> {
             colons: seen.colons,
             is_candidate,
             opening: seen.opening,
+            is_weak: seen.is_weak,
         }
     }
 

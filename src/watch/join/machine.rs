@@ -1,7 +1,7 @@
 //! What a record is while it grows: which machine reads it and where that machine stands.
 
 use super::line::View;
-use super::{at, block, go, native, python, rust, script};
+use super::{at, beam, block, callstack, go, native, python, ruby, rust, script};
 use crate::model::trace::Runtime;
 
 /// What a line is to an open record.
@@ -29,9 +29,13 @@ pub(super) enum Kind {
     Php,
     Perl,
     Dart,
+    /// Erlang and Elixir.
+    Beam,
+    /// Lua and Haskell: a message, and a stack that is announced.
+    CallStack,
     /// C and C++: terminate, assertions, sanitizers.
     Native,
-    /// A marked line and what is indented under it; Elixir, Postgres and others that are no more than that.
+    /// A marked line and what is indented under it; Postgres and others that are no more than that.
     Block,
 }
 
@@ -91,10 +95,12 @@ impl State {
             Kind::At => ("at", at::phase_name(self.phase)),
             Kind::Go => ("go", go::phase_name(self.phase)),
             Kind::Rust => ("rust", rust::phase_name(self.phase)),
-            Kind::Ruby => ("ruby", script::phase_name(self.phase)),
+            Kind::Ruby => ("ruby", ruby::phase_name(self.phase)),
             Kind::Php => ("php", script::phase_name(self.phase)),
             Kind::Perl => ("perl", script::phase_name(self.phase)),
             Kind::Dart => ("dart", script::phase_name(self.phase)),
+            Kind::Beam => ("beam", beam::phase_name(self.phase)),
+            Kind::CallStack => ("callstack", callstack::phase_name(self.phase)),
             Kind::Native => ("native", native::phase_name(self.phase)),
             Kind::Block => ("block", block::phase_name(self.phase)),
         }
@@ -131,12 +137,15 @@ pub(super) fn open(view: &View<'_>) -> Option<Opening> {
             go::open(body).or_else(|| native::open(body, colons)).or_else(|| script::open(body, colons))
         }
         b't' => rust::open(body).or_else(|| native::open(body, colons)),
-        b'*' => block::open(body, colons),
+        b'*' | b'=' => beam::open(body),
+        b'S' => python::open(body),
+        b's' | b'C' | b'H' | b'l' => callstack::open(body),
         _ => None,
     };
     let (mut state, sure) = opening
         .or_else(|| python::open(body))
         .or_else(|| script::open(body, colons))
+        .or_else(|| callstack::open(body))
         .or_else(|| native::open(body, colons))
         .or_else(|| block::open(body, colons))
         .or_else(|| at::open(view.body))
@@ -166,7 +175,10 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         Kind::At => at::step(state, view),
         Kind::Go => go::step(state, view),
         Kind::Rust => rust::step(state, view),
-        Kind::Ruby | Kind::Php | Kind::Perl | Kind::Dart => script::step(state, view),
+        Kind::Ruby => ruby::step(state, view),
+        Kind::Php | Kind::Perl | Kind::Dart => script::step(state, view),
+        Kind::Beam => beam::step(state, view),
+        Kind::CallStack => callstack::step(state, view),
         Kind::Native => native::step(state, view),
         Kind::Block => block::step(state, view),
     };

@@ -6,7 +6,9 @@
 //! What a trace means is not its business: that is `watch/fingerprint`.
 
 mod at;
+mod beam;
 mod block;
+mod callstack;
 mod ending;
 mod go;
 mod joiner;
@@ -15,6 +17,7 @@ mod machine;
 mod native;
 pub mod peel;
 mod python;
+mod ruby;
 mod rust;
 mod script;
 pub mod shape;
@@ -23,7 +26,7 @@ mod steps;
 mod tests;
 
 pub use ending::{Ending, Following};
-pub use joiner::{Joiner, Line};
+pub use joiner::{Joiner, Line, plain};
 pub use line::Seen;
 pub use steps::{LineStep, Taken, steps};
 

@@ -223,6 +223,10 @@ impl Cut<'_> {
 
     /// Level, process, thread, logger, in any order that loggers use.
     fn words(&mut self) {
+        // Not a level, but Mono.
+        if self.rest().starts_with(b"[ERROR] FATAL UNHANDLED EXCEPTION: ") {
+            return;
+        }
         for _ in 0..8 {
             let before = self.at;
             // Padding between the words of a prefix, but never the indentation of a text.
@@ -244,7 +248,8 @@ impl Cut<'_> {
     fn word_follows(&self, next: &[u8]) -> bool {
         let word = run(next, |it| it.is_ascii_alphabetic());
         (matches!(next.first(), Some(b'[' | b'(')) || next.starts_with(b"---")) && self.has_level
-            || word > 0 && level(&next[..word]).is_some()
+            // `  err: …` is a field of what is printed.
+            || word > 0 && level(&next[..word]).is_some() && !(next[0].is_ascii_lowercase() && next.get(word) == Some(&b':'))
             || next.first().is_some_and(u8::is_ascii_digit) && !self.has_level
             || self.has_level && logger_length(next).is_some()
     }
@@ -274,6 +279,8 @@ impl Cut<'_> {
         let is_upper = rest[open..open + word].iter().all(u8::is_ascii_uppercase);
         let mut end = open + word;
         if open == 1 {
+            // `[error    ]`
+            end += run(&rest[end..], |it| it == b' ');
             if !matches!(rest.get(end), Some(b']' | b'>' | b')')) {
                 return false;
             }
@@ -282,6 +289,15 @@ impl Cut<'_> {
             // `Error: x` is what a runtime prints, not a level.
             return false;
         } else if !is_upper && rest.get(end) == Some(&b':') && rest[0].is_ascii_uppercase() {
+            return false;
+        }
+        // `Error in process <0.1.0>` is a sentence.
+        let is_sentence = || {
+            rest.get(end) == Some(&b' ')
+                && rest.get(end + 1).is_some_and(u8::is_ascii_lowercase)
+                && rest[0].is_ascii_uppercase()
+        };
+        if open == 0 && !is_upper && is_sentence() {
             return false;
         }
         if open == 0 && !matches!(rest.get(end), Some(b':' | b' ' | b'|' | b'\t' | b'[')) {
@@ -318,7 +334,13 @@ impl Cut<'_> {
             _ => return false,
         };
         let Some(end) = rest[..rest.len().min(80)].iter().position(|&it| it == close) else { return false };
-        // `[AggregateError: text] {` is no thread.
+        // `[AggregateError: text] {` is no thread, nor is what PHP's loggers put before a cause.
+        if rest.starts_with(b"[previous exception] ")
+            || rest.starts_with(b"[stacktrace]")
+            || rest.starts_with(b"[object] (")
+        {
+            return false;
+        }
         if memchr::memmem::find(&rest[..end], b": ").is_some() {
             return false;
         }
@@ -396,8 +418,9 @@ fn logger_length(text: &[u8]) -> Option<usize> {
     if is_place(word) {
         return None;
     }
-    let is_exception =
-        [&b"Exception"[..], b"Error", b"Throwable", b"Failure", b"Fault"].iter().any(|it| word.ends_with(it));
+    let is_exception = [&b"Exception"[..], b"Error", b"Throwable", b"Failure", b"Fault", b"ExceptionInfo"]
+        .iter()
+        .any(|it| word.ends_with(it));
     let blanks = run(&text[name..], |it| it == b' ');
     let after = &text[name + blanks..];
     if blanks > 0 && (after.starts_with(b"- ") || after.starts_with(b": ")) {

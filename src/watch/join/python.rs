@@ -2,6 +2,7 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
+use super::ruby;
 use super::shape::name_length;
 use crate::model::trace::Runtime;
 
@@ -20,11 +21,14 @@ const SYNTAX: u8 = 5;
 const FATAL: u8 = 6;
 /// `Call stack:` of an error in logging itself.
 const CALL_STACK: u8 = 7;
+/// `Stack (most recent call last):`, where a log line was written.
+const STACK_INFO: u8 = 8;
 
 /// In [`State::mark`]: the last line of a group was seen.
 const CLOSED: u64 = 1;
 
 const HEAD: &str = "Traceback (most recent call last):";
+const STACK: &str = "Stack (most recent call last):";
 const JOINS: [&str; 2] =
     ["During handling of the above exception", "The above exception was the direct cause"];
 
@@ -32,6 +36,7 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |phase| State::new(Kind::Python, Runtime::Python, phase);
     match body.as_bytes().first()? {
         b'T' if body.starts_with(HEAD) => Some((state(FRAMES), Sure::Yes)),
+        b'S' if body == STACK => Some((state(STACK_INFO), Sure::Orphan)),
         b'T' if body.starts_with("Task exception was never retrieved") => {
             Some((state(PREFACE), Sure::Perhaps))
         }
@@ -90,6 +95,13 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
                 || text.starts_with("Unable to print the message");
             if is_part { Step::Take } else { Step::End }
         }
+        STACK_INFO => {
+            if is_indented && !view.is_prefixed {
+                Step::Take
+            } else {
+                Step::End
+            }
+        }
         MESSAGE => message(state, view, text, is_indented),
         JOINED => {
             if text.starts_with(HEAD) {
@@ -137,11 +149,18 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
 
 fn frames(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if is_indented {
+        if state.count == 1 && ruby::is_reversed_frame(text) {
+            ruby::reversed(state);
+        }
         // Source lines and carets are all indented deeper than the head.
         return Step::Take;
     }
     if text.is_empty() {
         return Step::Hold;
+    }
+    if text.starts_with("> File \"") {
+        // Loguru marks where the exception was caught.
+        return Step::Take;
     }
     if text.starts_with(HEAD) {
         return if state.count == 1 { Step::Take } else { Step::End };
@@ -166,8 +185,8 @@ fn message(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) ->
         state.enter(JOINED);
         return Step::Take;
     }
-    if text == "Call stack:" {
-        state.enter(CALL_STACK);
+    if text == "Call stack:" || text == STACK {
+        state.enter(if text == STACK { STACK_INFO } else { CALL_STACK });
         return Step::Take;
     }
     if view.is_prefixed {
@@ -227,6 +246,7 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         SYNTAX => "syntax",
         FATAL => "fatal",
         CALL_STACK => "call stack",
+        STACK_INFO => "stack",
         _ => "other",
     }
 }

@@ -1,8 +1,9 @@
-//! Ruby, PHP, Perl and Dart.
+//! PHP, Perl and Dart.
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
-use super::shape::{Colons, has, is_ruby_frame, numbered, perl_place};
+use super::ruby;
+use super::shape::{Colons, has, numbered, perl_place};
 use crate::model::trace::Runtime;
 
 /// The head was seen; its message may go on.
@@ -31,11 +32,11 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     if body == "Unhandled exception:" {
         return Some((state(Kind::Dart, Runtime::Dart, HEAD), Sure::Perhaps));
     }
-    if colons.has_in && is_ruby_frame(body) && body.contains("': ") {
-        return Some((state(Kind::Ruby, Runtime::Ruby, FRAMES), Sure::Yes));
+    if is_php_frame(body) {
+        return php(FRAMES, Sure::Orphan);
     }
-    if colons.has_in && is_from(body) {
-        return Some((state(Kind::Ruby, Runtime::Ruby, FRAMES), Sure::Orphan));
+    if let Some(opening) = ruby::open(body, colons.has_in) {
+        return Some(opening);
     }
     if perl_place(body) {
         let is_frame = body.contains(") called at ");
@@ -45,15 +46,24 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     None
 }
 
-/// The state after a Ruby head of another shape: `NoMethodError (…):`.
-pub(super) fn ruby_frames(state: &mut State) {
-    state.kind = Kind::Ruby;
-    state.runtime = Runtime::Ruby;
+/// The state within the frames of a head that others write, too.
+pub(super) fn php_frames(state: &mut State) {
+    state.kind = Kind::Php;
+    state.runtime = Runtime::Php;
     state.enter(FRAMES);
 }
 
-fn is_from(body: &str) -> bool {
-    body.strip_prefix("from ").is_some_and(is_ruby_frame)
+/// `#0 /a.php(5): C->m()`, `#1 [internal function]: f()`, `#2 {main}`
+pub(super) fn is_php_frame(text: &str) -> bool {
+    let Some(rest) = numbered(text) else { return false };
+    if rest == "{main}" || rest.starts_with("[internal function]: ") {
+        return true;
+    }
+    let Some((place, call)) = rest.split_once("): ") else { return false };
+    let is_place = place
+        .rsplit_once('(')
+        .is_some_and(|it| it.1.bytes().all(|it| it.is_ascii_digit()) && !it.1.is_empty());
+    is_place && call.contains('(')
 }
 
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
@@ -61,34 +71,23 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     let is_indented = view.indent() > state.base;
     state.count += 1;
     match state.kind {
-        Kind::Ruby => ruby(view, text),
         Kind::Php => php(state, view, text, is_indented),
         Kind::Dart => dart(state, view, text),
         Kind::Perl if is_indented && perl_place(text) => Step::Take,
         Kind::Perl if is_indented && (text.ends_with("...propagated") || text.starts_with("eval {")) => {
             Step::Take
         }
-        Kind::Perl | Kind::Python | Kind::At | Kind::Go | Kind::Rust | Kind::Native | Kind::Block => {
-            Step::End
-        }
+        Kind::Perl
+        | Kind::Python
+        | Kind::At
+        | Kind::Go
+        | Kind::Rust
+        | Kind::Ruby
+        | Kind::Native
+        | Kind::Beam
+        | Kind::CallStack
+        | Kind::Block => Step::End,
     }
-}
-
-fn ruby(view: &View<'_>, text: &str) -> Step {
-    if text.is_empty() {
-        return Step::Hold;
-    }
-    let is_head = view.colons.has_in && is_ruby_frame(text) && text.contains("': ") && view.indent() == 0;
-    if is_from(text)
-        || is_ruby_frame(text) && !is_head
-        || text.starts_with("... ") && text.ends_with("levels...")
-    {
-        return Step::Take;
-    }
-    if text.starts_with("Caused by ") || text.starts_with("Causes:") {
-        return Step::Take;
-    }
-    if view.begins_other() || view.is_candidate { Step::End } else { Step::Hold }
 }
 
 fn php(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Step {

@@ -206,7 +206,9 @@ pub fn is_ruby_frame(text: &str) -> bool {
     let Some(at) = find(text, ":in `").or_else(|| find(text, ":in '")) else { return false };
     let before = &text[..at];
     let digits = before.len() - before.trim_end_matches(|it: char| it.is_ascii_digit()).len();
-    digits > 0 && before[..before.len() - digits].ends_with(':') && before.len() < 400
+    // What is written in C has a caller's file and no line.
+    let is_place = digits > 0 && before[..before.len() - digits].ends_with(':') || before.ends_with(".rb");
+    is_place && before.len() < 400
 }
 
 /// Where `part` stands in a line first. Lines are short, so nothing is prepared but the byte of `part` to look for, which is one that

@@ -230,6 +230,7 @@ pub(super) fn task(bench: &Bench) -> AgentTask {
             function: "mean".to_owned(),
             file: Some("shop/stats.py".to_owned()),
             line: Some(2),
+            module: None,
             in_app: true,
         }],
         n_occurrences: 3,

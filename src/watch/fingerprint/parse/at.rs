@@ -31,6 +31,14 @@ fn head(text: &str) -> Exception {
             return exception(kind, message);
         }
     }
+    // `failed to bill A-17 PaymentError: declined`
+    for (at, _) in text.match_indices(' ') {
+        let rest = &text[at + 1..];
+        if shape::typed_name(rest) && rest[shape::name_length(rest)..].starts_with(": ") {
+            let (kind, message) = split_kind(rest);
+            return exception(kind, message);
+        }
+    }
     exception("", text)
 }
 
@@ -235,6 +243,10 @@ pub(super) fn dotnet(lines: &[&str]) -> Option<Trace> {
     let mut pending: Vec<&str> = Vec::new();
     for line in lines {
         let text = line.trim();
+        if text.starts_with("[ERROR] FATAL UNHANDLED EXCEPTION: ") && !heads.is_empty() {
+            // Mono tells everything again.
+            break;
+        }
         if let Some(rest) = text.strip_prefix("---> ") {
             start_dotnet(&mut heads, &mut pending);
             let rest = rest
@@ -277,6 +289,8 @@ fn start_dotnet(heads: &mut Vec<Exception>, pending: &mut Vec<&str>) {
 /// `at N.M(sig) in f:line n`, `at N.M (sig) [0x0] in f:n`
 fn dotnet_frame(text: &str) -> Option<Frame> {
     let rest = text.strip_prefix("at ")?;
+    // `(wrapper managed-to-native) N.M(sig)`
+    let rest = rest.strip_prefix("(wrapper ").and_then(|it| it.split_once(") ")).map_or(rest, |it| it.1);
     let (call, tail) = match rest.rfind(") in ") {
         Some(at) => (&rest[..=at], Some(&rest[at + 5..])),
         None => match rest.rfind("] in ") {

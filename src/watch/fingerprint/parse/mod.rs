@@ -3,9 +3,12 @@
 //! In-app marks are not set here: that is `frames`.
 
 mod at;
+mod beam;
+mod callstack;
 mod go;
 mod native;
 mod python;
+mod ruby;
 mod rust;
 mod script;
 
@@ -23,13 +26,13 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
         Runtime::Go => go::parse(lines),
         Runtime::Rust => rust::parse(lines),
         Runtime::Cpp | Runtime::Swift => native::parse(lines),
-        Runtime::Ruby => script::ruby(lines),
+        Runtime::Ruby => ruby::parse(lines),
         Runtime::Php => script::php(lines),
         Runtime::Perl => script::perl(lines),
         Runtime::Dart => script::dart(lines),
-        Runtime::Elixir => script::elixir(lines),
-        Runtime::Lua => script::lua(lines),
-        Runtime::Haskell => script::haskell(lines),
+        Runtime::Elixir => beam::parse(lines),
+        Runtime::Lua => callstack::lua(lines),
+        Runtime::Haskell => callstack::haskell(lines),
         Runtime::Message => None,
     }?;
     trace.exceptions.retain(|it| !it.kind.is_empty() || !it.frames.is_empty());
@@ -41,7 +44,11 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
     lines.iter().enumerate().find_map(|(place, line)| {
         let text = line.trim();
         let runtime = match text.as_bytes().first()? {
+            b'T' if text == "Traceback (most recent call last):" && is_ruby(lines.get(place + 1)) => {
+                Some(Runtime::Ruby)
+            }
             b'T' | b'+' if text.contains("Traceback (most recent call last)") => Some(Runtime::Python),
+            b'S' if text == "Stack (most recent call last):" => Some(Runtime::Python),
             b'F' if text.starts_with("File \"") && text.contains("\", line ") => Some(Runtime::Python),
             b't' if rust::is_head(text) => Some(Runtime::Rust),
             b'p' if text.starts_with("panic: ") => Some(Runtime::Go),
@@ -59,6 +66,11 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
                 Some(Runtime::Dart)
             }
             b'*' if text.starts_with("** (") => Some(Runtime::Elixir),
+            b'=' if text.starts_with('=') && text.contains(" REPORT====") => Some(Runtime::Elixir),
+            b'e' if text.starts_with("exception error: ") && place > 0 => Some(Runtime::Elixir),
+            b'H' if text == "HasCallStack backtrace:" => Some(Runtime::Haskell),
+            // What C asserts is told with its place.
+            _ if text.ends_with(": Assertion failed") => return None,
             b'N' if text.starts_with("Node.js v") && place > 2 => Some(Runtime::Node),
             b's' if text == "stack traceback:" => Some(Runtime::Lua),
             b'C' if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
@@ -71,6 +83,12 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
             .or_else(|| native::is_head_of_frames(text, &lines[place + 1..]).then_some(Runtime::Cpp))
             .or_else(|| (shape::is_ruby_frame(text)).then_some(Runtime::Ruby))
             .or_else(|| shape::perl_place(text).then_some(Runtime::Perl))
+    })
+}
+
+fn is_ruby(line: Option<&&str>) -> bool {
+    line.is_some_and(|it| {
+        it.trim_start_matches(|it: char| it.is_ascii_digit() || it.is_whitespace()).starts_with(": from ")
     })
 }
 
@@ -88,7 +106,8 @@ fn place(text: &str) -> (Option<String>, Option<u32>) {
 }
 
 fn frame(function: &str, file: Option<&str>, line: Option<u32>) -> Frame {
-    Frame { function: function.to_owned(), file: file.map(str::to_owned), line, in_app: false }
+    let file = file.map(str::to_owned);
+    Frame { function: function.to_owned(), file, line, module: None, in_app: false }
 }
 
 fn exception(kind: &str, message: &str) -> Exception {

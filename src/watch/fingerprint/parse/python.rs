@@ -4,6 +4,7 @@ use super::{exception, frame, split_kind};
 use crate::model::trace::{Exception, Frame, Runtime, Trace};
 
 const HEAD: &str = "Traceback (most recent call last):";
+const STACK: &str = "Stack (most recent call last):";
 
 pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
     let mut exceptions: Vec<Exception> = Vec::new();
@@ -17,6 +18,13 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
         let level = group_depth(line);
         let text = ungroup(line);
         let trimmed = text.trim();
+        if trimmed == STACK {
+            if !exceptions.is_empty() {
+                // Where the line was logged is not where it failed.
+                break;
+            }
+            return Some(stack(lines));
+        }
         if trimmed.ends_with(HEAD) {
             base = Some(text.len() - text.trim_start().len());
             frames.clear();
@@ -74,6 +82,14 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
     Some(Trace { runtime: Runtime::Python, exceptions: in_group, thread })
 }
 
+/// A log line with the stack it was written from.
+fn stack(lines: &[&str]) -> Trace {
+    let mut found = exception("", lines.first().map_or("", |it| it.trim()));
+    found.frames = lines.iter().filter_map(|it| read_frame(it.trim())).collect();
+    found.frames.reverse();
+    Trace { runtime: Runtime::Python, exceptions: vec![found], thread: None }
+}
+
 fn is_join(text: &str) -> bool {
     text.starts_with("During handling of the above exception")
         || text.starts_with("The above exception was the direct cause")
@@ -104,7 +120,7 @@ fn ungroup(line: &str) -> &str {
 
 /// `File "p", line n, in f`
 fn read_frame(text: &str) -> Option<Frame> {
-    let rest = text.strip_prefix("File \"")?;
+    let rest = text.strip_prefix("> ").unwrap_or(text).strip_prefix("File \"")?;
     let (file, rest) = rest.split_once("\", line ")?;
     let line = super::number(rest);
     let function = rest.split_once(", in ").map_or("", |it| it.1);

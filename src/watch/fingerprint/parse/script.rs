@@ -1,4 +1,4 @@
-//! Ruby, PHP, Perl, Dart, Elixir, Lua, Haskell.
+//! PHP, Perl and Dart.
 
 use super::{exception, frame, place, split_kind};
 use crate::model::trace::{Exception, Frame, Runtime, Trace};
@@ -6,38 +6,6 @@ use crate::watch::join::shape;
 
 fn trace(runtime: Runtime, exceptions: Vec<Exception>) -> Option<Trace> {
     Some(Trace { runtime, exceptions, thread: None })
-}
-
-pub(super) fn ruby(lines: &[&str]) -> Option<Trace> {
-    let mut found = Exception::default();
-    for line in lines {
-        let text = line.trim();
-        let text = text.strip_prefix("from ").unwrap_or(text);
-        if !shape::is_ruby_frame(text) {
-            if found.frames.is_empty() && found.kind.is_empty() && shape::typed_name(text) {
-                let (kind, message) = split_kind(text);
-                found = exception(kind, message.trim_end_matches([':', ')']));
-            }
-            continue;
-        }
-        // `f.rb:6:in 'm': message (Type)`
-        if let Some((at, head)) =
-            text.split_once("': ").filter(|_| found.frames.is_empty() && found.kind.is_empty())
-        {
-            let (message, kind) = head.rsplit_once(" (").unwrap_or((head, ""));
-            found = exception(kind.trim_end_matches(')'), message);
-            found.frames.extend(ruby_frame(at));
-        } else {
-            found.frames.extend(ruby_frame(text.trim_end_matches('\'')));
-        }
-    }
-    trace(Runtime::Ruby, vec![found])
-}
-
-fn ruby_frame(text: &str) -> Option<Frame> {
-    let at = text.find(":in `").or_else(|| text.find(":in '"))?;
-    let (file, line) = place(&text[..at]);
-    Some(frame(&text[at + 5..], file.as_deref(), line))
 }
 
 pub(super) fn php(lines: &[&str]) -> Option<Trace> {
@@ -52,7 +20,10 @@ pub(super) fn php(lines: &[&str]) -> Option<Trace> {
             exceptions.push(found);
         }
     }
-    // The first printed is the innermost; `Next` wraps it.
+    // PHP prints the innermost first, and `Next` wraps it; Monolog begins with what was caught.
+    if lines.iter().any(|it| it.trim_start().starts_with("[previous exception]")) {
+        exceptions.reverse();
+    }
     trace(Runtime::Php, exceptions)
 }
 
@@ -141,55 +112,4 @@ pub(super) fn dart(lines: &[&str]) -> Option<Trace> {
         if shape::typed_name(kind) { exception(kind, message) } else { exception("Error", &text) };
     found.frames = frames;
     trace(Runtime::Dart, vec![found])
-}
-
-pub(super) fn elixir(lines: &[&str]) -> Option<Trace> {
-    let at = lines.iter().position(|it| it.trim().starts_with("** ("))?;
-    let (kind, message) = lines[at].trim().strip_prefix("** (")?.split_once(')')?;
-    let mut found = exception(kind, message.trim());
-    for line in &lines[at + 1..] {
-        let text = line.trim();
-        // `(app 0.1.0) lib/app.ex:5: App.f/0`
-        let (app, rest) = text.strip_prefix('(').and_then(|it| it.split_once(") ")).unwrap_or(("", text));
-        let Some((location, function)) = rest.split_once(": ") else { continue };
-        let (file, number) = place(location);
-        let Some(file) = file.filter(|_| number.is_some()) else { continue };
-        let app = app.split(' ').next().unwrap_or("");
-        let path = if app.is_empty() { file } else { format!("{app}/{file}") };
-        found.frames.push(frame(function, Some(&path), number));
-    }
-    trace(Runtime::Elixir, vec![found])
-}
-
-pub(super) fn lua(lines: &[&str]) -> Option<Trace> {
-    let head = lines.first()?.trim();
-    let head = head.split_once(": ").filter(|it| it.0.starts_with("lua")).map_or(head, |it| it.1);
-    // `f.lua:3: message`
-    let message = head.splitn(3, ':').last().unwrap_or(head).trim();
-    let mut found = exception("error", message);
-    for line in lines.iter().skip_while(|it| it.trim() != "stack traceback:").skip(1) {
-        let text = line.trim();
-        let Some((location, function)) = text.split_once(": in ") else { continue };
-        let (file, number) = place(location);
-        let function = function.split(['\'', '<']).nth(1).unwrap_or(function).trim_end_matches(['>', '\'']);
-        found.frames.push(frame(
-            if number.is_some() && function.contains(':') { "" } else { function },
-            file.as_deref(),
-            number,
-        ));
-    }
-    trace(Runtime::Lua, vec![found])
-}
-
-pub(super) fn haskell(lines: &[&str]) -> Option<Trace> {
-    let head = lines.first()?.trim();
-    let message = head.split_once(": ").map_or(head, |it| it.1);
-    let mut found = exception("error", message);
-    for line in lines.iter().skip_while(|it| !it.contains("CallStack (from")).skip(1) {
-        // `f, called at src/Main.hs:3:5 in main:Main`
-        let Some((function, location)) = line.trim().split_once(", called at ") else { continue };
-        let (file, number) = place(location.split(" in ").next().unwrap_or(location));
-        found.frames.push(frame(function, file.as_deref(), number));
-    }
-    trace(Runtime::Haskell, vec![found])
 }

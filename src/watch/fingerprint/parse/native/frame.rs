@@ -222,7 +222,11 @@ mod tests {
         let found = read(text).map(|it| it.frame).or_else(|| kernel(text));
         let file = (!file.is_empty()).then(|| file.to_owned());
         let line = (line > 0).then_some(line);
-        assert_eq!(found, Some(Frame { function: function.to_owned(), file, line, in_app: false }), "{text}");
+        assert_eq!(
+            found,
+            Some(Frame { function: function.to_owned(), file, line, ..Frame::default() }),
+            "{text}"
+        );
     }
 
     #[test]
