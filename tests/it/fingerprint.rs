@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use homeostat::base::redact::Clean;
 use homeostat::model::record::Record;
 use homeostat::watch::fingerprint::Fingerprinter;
-use homeostat::watch::join::{Joiner, Limits};
+use homeostat::watch::join::{Joiner, Limits, plain};
 use homeostat::watch::rules::RuleSet;
 use homeostat::watch::scan::Scanner;
 
@@ -81,8 +81,11 @@ fn samples() -> Vec<(String, String, String)> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let (name, variant) = stem.rsplit_once('.').unwrap();
-        samples.push((name.to_owned(), variant.to_owned(), fs::read_to_string(&path).unwrap()));
+        let [runtime, bug, variant] = stem.splitn(3, '.').collect::<Vec<_>>()[..] else { panic!("{stem}") };
+        let text = fs::read_to_string(&path).unwrap();
+        // A terminal's colours are taken off before anything else sees a line.
+        let text = text.lines().map(|it| plain(it).into_owned() + "\n").collect();
+        samples.push((format!("{runtime}.{bug}"), variant.to_owned(), text));
     }
     samples.sort();
     samples
@@ -108,15 +111,7 @@ fn own_samples_are_told_apart_and_their_variants_are_not() {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
     for (name, variant, text) in samples() {
         let found = fingerprinter.fingerprint(&Clean::trusted(trimmed(&text)));
-        // Built without backtrace or in another way it is the same bug, printed alike or not.
-        let bug = name.replace("rustnone", "rust").replace("rustfull", "rust").replace("cppplain", "cpp");
-        // Without a backtrace these three panic at one place with one message.
-        let bug = if matches!(&name[..], "rustnone.closure" | "rustnone.worker") {
-            "rust.lookup".to_owned()
-        } else {
-            bug
-        };
-        names.entry(found.levels.identity.full()).or_default().insert(bug);
+        names.entry(found.levels.identity.full()).or_default().insert(bug(&name));
         let before = first.entry(name.clone()).or_insert_with(|| found.preimage.clone());
         if *before != found.preimage {
             wrong.push(format!("{name}.{variant}: {before}\n is not {}", found.preimage));
@@ -124,6 +119,28 @@ fn own_samples_are_told_apart_and_their_variants_are_not() {
     }
     wrong.extend(names.values().filter(|it| it.len() > 1).map(|it| format!("the same: {it:?}")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The bug of a sample. Built without backtrace or in another way it is the same, printed alike or not.
+fn bug(name: &str) -> String {
+    match name {
+        // Without a backtrace these three panic at one place with one message.
+        "rustnone.closure" | "rustnone.worker" => return "rust.lookup".to_owned(),
+        // One call, logged in the same function in several forms.
+        "pythonlog.braces" | "pythonlog.brackets" | "pythonlog.levelfirst" => {
+            return "pythonlog.parse".to_owned();
+        }
+        "pythonlog.dashes" | "pythonlog.pipes" => return "pythonlog.charge".to_owned(),
+        _ => {}
+    }
+    let (runtime, bug) = name.split_once('.').unwrap();
+    let runtime = match runtime {
+        "rustnone" | "rustfull" => "rust",
+        "cppplain" => "cpp",
+        "luajit" => "lua",
+        other => other,
+    };
+    format!("{runtime}.{bug}")
 }
 
 fn files(folder: &str) -> Option<Vec<(String, String)>> {
