@@ -209,6 +209,39 @@ pub(super) enum IssueCommand {
     /// Start another fix
     #[command(after_help = "Example: homeostat issue retry h1:3fa9c04e")]
     Retry(IssueArgs),
+    /// Count an issue for another one from now on
+    #[command(after_help = "Example: homeostat issue merge h1:3fa9c04e h1:77b1d2a0")]
+    Merge(MergeArgs),
+    /// Take a merge back: the issue counts for itself again
+    #[command(after_help = "Example: homeostat issue unmerge h1:3fa9c04e")]
+    Unmerge(IssueArgs),
+    /// Show which issues look like this one; merge them into it or dismiss the suggestion
+    #[command(after_help = "Example: homeostat issue suggestion h1:3fa9c04e --accept")]
+    Suggestion(SuggestionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// Id or fingerprint of the issue, or the start of one
+    pub(super) issue: String,
+    /// The issue it counts for from now on
+    pub(super) into: String,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SuggestionArgs {
+    /// Id or fingerprint of the issue, or the start of one
+    pub(super) issue: String,
+    /// Merge them all into this issue
+    #[arg(long, conflicts_with = "dismiss")]
+    pub(super) accept: bool,
+    /// Never suggest them again
+    #[arg(long)]
+    pub(super) dismiss: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -216,7 +249,7 @@ pub(super) struct IssueListArgs {
     /// Only this service
     #[arg(long)]
     pub(super) service: Option<String>,
-    /// Only this state: open, fixing, proposed, landed, resolved, needs_person, muted
+    /// Only this state: open, fixing, proposed, landed, resolved, needs_person, muted, merged
     #[arg(long)]
     pub(super) state: Option<String>,
     /// With what is only counted, such as HTTP errors

@@ -1,4 +1,4 @@
-//! `homeostat issue`: list, show, mute, unmute, retry. Works on the store, so it does so beside a running daemon and without one.
+//! `homeostat issue`: list, show, mute, unmute, retry; merging stands in `merge`. Works on the store, so it does so beside a running daemon and without one.
 
 use anyhow::anyhow;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::args::{IssueCommand, IssueListArgs, MuteArgs};
 use super::context::{Context, actor};
 use super::exit::Failure;
-use super::print;
+use super::{merge, print};
 use crate::base::redact::Clean;
 use crate::model::attempt::Attempt;
 use crate::model::issue::{Issue, IssueEvent, IssueState};
@@ -26,6 +26,9 @@ pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), 
             print_issue(&issue, args.output.json);
             Ok(())
         }
+        IssueCommand::Merge(args) => merge::merge(context, args).await,
+        IssueCommand::Unmerge(args) => merge::unmerge(context, &args.issue, args.output.json).await,
+        IssueCommand::Suggestion(args) => merge::suggest(context, args).await,
         IssueCommand::Retry(args) => {
             let issue = find(context, &args.issue).await?;
             let filter =
@@ -44,11 +47,10 @@ pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), 
 
 async fn list(context: &Context, args: IssueListArgs) -> Result<(), Failure> {
     if let Some(state) = &args.state
-        && IssueState::from_name(state, None).is_none()
+        && !IssueState::NAMES.contains(&state.as_str())
     {
-        return Err(Failure::Usage(format!(
-            "`{state}` is no state: open, fixing, proposed, landed, resolved, needs_person or muted"
-        )));
+        let names = IssueState::NAMES.join(", ");
+        return Err(Failure::Usage(format!("`{state}` is no state: {names}")));
     }
     let filter = IssueFilter {
         service: args.service,
@@ -76,10 +78,14 @@ async fn show(context: &Context, issue: &str, as_json: bool) -> Result<(), Failu
     let attempts = store.attempts(issue.id).await.map_err(anyhow::Error::new)?;
     let proposals = store.proposals(issue.id).await.map_err(anyhow::Error::new)?;
     if as_json {
-        print::json(&detail_json(&detail, &attempts, &proposals));
+        let mut value = detail_json(&detail, &attempts, &proposals);
+        let [aliases, suggestion] = merge::aliases_json(context, &detail).await?;
+        (value["aliases"], value["suggestion"]) = (aliases, suggestion);
+        print::json(&value);
         return Ok(());
     }
     print_issue(&detail.issue, false);
+    merge::print_aliases(context, &detail).await?;
     for entry in &detail.timeline {
         print::line(format!(
             "  {}  {} {} {}",
@@ -144,7 +150,7 @@ async fn apply(
 }
 
 /// The one issue that `prefix` names.
-async fn find(context: &Context, prefix: &str) -> Result<Issue, Failure> {
+pub(super) async fn find(context: &Context, prefix: &str) -> Result<Issue, Failure> {
     let issues = context.store.find_issues(prefix).await.map_err(anyhow::Error::new)?;
     match <[Issue; 1]>::try_from(issues) {
         Ok([issue]) => Ok(issue),
@@ -158,7 +164,7 @@ async fn find(context: &Context, prefix: &str) -> Result<Issue, Failure> {
     }
 }
 
-fn print_issue(issue: &Issue, as_json: bool) {
+pub(super) fn print_issue(issue: &Issue, as_json: bool) {
     if as_json {
         print::json(&issue_json(issue));
         return;
@@ -188,6 +194,16 @@ fn issue_json(issue: &Issue) -> Value {
         "count": issue.count,
         "first_seen": issue.first_seen.to_string(),
         "last_seen": issue.last_seen.to_string(),
+        "merged_into": match issue.state {
+            IssueState::Merged { into } => Some(into.to_string()),
+            IssueState::Open
+            | IssueState::Fixing
+            | IssueState::Proposed
+            | IssueState::Landed
+            | IssueState::Resolved
+            | IssueState::NeedsPerson
+            | IssueState::Muted { .. } => None,
+        },
     })
 }
 
@@ -200,6 +216,7 @@ fn detail_json(detail: &IssueDetail, attempts: &[Attempt], proposals: &[Proposal
             json!({
                 "at": it.at.to_string(),
                 "origin": it.origin,
+                "merged_from": it.merged_from.map(|it| it.full()),
                 "before": it.around.before.as_str(),
                 "text": it.text.as_str(),
                 "after": it.around.after.as_str(),

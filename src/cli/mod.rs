@@ -14,6 +14,7 @@ mod explain;
 mod fingerprint;
 mod issue;
 mod job;
+mod merge;
 mod print;
 mod problems;
 mod replay;

@@ -17,7 +17,7 @@ use crate::model::proposal::ProposalState;
 use crate::store::types::{JobFilter, TimelineEntry};
 
 /// Who is named in stories and in the audit chain. The dashboard has one token and so knows no names.
-const ACTOR: &str = "dashboard";
+pub(super) const ACTOR: &str = "dashboard";
 
 type Answer = Result<Response, HttpError>;
 

@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod live;
 mod login;
+mod merges;
 mod pages;
 mod path_id;
 mod router;

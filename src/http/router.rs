@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::state::App;
-use super::{actions, alerts, assets, error, guard, health, live, login, pages, rule_cost};
+use super::{actions, alerts, assets, error, guard, health, live, login, merges, pages, rule_cost};
 
 /// A request that takes longer is answered 408. Event streams answer at once and go on.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,6 +25,10 @@ pub fn router(app: App) -> Router {
         .route("/issues/{id}/mute", post(actions::mute))
         .route("/issues/{id}/unmute", post(actions::unmute))
         .route("/issues/{id}/retry", post(actions::retry))
+        .route("/issues/{id}/merge", post(merges::merge))
+        .route("/issues/{id}/suggestion/accept", post(merges::accept))
+        .route("/issues/{id}/suggestion/dismiss", post(merges::dismiss))
+        .route("/aliases/{id}/unmerge", post(merges::unmerge))
         .route("/proposals/{id}/accept", post(actions::accept))
         .route("/jobs/{id}/cancel", post(actions::cancel_job))
         .route("/jobs/{id}/requeue", post(actions::requeue_job))

@@ -6,6 +6,7 @@ mod actions;
 mod alerts;
 mod daemon;
 mod guard;
+mod merges;
 mod server;
 
 use reqwest::{Client, Method, StatusCode};

@@ -4,6 +4,8 @@
 mod agent;
 /// The Alertmanager webhook, with a real Alertmanager.
 mod alerts;
+/// Several fingerprints that count for one issue.
+mod aliases;
 /// The command line contract.
 mod cli;
 /// Wrong configs, one clear line each.

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Html;
 
+use super::aliases::AliasViews;
 use super::chart::{self, Chart};
 use super::diff::{self, DiffLine};
 use super::jobs::JobRow;
@@ -32,6 +33,8 @@ struct SampleView {
     before: String,
     text: String,
     after: String,
+    /// The fingerprint it came by, where that is not the issue's own.
+    merged_from: Option<String>,
 }
 
 struct StoryLine {
@@ -107,6 +110,7 @@ struct IssuePage {
     attempts: Vec<AttemptView>,
     proposals: Vec<ProposalView>,
     jobs: Vec<JobView>,
+    alias: AliasViews,
     is_muted: bool,
     can_retry: bool,
 }
@@ -131,12 +135,14 @@ pub(in crate::http) async fn issue(
     let attempts = store.attempts(id).await?;
     let proposals = store.proposals(id).await?;
     let chart = chart::draw(&detail.per_minute, now);
+    let alias = AliasViews::load(&app, &detail, now).await?;
     let samples = detail.samples.into_iter().map(|it| SampleView {
         origin: it.origin,
         at: When::new(it.at, now),
         before: it.around.before.into_string(),
         text: it.text.into_string(),
         after: it.around.after.into_string(),
+        merged_from: it.merged_from.map(|it| it.to_string()),
     });
     let story = detail.timeline.into_iter().map(|it| StoryLine {
         at: When::new(it.at, now),
@@ -159,6 +165,7 @@ pub(in crate::http) async fn issue(
         attempts: attempts.iter().rev().map(|it| attempt_view(it, &jobs, now)).collect(),
         proposals: proposals.iter().rev().map(|it| proposal_view(it, &jobs, now)).collect(),
         jobs: job_views,
+        alias,
         is_muted: matches!(issue.state, IssueState::Muted { .. }),
         can_retry: matches!(
             issue.state,

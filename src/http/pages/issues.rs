@@ -10,7 +10,7 @@ use super::{Head, render};
 use crate::http::error::HttpError;
 use crate::http::live;
 use crate::http::state::App;
-use crate::model::issue::Issue;
+use crate::model::issue::{Issue, IssueState};
 use crate::store::types::IssueFilter;
 
 /// Issues per page.
@@ -85,7 +85,6 @@ pub(in crate::http) async fn issues(
     let has_next = found.len() > PER_PAGE as usize;
     found.truncate(PER_PAGE as usize);
     let overview = app.store.overview(now).await?;
-    let states = ["open", "fixing", "proposed", "needs_person", "landed", "resolved", "muted"];
     let n_in =
         |state: &str| overview.issues_by_state.iter().find(|(it, _)| it == state).map_or(0, |(_, n)| *n);
     let tab = |name: &'static str| Tab {
@@ -94,7 +93,7 @@ pub(in crate::http) async fn issues(
         is_current: query.state == name,
     };
     let mut tabs = vec![Tab { name: "", label: "all".to_owned(), is_current: query.state.is_empty() }];
-    tabs.extend(states.into_iter().map(tab));
+    tabs.extend(IssueState::NAMES.into_iter().map(tab));
     render(&IssuesPage {
         head: Head::load(&app).await?,
         events,

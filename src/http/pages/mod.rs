@@ -1,5 +1,6 @@
 //! The dashboard's pages: each asks the store and fills a template.
 
+mod aliases;
 mod chart;
 mod diff;
 mod issue;

@@ -66,6 +66,7 @@ pub(in crate::store) async fn merge(
             return Err(Fault::refused(format!("issue {} is merged into {merged} already", source.id)));
         }
     }
+    session.run(&TOUCH, args![target, now]).await?;
     issues::one(session, target).await
 }
 

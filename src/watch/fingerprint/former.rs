@@ -5,26 +5,27 @@
 //! where an issue is known by that, the store makes an alias of it. So an upgrade opens no issue anew. While there is no former version
 //! nothing is asked.
 
+use super::UserRules;
 use crate::base::redact::Clean;
 use crate::model::fingerprint::Fingerprint;
 
 /// The version before this one.
 #[derive(Debug, Clone, Copy)]
 pub struct Former {
-    identity: fn(&Clean) -> Fingerprint,
+    identity: fn(&UserRules, &Clean) -> Fingerprint,
 }
 
 /// None: this is the first.
 pub const FORMER: Option<Former> = None;
 
 impl Former {
-    /// The version that gives these identities; they name it as theirs.
-    pub const fn new(identity: fn(&Clean) -> Fingerprint) -> Self {
+    /// The version that gives these identities; they name it as theirs. It is given people's own rules for the service too.
+    pub const fn new(identity: fn(&UserRules, &Clean) -> Fingerprint) -> Self {
         Self { identity }
     }
 
     /// The identity of a record. `text` is all of it as logged, redacted.
-    pub fn identity(&self, text: &Clean) -> Fingerprint {
-        (self.identity)(text)
+    pub fn identity(&self, rules: &UserRules, text: &Clean) -> Fingerprint {
+        (self.identity)(rules, text)
     }
 }

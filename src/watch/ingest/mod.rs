@@ -17,6 +17,7 @@ pub mod rule_cost;
 mod sampler;
 pub mod services;
 mod stream;
+pub mod suggestion;
 mod task;
 
 pub use task::{IngestError, IngestParts, run};

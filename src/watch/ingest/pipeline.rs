@@ -233,8 +233,9 @@ impl Pipeline {
 
     /// The identity that the version of the algorithm before this one gives, if there is one. To be asked for where an issue is not known
     /// by its own.
-    pub(super) fn former(&self, text: &Clean) -> Option<Fingerprint> {
-        self.former.map(|former| former.identity(text))
+    pub(super) fn former(&self, service: &str, text: &Clean) -> Option<Fingerprint> {
+        let rules = || self.fingerprinter.for_service(service).into_rules();
+        self.former.map(|former| former.identity(&rules(), text))
     }
 
     /// A text without what must not leave the watching half.

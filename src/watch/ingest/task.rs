@@ -298,7 +298,7 @@ impl Ingest {
     /// What is known of an issue, by its own identity or by the one that another version of the algorithm gave it.
     async fn look(&mut self, key: &IssueKey, found: &Found) -> Result<Looked, IngestError> {
         let brief = self.brief(key).await?;
-        let former = if brief.is_none() { self.parts.pipeline.former(&found.text) } else { None };
+        let former = if brief.is_none() { self.parts.pipeline.former(&key.0, &found.text) } else { None };
         match former {
             None => Ok(Looked { brief, former }),
             Some(by) => Ok(Looked { brief: self.brief(&(key.0.clone(), by)).await?, former }),

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use homeostat::base::id::IssueId;
+use homeostat::model::detection::Severity;
 use homeostat::model::issue::IssueState;
 use homeostat::model::job::{JobKind, JobState, NewJob};
 use homeostat::store::types::JobFilter;
 use serde_json::Value;
 
 use super::homeostat;
-use crate::pages::story::{Given, Shown};
+use crate::pages::story::{Given, Logged, Shown};
 
 /// The story, and a config that names its store.
 struct Desk {
@@ -190,4 +191,45 @@ async fn jobs_are_listed_shown_cancelled_and_requeued() {
         (code, errors.as_str()),
         (64, "error: `dance` is no kind: ticket, fix, propose, land, announce\n")
     );
+}
+
+#[tokio::test]
+async fn issues_are_merged_suggested_and_taken_apart() {
+    let desk = Desk::new().await;
+    let mut ids = Vec::new();
+    for name in ["alpha", "beta", "gamma", "delta", "epsilon"] {
+        let text = format!("ERROR pool {name} is empty");
+        let logged = Logged {
+            service: "pools",
+            text: &text,
+            rule: "generic.error",
+            severity: Severity::Error,
+            seen: &[(5, 1)],
+        };
+        ids.push(desk.given.log(logged, Vec::new()).await.to_string());
+    }
+    let merged = &desk.json(&["issue", "merge", &ids[1], &ids[0]])[0];
+    assert_eq!((&merged["id"], &merged["state"]), (&Value::from(&*ids[0]), &Value::from("open")));
+    let shown = &desk.json(&["issue", "show", &ids[1]])[0];
+    assert_eq!((&shown["state"], &shown["merged_into"]), (&Value::from("merged"), &Value::from(&*ids[0])));
+    let shown = &desk.json(&["issue", "show", &ids[0]])[0];
+    let alias = &shown["aliases"][0];
+    assert_eq!((&alias["issue"], &alias["made_by"]), (&Value::from(&*ids[1]), &Value::from("tester")));
+    assert_eq!(shown["suggestion"]["pattern"], "pool <*> is empty");
+    let (code, told, _) = desk.run(&["issue", "show", &ids[0]]);
+    assert!(code == 0 && told.contains("counts here too (merged, tester): 0x"), "{told}");
+    assert!(told.contains("looks like 3 others, which differ in one word: pool <*> is empty"), "{told}");
+    let (code, _, errors) = desk.run(&["issue", "merge", &ids[1], &ids[2]]);
+    assert!(code == 1 && errors.ends_with("already\n"), "{errors}");
+
+    assert_eq!(desk.json(&["issue", "suggestion", &ids[0]])[0]["others"].as_array().unwrap().len(), 3);
+    assert_eq!(desk.json(&["issue", "suggestion", &ids[0], "--accept"])[0]["id"], *ids[0]);
+    assert_eq!(desk.json(&["issue", "list", "--state", "merged"]).len(), 4);
+    assert_eq!(desk.json(&["issue", "suggestion", &ids[0]]), [] as [Value; 0]);
+    assert_eq!(desk.json(&["issue", "unmerge", &ids[3]])[0]["state"], "open");
+    let (code, _, errors) = desk.run(&["issue", "unmerge", &ids[3]]);
+    let expected = format!("error: issue {} is not merged into another one\n", ids[3]);
+    assert_eq!((code, errors), (1, expected));
+    assert_eq!(desk.json(&["issue", "suggestion", &ids[3], "--dismiss"])[0]["others"][0]["id"], *ids[0]);
+    assert_eq!(desk.json(&["issue", "suggestion", &ids[3]]), [] as [Value; 0]);
 }

@@ -223,7 +223,8 @@ impl Alerts {
     async fn triage(&self, service: &Service, found: &Found) -> Result<Answer, StoreError> {
         let store = &self.parts.store;
         let mut brief = store.issue_brief(&service.name, &found.identity.fingerprint).await?;
-        let former = if brief.is_none() { self.parts.pipeline.former(&found.text) } else { None };
+        let former =
+            if brief.is_none() { self.parts.pipeline.former(&service.name, &found.text) } else { None };
         if let Some(former) = &former {
             brief = store.issue_brief(&service.name, former).await?;
         }
