@@ -31,6 +31,88 @@ const TRACE: &str = "java.lang.IllegalStateException: no stock for item 4711\n\
 
 fn main() {
     divan::main();
+    #[expect(clippy::print_stdout, reason = "the ratio is for people to read")]
+    {
+        println!("{}", trace_lines());
+    }
+}
+
+/// The lines of the project's traces, each trace behind an ordinary line.
+fn traces() -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/traces");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    paths.sort();
+    let texts = paths.iter().map(|it| String::from_utf8_lossy(&std::fs::read(it).unwrap()).into_owned());
+    texts
+        .flat_map(|it| {
+            std::iter::once(ORDINARY.trim_end()).chain(it.lines()).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Joins lines and fingerprints the records, remembering nothing from one to the next.
+fn join_and_fingerprint(pipeline: &Pipeline, lines: &[String]) -> usize {
+    let fingerprinter = Fingerprinter::builtin();
+    let (mut joiner, mut records) = (Joiner::new(Limits::default()), Vec::new());
+    for line in lines {
+        joiner.push(line, pipeline.scanner().is_candidate(line.as_bytes()), None, &mut records);
+    }
+    joiner.flush(&mut records);
+    records.iter().map(|it| fingerprinter.fingerprint(&Clean::trusted(it.text.as_str())).preimage.len()).sum()
+}
+
+/// How many lines of traces a second are joined and fingerprinted on one core, beside splitting the same bytes into lines.
+fn trace_lines() -> String {
+    let (pipeline, lines) = (Pipeline::builtin(), traces());
+    let text = lines.join("\n");
+    let fastest = |work: &dyn Fn() -> usize| {
+        let once = |_| {
+            let start = std::time::Instant::now();
+            black_box(work());
+            start.elapsed().as_secs_f64()
+        };
+        (0..20).map(once).fold(f64::INFINITY, f64::min)
+    };
+    let joined = fastest(&|| join_and_fingerprint(&pipeline, &lines));
+    let split = fastest(&|| memchr::memchr_iter(b'\n', text.as_bytes()).count());
+    let n = lines.len() as f64;
+    format!(
+        "trace lines: {:.0} a second joined and fingerprinted, {:.0} split by memchr, {:.0} times as many",
+        n / joined,
+        n / split,
+        joined / split
+    )
+}
+
+/// Every line of every trace is joined and fingerprinted anew.
+#[divan::bench]
+fn traces_anew(bencher: Bencher<'_, '_>) {
+    let (pipeline, lines) = (Pipeline::builtin(), traces());
+    bencher
+        .counter(ItemsCount::new(lines.len()))
+        .bench_local(|| join_and_fingerprint(&pipeline, black_box(&lines)));
+}
+
+/// The same as a log that is scanned: what came before is known again.
+#[divan::bench]
+fn traces_scanned(bencher: Bencher<'_, '_>) {
+    let lines = traces();
+    let text = lines.join("\n");
+    bencher.counter(ItemsCount::new(lines.len())).bench_local(|| {
+        let mut scan = Scan::new(Pipeline::builtin(), Some(Format::Plain));
+        scan.reader(black_box(text.as_bytes()), &mut |_| ()).unwrap();
+        scan.summary()
+    });
+}
+
+/// What the same bytes cost at least: their line breaks found.
+#[divan::bench]
+fn traces_split(bencher: Bencher<'_, '_>) {
+    let lines = traces();
+    let text = lines.join("\n");
+    bencher
+        .counter(ItemsCount::new(lines.len()))
+        .bench_local(|| memchr::memchr_iter(b'\n', black_box(text.as_bytes())).count());
 }
 
 /// So many ordinary lines for each trace.

@@ -103,46 +103,6 @@ fn own_samples_are_one_record_each() {
     assert_eq!(wrong, 0);
 }
 
-#[test]
-fn own_samples_are_told_apart_and_their_variants_are_not() {
-    let fingerprinter = Fingerprinter::builtin();
-    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut wrong = Vec::new();
-    let mut first: BTreeMap<String, String> = BTreeMap::new();
-    for (name, variant, text) in samples() {
-        let found = fingerprinter.fingerprint(&Clean::trusted(trimmed(&text)));
-        names.entry(found.levels.identity.full()).or_default().insert(bug(&name));
-        let before = first.entry(name.clone()).or_insert_with(|| found.preimage.clone());
-        if *before != found.preimage {
-            wrong.push(format!("{name}.{variant}: {before}\n is not {}", found.preimage));
-        }
-    }
-    wrong.extend(names.values().filter(|it| it.len() > 1).map(|it| format!("the same: {it:?}")));
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// The bug of a sample. Built without backtrace or in another way it is the same, printed alike or not.
-fn bug(name: &str) -> String {
-    match name {
-        // Without a backtrace these three panic at one place with one message.
-        "rustnone.closure" | "rustnone.worker" => return "rust.lookup".to_owned(),
-        // One call, logged in the same function in several forms.
-        "pythonlog.braces" | "pythonlog.brackets" | "pythonlog.levelfirst" => {
-            return "pythonlog.parse".to_owned();
-        }
-        "pythonlog.dashes" | "pythonlog.pipes" => return "pythonlog.charge".to_owned(),
-        _ => {}
-    }
-    let (runtime, bug) = name.split_once('.').unwrap();
-    let runtime = match runtime {
-        "rustnone" | "rustfull" => "rust",
-        "cppplain" => "cpp",
-        "luajit" => "lua",
-        other => other,
-    };
-    format!("{runtime}.{bug}")
-}
-
 fn files(folder: &str) -> Option<Vec<(String, String)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(corpus()?.join(folder)).unwrap() {

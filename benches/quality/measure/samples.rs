@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use homeostat::watch::join::plain;
 use serde_json::Value;
 
 /// A text that must come out as one record.
@@ -45,17 +46,39 @@ pub(crate) fn own(folder: &Path) -> Vec<Sample> {
     files(folder)
         .into_iter()
         .map(|(name, text)| {
-            let label = name.rsplit_once('.').map_or(&*name, |it| it.0);
-            // Built without backtrace or in another way it is the same bug, printed alike or not.
-            let bug =
-                label.replace("rustnone", "rust").replace("rustfull", "rust").replace("cppplain", "cpp");
-            // Without a backtrace these three panic at one place with one message.
-            let is_same = name.starts_with("rustnone.closure") || name.starts_with("rustnone.worker");
-            let bug = if is_same { "rust.lookup".to_owned() } else { bug };
+            let parts: Vec<&str> = name.splitn(3, '.').collect();
+            let (label, bug) = match parts[..] {
+                [runtime, bug, _] => (format!("{runtime}.{bug}"), bug_of(&format!("{runtime}.{bug}"))),
+                _ => (name.clone(), name.clone()),
+            };
             let runtime = bug.split(['.', '-']).next().unwrap_or(&bug).to_owned();
-            Sample { bug, ..Sample::new(&runtime, label, &text) }
+            // A terminal's colours are taken off before anything else sees a line.
+            let text: Vec<_> = text.lines().map(plain).collect();
+            Sample { bug, ..Sample::new(&runtime, &label, &text.join("\n")) }
         })
         .collect()
+}
+
+/// The bug of a sample. Built without backtrace or in another way it is the same, printed alike or not.
+fn bug_of(name: &str) -> String {
+    match name {
+        // Without a backtrace these three panic at one place with one message.
+        "rustnone.closure" | "rustnone.worker" => return "rust.lookup".to_owned(),
+        // One call, logged in the same function in several forms.
+        "pythonlog.braces" | "pythonlog.brackets" | "pythonlog.levelfirst" => {
+            return "pythonlog.parse".to_owned();
+        }
+        "pythonlog.dashes" | "pythonlog.pipes" => return "pythonlog.charge".to_owned(),
+        _ => {}
+    }
+    let (runtime, bug) = name.split_once('.').unwrap();
+    let runtime = match runtime {
+        "rustnone" | "rustfull" => "rust",
+        "cppplain" => "cpp",
+        "luajit" => "lua",
+        other => other,
+    };
+    format!("{runtime}.{bug}")
 }
 
 /// One text in each file. `ARBITRARY_TEXT` is none, and a text may go on in a second file.

@@ -1,25 +1,23 @@
 //! Which frames are the service's own: `rules/in-app/frames.toml`, as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use aho_corasick::{AhoCorasick, Anchored, Input, StartKind};
 use serde::Deserialize;
 
 use crate::model::trace::{Frame, Runtime, Trace};
-use crate::watch::join::shape::has;
 
-static BUILTIN: LazyLock<Rules> = LazyLock::new(|| {
+static BUILTIN: LazyLock<BTreeMap<String, Marks>> = LazyLock::new(|| {
     let text = include_str!("../../../rules/in-app/frames.toml");
-    Rules(toml::from_str(text).expect("the embedded table is read by a test"))
+    let tables: BTreeMap<String, Table> = toml::from_str(text).expect("the embedded table is read by a test");
+    tables.into_iter().map(|(runtime, table)| (runtime, Marks::new(&table))).collect()
 });
 
-#[derive(Debug)]
-struct Rules(BTreeMap<String, Marks>);
-
-/// What marks a frame as a library's.
+/// What marks a frame as a library's, as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Marks {
+struct Table {
     path_has: Vec<String>,
     path_starts: Vec<String>,
     function_has: Vec<String>,
@@ -28,9 +26,20 @@ struct Marks {
     needs_file: bool,
 }
 
+/// The same, ready to be asked: hundreds of texts are looked for at once.
+#[derive(Debug)]
+struct Marks {
+    path_has: AhoCorasick,
+    path_starts: AhoCorasick,
+    function_has: AhoCorasick,
+    function_starts: AhoCorasick,
+    function_is: BTreeSet<String>,
+    needs_file: bool,
+}
+
 /// Marks each frame of the trace.
 pub(super) fn mark(trace: &mut Trace) {
-    let Some(marks) = BUILTIN.0.get(trace.runtime.name()) else {
+    let Some(marks) = BUILTIN.get(trace.runtime.name()) else {
         return;
     };
     for exception in &mut trace.exceptions {
@@ -48,15 +57,24 @@ pub(super) fn mark(trace: &mut Trace) {
 
 /// Whether a frame is the service's own.
 pub(super) fn is_own(runtime: Runtime, frame: &Frame) -> bool {
-    BUILTIN.0.get(runtime.name()).is_some_and(|it| it.is_in_app(runtime, frame))
-}
-
-/// Most beginnings differ in their first byte, which is told without a call.
-fn begins(text: &str, start: &str) -> bool {
-    text.as_bytes().first() == start.as_bytes().first() && text.starts_with(start)
+    BUILTIN.get(runtime.name()).is_some_and(|it| it.is_in_app(runtime, frame))
 }
 
 impl Marks {
+    fn new(table: &Table) -> Self {
+        let search = |texts: &[String], start: StartKind| {
+            AhoCorasick::builder().start_kind(start).build(texts).expect("short texts make a small automaton")
+        };
+        Self {
+            path_has: search(&table.path_has, StartKind::Unanchored),
+            path_starts: search(&table.path_starts, StartKind::Anchored),
+            function_has: search(&table.function_has, StartKind::Unanchored),
+            function_starts: search(&table.function_starts, StartKind::Anchored),
+            function_is: table.function_is.iter().cloned().collect(),
+            needs_file: table.needs_file,
+        }
+    }
+
     fn is_in_app(&self, runtime: Runtime, frame: &Frame) -> bool {
         let path = frame.file.as_deref().unwrap_or("");
         let converted;
@@ -70,22 +88,22 @@ impl Marks {
             return false;
         }
         let function = frame.function.as_str();
-        // The standard library's packages have names that a service's may have too; its files tell them apart.
-        let by_function = |marks: &Self| {
-            marks.function_starts.iter().any(|it| begins(function, it))
-                || marks.function_has.iter().any(|it| has(function, it))
-                || marks.function_is.iter().any(|it| function == it)
-        };
-        if self.path_has.iter().any(|it| has(path, it)) || self.path_starts.iter().any(|it| begins(path, it))
-        {
+        if self.path_has.is_match(path) || begins(&self.path_starts, path) {
             return false;
         }
         if runtime == Runtime::Cpp && function.is_empty() && !path.is_empty() {
             // A frame without symbols says at least which module.
             return true;
         }
-        !by_function(self)
+        // The standard library's packages have names that a service's may have too; its files tell them apart.
+        !begins(&self.function_starts, function)
+            && !self.function_has.is_match(function)
+            && !self.function_is.contains(function)
     }
+}
+
+fn begins(starts: &AhoCorasick, text: &str) -> bool {
+    starts.is_match(Input::new(text).anchored(Anchored::Yes))
 }
 
 #[cfg(test)]
@@ -96,7 +114,7 @@ mod tests {
     fn check(runtime: Runtime, function: &str, file: &str, expected: bool) {
         let file = (!file.is_empty()).then(|| file.to_owned());
         let frame = Frame { function: function.to_owned(), file, line: None, module: None, in_app: false };
-        let marks = &BUILTIN.0[runtime.name()];
+        let marks = &BUILTIN[runtime.name()];
         assert_eq!(marks.is_in_app(runtime, &frame), expected, "{runtime} {frame:?}");
     }
 
@@ -126,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_table_names_a_runtime() {
-        for name in BUILTIN.0.keys() {
+        for name in BUILTIN.keys() {
             assert!(Runtime::from_name(name).is_some(), "{name}");
         }
     }

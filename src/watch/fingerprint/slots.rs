@@ -40,7 +40,8 @@ pub fn slots(templates: &[&str]) -> Vec<SlotGroup> {
     let mut found: HashMap<Around<'_>, Vec<&str>, FixedState> = HashMap::default();
     for text in texts.keys().filter(|it| it.len() <= MAX_BYTES) {
         for (start, end) in words(text) {
-            if is_value(&text[start..end]) {
+            // The first word names who speaks: `cupsd failed` and `klogd failed` are not one.
+            if start > 0 && is_value(&text[start..end]) {
                 found.entry((&text[..start], &text[end..])).or_default().push(text);
             }
         }

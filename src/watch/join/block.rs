@@ -2,8 +2,8 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
-use super::python;
 use super::shape::{Colons, find, name_length, strict_at_frame};
+use super::{native, python};
 use crate::model::trace::Runtime;
 
 /// Nothing but the head was seen.
@@ -138,14 +138,9 @@ fn is_function(text: &str) -> bool {
 
 /// A trace under a marked line is that line's trace.
 fn adopt(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
-    let runtime = match text {
-        // glog and absl print the stack of a failed check under the line that says so.
-        "*** Check failure stack trace: ***" => Some(Runtime::Cpp),
-        _ => None,
-    };
-    if let Some(runtime) = runtime {
-        state.runtime = runtime;
-        state.enter(BODY);
+    // glog and absl print the stack of a failed check under the line that says so.
+    if text == "*** Check failure stack trace: ***" {
+        *state = State { is_prefixed: state.is_prefixed, is_error: state.is_error, ..native::after_check() };
         return Some(Step::Take);
     }
     let (opened, sure) = view.opening()?;

@@ -27,6 +27,7 @@ const THREADS: u8 = 6;
 const DEAD: u8 = 7;
 /// The title of a second report on the same death.
 const TITLE: u8 = 8;
+const VALGRIND: u8 = 9;
 /// Lines that may stand between the end of a process and what is said of it afterwards.
 const MAX_AFTER: u32 = 20;
 /// Phases from here on are those of `crash` and of `kernel`.
@@ -38,6 +39,7 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     match body.as_bytes().first()? {
         b'=' if is_rule(body) => return Some((state(RULE), Sure::Perhaps)),
         b'=' if is_report(body) => return Some((state(REPORT), Sure::Yes)),
+        b'=' if is_valgrind(body) => return Some((state(VALGRIND), Sure::Yes)),
         b't' if body.starts_with("terminate called ") => return Some((state(ABORT), Sure::Yes)),
         b'*' if body.starts_with("*** ") && body.contains("detected ***") => {
             return Some((state(ABORT), Sure::Yes));
@@ -136,7 +138,7 @@ pub(super) fn note_place(state: &mut State, body: &str) {
     }
     match state.phase {
         UNDEFINED => state.mark = undefined(body.trim_start()).map_or(0, mark),
-        REPORT => note_process(state, body.trim_start()),
+        REPORT | VALGRIND => note_process(state, body.trim_start()),
         _ => {}
     }
 }
@@ -191,6 +193,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         BOX => crash::in_box(state, view),
         RULE => ruled(state, view, text),
         DEAD | TITLE => dead(state, view, text),
+        VALGRIND => valgrind(state, text),
         _ => report(state, view, text, is_indented),
     }
 }
@@ -244,11 +247,53 @@ fn dead(state: &mut State, view: &View<'_>, text: &str) -> Step {
     if view.opening().is_none() && view.is_bare() || is_rule(text) { Step::Hold } else { Step::End }
 }
 
+/// What a shell says of a program that died.
+fn is_word_of_shell(text: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "Aborted",
+        "Segmentation fault",
+        "Trace/breakpoint trap",
+        "Illegal instruction",
+        "Bus error",
+        "Floating point exception",
+    ];
+    let word = text.strip_suffix(" (core dumped)").unwrap_or(text);
+    WORDS.contains(&word)
+}
+
+/// A report of Valgrind's: every line has the number of the process, and a blank one ends it.
+fn valgrind(state: &State, text: &str) -> Step {
+    match process(text) {
+        Some((number, rest)) if mark(number) == state.mark && rest.starts_with("  ") => Step::Take,
+        Some(_) | None => Step::End,
+    }
+}
+
+fn is_valgrind(text: &str) -> bool {
+    const HEADS: [&str; 8] = [
+        "Invalid read of size",
+        "Invalid write of size",
+        "Invalid free()",
+        "Mismatched free()",
+        "Conditional jump or move depends",
+        "Use of uninitialised value",
+        "Syscall param ",
+        "Process terminating with default action of signal",
+    ];
+    let Some((_, rest)) = process(text) else { return false };
+    rest.strip_prefix(' ').is_some_and(|rest| HEADS.iter().any(|it| rest.starts_with(it)))
+}
+
+/// The state behind a logger's line that says that a check failed, and that its stack follows.
+pub(super) fn after_check() -> State {
+    State::new(Kind::Native, Runtime::Cpp, FIRST_OF_CRASH)
+}
+
 fn abort(view: &View<'_>, text: &str, is_indented: bool) -> Step {
     if text.starts_with("what():") && is_indented {
         return Step::Take;
     }
-    if text.starts_with("Aborted") || text.starts_with("Segmentation fault") {
+    if is_word_of_shell(text) {
         return Step::Done;
     }
     if text.is_empty() {

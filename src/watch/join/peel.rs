@@ -178,6 +178,11 @@ impl Cut<'_> {
             return;
         }
         let tag = &rest[host + 1..];
+        if tag.starts_with(b"kernel: ") {
+            self.eat(host + 1 + "kernel:".len());
+            self.time();
+            return;
+        }
         let name = run(tag, |it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.' | b'/'));
         if name == 0 || tag.get(name) != Some(&b'[') {
             return;
@@ -191,10 +196,12 @@ impl Cut<'_> {
     /// `E0102 15:04:05.000000    1 file.go:12] text`.
     fn klog(&mut self) {
         let rest = self.rest();
+        // glog's may have the year before month and day.
+        let digits = run(rest.get(1..).unwrap_or_default(), |it| it.is_ascii_digit());
         let is_head = matches!(rest.first(), Some(b'I' | b'W' | b'E' | b'F'))
             && rest.len() > 20
-            && rest[1..5].iter().all(u8::is_ascii_digit)
-            && rest[5] == b' ';
+            && matches!(digits, 4 | 8)
+            && rest[1 + digits] == b' ';
         if !is_head {
             return;
         }
@@ -334,14 +341,16 @@ impl Cut<'_> {
             _ => return false,
         };
         let Some(end) = rest[..rest.len().min(80)].iter().position(|&it| it == close) else { return false };
-        // `[AggregateError: text] {` is no thread, nor is what PHP's loggers put before a cause.
+        // `[AggregateError: text] {` is no thread, nor is what PHP's loggers put before a cause, or Chromium before the last
+        // words of a process.
         if rest.starts_with(b"[previous exception] ")
             || rest.starts_with(b"[stacktrace]")
             || rest.starts_with(b"[object] (")
         {
             return false;
         }
-        if memchr::memmem::find(&rest[..end], b": ").is_some() {
+        let is_text = |part: &[u8]| memchr::memmem::find(&rest[..end], part).is_some();
+        if is_text(b": ") || is_text(b":FATAL:") {
             return false;
         }
         // `(psycopg2.Error) text` and `[object]` belong to the text; names of threads are short.

@@ -35,7 +35,7 @@ fn is_weak_head(text: &str) -> bool {
 /// Whether the line tells so together with a frame in one of those behind it.
 pub(super) fn is_head_of_frames(text: &str, after: &[&str]) -> bool {
     let is_head = is_weak_head(text) && head::read(text, &[]).is_some()
-        || shape::find(text, "heck failed: ").is_some_and(|it| it < 16)
+        || shape::find(text, "heck failed: ").is_some_and(|it| it < 160)
         || shape::find(text, "ssertion failed").is_some_and(|it| it < 200)
         || shape::find(text, "CHECK failed: ").is_some_and(|it| it < 16);
     is_head && after.iter().any(|it| frame::read(it.trim()).is_some())
@@ -49,9 +49,7 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
     let (at, mut found) = lines.iter().enumerate().find_map(|(at, line)| {
         let text = line.trim();
         let is_here = is_head(text) || is_head_of_frames(text, &lines[at + 1..]);
-        is_here.then(|| {
-            (at, head::read(text, &lines[at + 1..]).unwrap_or_else(|| super::exception("Check failed", text)))
-        })
+        is_here.then(|| (at, head::read(text, &lines[at + 1..]).unwrap_or_else(|| head::failed(text))))
     })?;
     let stack = stack(&lines[at..]);
     // A place in the head says more than modules do.
@@ -115,7 +113,7 @@ fn of_kernel(text: &str) -> Option<Frame> {
         return None;
     }
     let text = match text.strip_prefix("RIP: ").or_else(|| text.strip_prefix("RIP")) {
-        Some(rest) => rest.rsplit([' ', ':', ']']).next()?,
+        Some(rest) => rest.split([' ', ':', ']']).find(|it| it.contains("+0x"))?,
         None => text.strip_prefix("pc : ").unwrap_or(text),
     };
     frame::kernel(text)

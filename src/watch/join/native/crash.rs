@@ -4,7 +4,7 @@
 //! Formats: Chromium `base/logging.cc` and `base/debug/stack_trace_posix.cc`, V8 `src/base/logging.cc`, Android
 //! `debuggerd/libdebuggerd/tombstone.cpp`, Atheris and Jazzer.
 
-use super::{BOX, DEAD, death_line, is_rule};
+use super::{BOX, DEAD, death_line, is_rule, is_word_of_shell};
 use crate::model::trace::Runtime;
 use crate::watch::join::line::View;
 use crate::watch::join::machine::{Kind, Opening, State, Step, Sure};
@@ -21,6 +21,12 @@ const SCRIPT: u8 = CHECK + 3;
 /// A fuzzer's line before an exception of another runtime.
 const PREFACE: u8 = CHECK + 4;
 
+/// The upper edge of V8's box: a `#` alone.
+const EDGE: u8 = CHECK + 5;
+
+/// What Chromium's handler of signals ends with.
+const END: &str = "[end of stack trace]";
+
 /// Lines that a preface waits for the trace it announces.
 const MAX_PREFACE: u32 = 3;
 
@@ -29,17 +35,8 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     let is = |start: &str| body.starts_with(start);
     match body.as_bytes().first()? {
         b'[' if is_fatal_of_chromium(body) => Some((state(CHECK), Sure::Yes)),
-        b'#' if [
-            "# Fatal ",
-            "# Runtime error in ",
-            "# V8 correctness failure",
-            "# Safely terminating process",
-        ]
-        .iter()
-        .any(|it| is(it)) =>
-        {
-            Some((state(BOX), Sure::Yes))
-        }
+        b'#' if body == "#" => Some((state(EDGE), Sure::Perhaps)),
+        b'#' if is_box(body) => Some((state(BOX), Sure::Yes)),
         b'P' if is("Program received signal SIG") || is("Program terminated with signal SIG") => {
             Some((state(SIGNAL), Sure::Yes))
         }
@@ -49,6 +46,9 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         }
         b'F' if is("Fatal signal ") && has(body, " (SIG") => Some((state(TOMBSTONE), Sure::Yes)),
         b'*' if is("*** *** *** ***") => Some((state(TOMBSTONE), Sure::Perhaps)),
+        // glog's signal handler.
+        b'*' if is("*** Aborted at ") => Some((state(SIGNAL), Sure::Perhaps)),
+        b'*' if is("*** SIG") && has(body, " received by PID ") => Some((state(SIGNAL), Sure::Yes)),
         b'A' if is("ASSERTION FAILED: ") || is("Assertion failed: ") => Some((state(CHECK), Sure::Yes)),
         b'a' if is("abort: ") && has(body, " failed") => Some((state(SCRIPT), Sure::Perhaps)),
         b'=' if is("== Java Exception: ")
@@ -59,6 +59,12 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         }
         _ => None,
     }
+}
+
+fn is_box(text: &str) -> bool {
+    ["# Fatal ", "# Runtime error in ", "# V8 correctness failure", "# Safely terminating process"]
+        .iter()
+        .any(|it| text.starts_with(it))
 }
 
 /// `[pid:tid:date/time:FATAL:file.cc(12)] text`
@@ -82,6 +88,16 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     if state.phase == PREFACE {
         return preface(state, view);
     }
+    if state.phase == EDGE {
+        state.enter(BOX);
+        return if is_box(text) { Step::Take } else { Step::End };
+    }
+    // Behind a stamp it looks like the name of a thread.
+    let is_end = text == END || text.is_empty() && view.prefix.ends_with(END);
+    if is_end {
+        state.enter(DEAD);
+        return Step::Take;
+    }
     if text.is_empty() {
         return Step::Hold;
     }
@@ -94,9 +110,8 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     if is_frame(text) || text.starts_with("==== ") && text.contains(" stack trace ") {
         return Step::Take;
     }
-    if text == "[end of stack trace]" {
-        state.enter(DEAD);
-        return Step::Take;
+    if is_word_of_shell(text) {
+        return Step::Done;
     }
     let is_indented = view.indent() > state.base;
     if state.phase == SCRIPT {
@@ -105,7 +120,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     let is_part = match state.phase {
         TOMBSTONE => is_part_of_tombstone(text) || is_indented,
         CHECK => text.starts_with("Received signal ") || is_indented && !view.is_prefixed,
-        _ => is_indented && !view.is_prefixed,
+        _ => text.starts_with("PC: @") || text.starts_with("*** SIG") || is_indented && !view.is_prefixed,
     };
     if is_part {
         return Step::Take;
@@ -123,6 +138,9 @@ pub(super) fn in_box(state: &mut State, view: &View<'_>) -> Step {
     }
     if let Some(taken) = death_line(state, view) {
         return taken;
+    }
+    if is_word_of_shell(text) {
+        return Step::Done;
     }
     let is_part = text.starts_with("====") && text.contains(" stack trace ")
         || is_frame(text)
@@ -229,5 +247,5 @@ pub(super) fn is_of_fuzzer(text: &str) -> bool {
 
 /// Phases of this file.
 pub(super) fn is_mine(phase: u8) -> bool {
-    (CHECK..=PREFACE).contains(&phase)
+    (CHECK..=EDGE).contains(&phase)
 }

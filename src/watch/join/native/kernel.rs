@@ -85,7 +85,8 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         state.enter(OOPS);
         return if is_part { Step::Take } else { Step::End };
     }
-    if view.is_prefixed {
+    let is_stamped = is_stamp(view.prefix);
+    if view.is_prefixed && !is_stamped {
         return Step::End;
     }
     if text.is_empty() {
@@ -94,31 +95,46 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     if state.phase == MEMORY {
         return memory(state, view, text);
     }
-    if text.starts_with("Kernel panic - not syncing") {
-        state.enter(ENDED);
-        return Step::Take;
-    }
     // A kernel that runs as a program dies of its panic.
     if view.colons.has_check && has(text, ": Assertion ") {
         state.enter(ABORT);
         return Step::Take;
     }
-    if text.starts_with("---[ end ") {
+    if text.starts_with("Kernel panic - not syncing") || text.starts_with("---[ end ") {
         state.enter(ENDED);
         return Step::Take;
     }
-    let is_new = text.starts_with("------------[ cut here ]") || is_head(text) && !is_cause(text);
-    if is_new && (state.phase == ENDED || state.count > 4) {
+    if state.phase == ENDED {
+        let is_last = LAST.iter().any(|it| text.starts_with(it));
+        return if is_last { Step::Take } else { between(state, view) };
+    }
+    let is_new = is_head(text) && !is_cause(text) || text.starts_with("------------[ cut here ]");
+    if is_new && state.count > 4 {
         return Step::End;
     }
-    if state.phase == ENDED && state.count > MAX_BETWEEN && !is_part(text) {
-        return Step::End;
-    }
-    if is_part(text) || is_head(text) {
-        return Step::Take;
-    }
-    if view.is_bare() { Step::Hold } else { Step::End }
+    if is_new || is_part(text) || is_head(text) { Step::Take } else { between(state, view) }
 }
+
+/// A line that may stand between two that belong together: the kernel's, or any where a shipper left no stamps.
+fn between(state: &State, view: &View<'_>) -> Step {
+    let begins = matches!(view.opening(), Some((_, Sure::Yes | Sure::Perhaps)));
+    let is_bare = state.are_prefixed != Some(true) && view.is_bare();
+    if begins || state.count > MAX_BETWEEN && state.phase == ENDED {
+        return Step::End;
+    }
+    if is_bare || view.has_prefix() || view.indent() > 0 { Step::Hold } else { Step::End }
+}
+
+/// `[  126.013117] `, or one of the numbers that the killer's table has in brackets.
+fn is_stamp(prefix: &str) -> bool {
+    let Some((_, last)) = prefix.rsplit_once('[') else { return false };
+    let inner = last.trim_end().trim_end_matches(|it: char| it != ']').trim_end_matches(']');
+    inner.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b' ')) || inner.trim() == "pid"
+}
+
+/// What may be said behind the end of an oops.
+const LAST: [&str; 5] =
+    ["Kernel Offset: ", "Rebooting in ", "Dumping ftrace", "CPU features: ", "Memory Limit: "];
 
 /// A head that comes behind another one of the same oops.
 fn is_cause(text: &str) -> bool {
@@ -134,27 +150,19 @@ fn memory(state: &mut State, view: &View<'_>, text: &str) -> Step {
         return Step::Done;
     }
     let is_new = is_head(text) || has(text, " invoked oom-killer: ");
-    if is_new || state.count > MAX_TABLE || !view.is_bare() {
+    if is_new || state.count > MAX_TABLE || view.stands_alone {
         return Step::End;
     }
-    const PARTS: [&str; 10] = [
-        "CPU: ",
-        "Hardware name",
-        "Call Trace",
-        "Call trace",
-        "Mem-Info",
-        "Tasks state",
-        "oom-kill:",
-        "Node ",
-        "memory: usage",
-        "[",
-    ];
-    let is_part = is_frame(text) || PARTS.iter().any(|it| text.starts_with(it)) || view.indent() > state.base;
-    if is_part { Step::Take } else { Step::Hold }
+    // Its tables are long, and every row has a stamp.
+    let is_part = is_frame(text)
+        || is_stamp(view.prefix)
+        || view.indent() > state.base
+        || state.are_prefixed != Some(true);
+    if is_part { Step::Take } else { Step::End }
 }
 
 fn is_part(text: &str) -> bool {
-    const PARTS: [&str; 30] = [
+    const PARTS: [&str; 39] = [
         "Call Trace:",
         "Call trace:",
         "CPU: ",
@@ -163,6 +171,15 @@ fn is_part(text: &str) -> bool {
         "RIP  ",
         "Code: ",
         "Modules linked in:",
+        "#PF: ",
+        "PGD ",
+        "CR2: ",
+        "which belongs to",
+        "RSP ",
+        "RSP: ",
+        "CS: ",
+        "FS: ",
+        "EIP: ",
         "Stack:",
         "Read of size ",
         "Write of size ",
@@ -192,6 +209,7 @@ fn is_part(text: &str) -> bool {
         || is_registers(text)
         || PARTS.iter().any(|it| text.starts_with(it))
         || text.starts_with("[<")
+        || text.starts_with('<') && text.ends_with('>')
 }
 
 /// `RAX: 0000000000000000 RBX: …`, `x29: ffff…`, `pc : f+0x1/0x2`, `ffff888: 00 00`, and rows of such numbers alone.

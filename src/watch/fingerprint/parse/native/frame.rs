@@ -19,6 +19,19 @@ pub(super) fn read(text: &str) -> Option<Numbered> {
             let (number, rest) = numbered(text)?;
             found(Some(number), native(rest)?)
         }
+        // Valgrind: `==12==    at 0x109171: f (a.c:12)`
+        b'=' => {
+            let (_, rest) = text.strip_prefix("==")?.split_once("==   ")?;
+            let rest =
+                rest.trim_start().strip_prefix("at ").or_else(|| rest.trim_start().strip_prefix("by "))?;
+            let (_, call) = rest.split_once(": ")?;
+            let (function, location) = call.rsplit_once(" (").unwrap_or((call, ""));
+            let location = location.trim_end_matches(')');
+            let (file, line) = location
+                .strip_prefix("in ")
+                .map_or_else(|| place(location), |it| (Some(it.to_owned()), None));
+            found(None, frame(name(function), file.as_deref(), line))
+        }
         // glog: `@     0x5605  f()`
         b'@' => found(None, native(text[1..].trim_start())?),
         // WebKit: `1   0x7f16 f(int)`; V8: ` 1: 0x34cdfb0`
@@ -263,6 +276,7 @@ mod tests {
         check("#1  f (a=1) at dev/p.c:3", "f", "dev/p.c", 3);
         check("#00 pc 0003a870  /system/lib/libc.so (tgkill+12)", "tgkill", "/system/lib/libc.so", 0);
         check("#01 pc 0000bf08  /data/app/lib.so", "", "/data/app/lib.so", 0);
+        check("==12==    by 0x1091A3: checkout(int) (shop.c:31)", "checkout", "shop.c", 31);
         check("@     0x5605333e2ca0  a::Log::Flush()", "a::Log::Flush", "", 0);
         check("3   0x7f161a913b13 a::f(int)", "a::f", "", 0);
         check("a::f [0x00007FF9B2DDC1BA+58] (base/x.cc:332)", "a::f", "base/x.cc", 332);

@@ -24,6 +24,10 @@ pub(super) fn read(text: &str, after: &[&str]) -> Option<Exception> {
 
 /// `==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x…`
 fn report(text: &str) -> Option<Exception> {
+    if let Some(what) = valgrind(text) {
+        let end = [" of size", " at ", "("].iter().filter_map(|it| what.find(it)).min();
+        return Some(exception(&what[..end.unwrap_or(what.len())], ""));
+    }
     let number =
         text.strip_prefix("==").and_then(|it| it.split_once("==")).filter(|it| super::is_number(it.0));
     let rest = number.map_or(text, |it| it.1.trim_start());
@@ -36,6 +40,22 @@ fn report(text: &str) -> Option<Exception> {
     let Some((tool, what)) = what.split_once(": ") else { return Some(exception(what, "")) };
     let end = [" on ", " (", ": ", " in "].iter().filter_map(|it| what.find(it)).min().unwrap_or(what.len());
     Some(exception(&format!("{tool}: {}", &what[..end]), ""))
+}
+
+/// `==12== Invalid read of size 4`
+fn valgrind(text: &str) -> Option<&str> {
+    let (number, rest) = text.strip_prefix("==")?.split_once("== ")?;
+    let is_head = [
+        "Invalid ",
+        "Mismatched free",
+        "Conditional jump",
+        "Use of uninit",
+        "Syscall param",
+        "Process terminating",
+    ]
+    .iter()
+    .any(|it| rest.starts_with(it));
+    (is_head && super::is_number(number)).then_some(rest)
 }
 
 fn terminate(text: &str, after: &[&str]) -> Option<Exception> {
@@ -96,6 +116,14 @@ fn condition(text: &str) -> Option<Exception> {
     is_check.then(|| exception(&format!("{kind} failed"), condition.trim_end_matches('.')))
 }
 
+/// The same behind a prefix, or an assertion in words of its own.
+pub(super) fn failed(text: &str) -> Exception {
+    match find(text, "heck failed: ") {
+        Some(at) => exception("Check failed", text[at + "heck failed: ".len()..].trim_end_matches('.')),
+        None => exception("Assertion", text),
+    }
+}
+
 /// Chromium's `[1:1:0412/075451.163515:FATAL:a.cc(57)] Check failed: x`.
 fn check(text: &str) -> Option<Exception> {
     let at = find(text, "FATAL:").filter(|_| text.starts_with(['[', 'A']))?;
@@ -116,8 +144,10 @@ fn signal(text: &str, after: &[&str]) -> Option<Exception> {
         let is_signal = text.starts_with("Fatal signal ")
             || text.starts_with("signal ")
             || text.starts_with("Program ")
-            || text.starts_with("Thread ");
-        let at = find(text, "SIG").filter(|_| is_signal && has(text, "signal "))?;
+            || text.starts_with("Thread ")
+            || text.starts_with("*** SIG");
+        let at = find(text, "SIG")
+            .filter(|_| is_signal && (has(text, "signal ") || has(text, " received by PID ")))?;
         text[at..].split(|it: char| !it.is_ascii_alphanumeric()).next()?.to_owned()
     };
     let reason = after.iter().find_map(|it| it.trim().strip_prefix("Abort message: "));
