@@ -5,10 +5,11 @@ use super::parts::FixParts;
 use crate::base::id::IssueId;
 use crate::base::redact::Clean;
 use crate::model::issue::Issue;
-use crate::model::occurrence::Around;
+use crate::model::occurrence::{Around, Sample};
 use crate::model::service::{Repository, Service};
 use crate::model::stage::Setback;
 use crate::model::trace::Frame;
+use crate::watch::fingerprint::{Fingerprinted, Fingerprinter};
 
 /// An issue with what is known of it.
 #[derive(Debug)]
@@ -29,13 +30,8 @@ impl Subject {
     pub(super) async fn load(parts: &FixParts, issue: IssueId) -> Result<Self, Setback> {
         let detail = parts.store.issue_detail(issue).await?;
         let service = parts.services.service(&detail.issue.service).await;
-        // Only records of the issue's own fingerprint: what a person merged with it may be another bug after all.
-        let own = detail.samples.iter().filter(|sample| sample.merged_from.is_none());
         let fingerprinter = parts.fingerprinter.for_service(&detail.issue.service);
-        let read: Vec<_> = own.map(|sample| (sample, fingerprinter.fingerprint(&sample.text))).collect();
-        // The newest with a trace; samples of one issue may differ in how much of it was logged.
-        let best = read.iter().find(|(_, found)| found.trace.is_some()).or_else(|| read.first());
-        let Some((sample, found)) = best else {
+        let Some((sample, found)) = best(&detail.samples, &fingerprinter) else {
             return Err(Setback::Failed {
                 reason: format!("issue {issue} has no sample of its own to reproduce"),
             });
@@ -47,7 +43,7 @@ impl Subject {
             around: sample.around.clone(),
             frames: frames.unwrap_or_default(),
             revision: sample.revision.clone().or(by_image),
-            suspect: Suspect::new(fingerprinter.clone(), found),
+            suspect: Suspect::new(fingerprinter.clone(), &found),
             issue: detail.issue,
             service,
         })
@@ -61,5 +57,47 @@ impl Subject {
                 format!("the route of the service `{}` is `{}`", self.service.name, self.service.route.name())
             }
         })
+    }
+}
+
+/// The record to begin with, of those that are kept, newest first: the newest with a trace, since they may differ in how much of it was
+/// logged. Only of the issue's own fingerprint: what a person merged with it may be another bug after all.
+fn best<'s>(samples: &'s [Sample], fingerprinter: &Fingerprinter) -> Option<(&'s Sample, Fingerprinted)> {
+    let own = samples.iter().filter(|sample| sample.merged_from.is_none());
+    let read = own.map(|sample| (sample, fingerprinter.fingerprint(&sample.text)));
+    let mut read: Vec<_> = read.collect();
+    let place = read.iter().position(|(_, found)| found.trace.is_some()).unwrap_or(0);
+    (place < read.len()).then(|| read.swap_remove(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::model::fingerprint::Fingerprint;
+
+    #[test]
+    fn a_fix_begins_with_a_record_of_the_issues_own_fingerprint() {
+        let trace =
+            "Traceback (most recent call last):\n  File \"shop.py\", line 2, in average\nValueError: x";
+        let merged = Some(Fingerprint::from_bytes([7; 32]));
+        let sample = |text: &str, merged_from| Sample {
+            at: Timestamp::UNIX_EPOCH,
+            text: Clean::trusted(text),
+            origin: "shop-1".to_owned(),
+            revision: None,
+            around: Around::default(),
+            merged_from,
+        };
+        let cases = [
+            (vec![sample(trace, merged), sample("no trace", None), sample(trace, None)], Some(2)),
+            (vec![sample(trace, merged), sample("no trace", None)], Some(1)),
+            (vec![sample(trace, merged)], None),
+            (vec![], None),
+        ];
+        for (samples, expected) in cases {
+            let found = best(&samples, &Fingerprinter::builtin()).map(|(sample, _)| sample);
+            assert_eq!(found, expected.map(|place: usize| &samples[place]));
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! the code of the one before as [`FORMER`]: of a record whose issue is not known by its own identity the former one is asked too, and
 //! where an issue is known by that, the store makes an alias of it. So an upgrade opens no issue anew. While there is no former version
 //! nothing is asked.
+//!
+//! Daemons of both versions can work beside each other; an error that neither knew may then become an issue of each.
 
 use super::UserRules;
 use crate::base::redact::Clean;
