@@ -1,7 +1,8 @@
 //! The watching half's one transaction: occurrences, cursors, gaps and the jobs they ask for.
 //!
-//! Few statements, each over all rows, so that a commit costs a handful of round trips however many errors came at once. Rows are
-//! written in the order of their keys: two processes that commit the same issues wait for each other and never in a ring.
+//! Few statements, each over all rows, so that a commit costs a handful of round trips however many errors came at once. Issues
+//! that are known are counted on first, then new ones are made, both in the order of their keys: two processes that commit the same issues wait
+//! for each other. Should they do so in a ring after all (an issue that is known to one only), the database ends it and one tries again.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +20,41 @@ use crate::model::issue::{IssueEvent, IssueState};
 use crate::model::occurrence::{CommitBatch, OccurrenceGroup};
 use crate::store::fault::Fault;
 use crate::store::session::Session;
-use crate::store::statement::{batch, statements};
+use crate::store::statement::{Sql, batch, statements};
 use crate::store::types::{CommitReceipt, CommittedGroup, TimelineEntry};
-use crate::store::value::{hex_id, hex_of, json_rows, saturated, without_nul, wrong};
+use crate::store::value::{Row, hex_id, hex_of, json_rows, saturated, without_nul, wrong};
+
+/// `$2` is now; in front of the update stands what finds the rows, and locks them in the order of their keys.
+macro_rules! count_issues {
+    ($lock:literal) => {
+        batch!(
+            "-- count_on_issues
+with found as (
+  select issues.id, r.count, r.first_seen, r.last_seen from ",
+            [service text, identity bytes, count int, first_seen int, last_seen int],
+            concat!(
+                " join issues on issues.service = r.service and issues.identity = r.identity order by r.ordinal",
+                $lock,
+                "
+)
+update issues set
+  count = issues.count + found.count,
+  first_seen = case when found.first_seen < issues.first_seen then found.first_seen else issues.first_seen end,
+  last_seen = case when found.last_seen > issues.last_seen then found.last_seen else issues.last_seen end,
+  updated_at = $2
+from found where issues.id = found.id
+returning issues.id, issues.service, issues.identity, issues.state, issues.muted_until, issues.merged_into, issues.count"
+            )
+        )
+    };
+}
 
 statements! {
+    // Of issues that are known, which is nearly all of them, only what changes is sent.
+    COUNT = Sql {
+        sqlite: count_issues!("").sqlite,
+        postgres: count_issues!(" for update of issues").postgres,
+    };
     UPSERT_ISSUES = batch!(
         "-- upsert_issues
 insert into issues (id, service, identity, exact, place, template, preimage, title, title_folded, rule, severity, action, runtime,
@@ -158,11 +189,35 @@ async fn place<'a>(
     Ok(placed.map(|(place, group)| Placed { group, alias: resolved.get(&place).copied() }).collect())
 }
 
+/// What is added to an issue that is known.
+#[derive(serde::Serialize)]
+struct CountRow<'a> {
+    service: &'a str,
+    identity: String,
+    count: i64,
+    first_seen: i64,
+    last_seen: i64,
+}
+
+impl<'a> CountRow<'a> {
+    fn of(merged: &Merged<'a>) -> Option<Self> {
+        let (service, identity) = merged.groups.first()?.key();
+        let groups = || merged.groups.iter().map(|it| it.group);
+        Some(Self {
+            service,
+            identity: hex_of(identity),
+            count: groups().map(|group| saturated(group.count)).fold(0, i64::saturating_add),
+            first_seen: groups().map(|group| group.first_seen.as_microsecond()).min()?,
+            last_seen: groups().map(|group| group.last_seen.as_microsecond()).max()?,
+        })
+    }
+}
+
 #[derive(serde::Serialize)]
 struct IssueRow<'a> {
     id: String,
-    service: &'a str,
-    identity: String,
+    #[serde(flatten)]
+    counted: CountRow<'a>,
     exact: String,
     place: Option<String>,
     template: &'a str,
@@ -173,21 +228,15 @@ struct IssueRow<'a> {
     severity: &'static str,
     action: &'static str,
     runtime: &'static str,
-    count: i64,
-    first_seen: i64,
-    last_seen: i64,
 }
 
 impl<'a> IssueRow<'a> {
     /// The row of an issue that may be new: what it says is what its first group says.
     fn of(merged: &Merged<'a>) -> Option<Self> {
-        let (service, identity) = merged.groups.first()?.key();
         let first = merged.groups.first()?.group;
-        let groups = || merged.groups.iter().map(|it| it.group);
         Some(Self {
             id: hex_id(merged.id.uuid()),
-            service,
-            identity: hex_of(identity),
+            counted: CountRow::of(merged)?,
             exact: hex_of(first.levels.exact),
             place: first.levels.place.map(hex_of),
             template: &first.levels.template,
@@ -198,9 +247,6 @@ impl<'a> IssueRow<'a> {
             severity: first.severity.name(),
             action: action_name(first.action),
             runtime: first.runtime.name(),
-            count: groups().map(|group| saturated(group.count)).fold(0, i64::saturating_add),
-            first_seen: groups().map(|group| group.first_seen.as_microsecond()).min()?,
-            last_seen: groups().map(|group| group.last_seen.as_microsecond()).max()?,
         })
     }
 }
@@ -211,37 +257,55 @@ async fn upsert_issues<'a>(
     merged: &BTreeMap<Key<'a>, Merged<'a>>,
     now: Timestamp,
 ) -> Result<BTreeMap<Key<'a>, Committed>, Fault> {
-    if merged.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let rows: Vec<IssueRow<'_>> = merged.values().filter_map(IssueRow::of).collect();
     let mut issues = BTreeMap::new();
-    for row in session.all(&UPSERT_ISSUES, vec![json_rows(&rows)?, now.into()]).await? {
-        let (service, identity) = (row.text("service")?, row.fingerprint("identity")?);
-        let (key, group) = merged
-            .iter()
-            .find(|((name, id), _)| *id == identity && without_nul(name) == service)
-            .ok_or_else(|| wrong("identity", identity))?;
-        let id = IssueId::from_uuid(row.get("id")?);
-        let stored = state_of(&row)?;
-        // It was merged since the aliases were read: what counts for it is not its own any more.
-        if matches!(stored, IssueState::Merged { .. }) {
-            return Err(Fault::Overtaken);
-        }
-        let before = stored.at(now);
-        let committed = Committed {
-            id,
-            is_new: id == group.id,
-            count: row.count("count")?,
-            stored,
-            before,
-            state: before,
-            is_reopened: false,
-            queued: Queued::default(),
-        };
-        issues.insert(*key, committed);
+    if merged.is_empty() {
+        return Ok(issues);
+    }
+    let counts: Vec<CountRow<'_>> = merged.values().filter_map(CountRow::of).collect();
+    for row in session.all(&COUNT, vec![json_rows(&counts)?, now.into()]).await? {
+        let (key, committed) = committed(&row, merged, now)?;
+        issues.insert(key, committed);
+    }
+    let new = merged.iter().filter(|(key, _)| !issues.contains_key(*key));
+    let new: Vec<IssueRow<'_>> = new.filter_map(|(_, it)| IssueRow::of(it)).collect();
+    if new.is_empty() {
+        return Ok(issues);
+    }
+    for row in session.all(&UPSERT_ISSUES, vec![json_rows(&new)?, now.into()]).await? {
+        let (key, committed) = committed(&row, merged, now)?;
+        issues.insert(key, committed);
     }
     Ok(issues)
+}
+
+fn committed<'a>(
+    row: &Row,
+    merged: &BTreeMap<Key<'a>, Merged<'a>>,
+    now: Timestamp,
+) -> Result<(Key<'a>, Committed), Fault> {
+    let (service, identity) = (row.text("service")?, row.fingerprint("identity")?);
+    let (key, group) = merged
+        .iter()
+        .find(|((name, id), _)| *id == identity && without_nul(name) == service)
+        .ok_or_else(|| wrong("identity", identity))?;
+    let id = IssueId::from_uuid(row.get("id")?);
+    let stored = state_of(row)?;
+    // It was merged since the aliases were read: what counts for it is not its own any more.
+    if matches!(stored, IssueState::Merged { .. }) {
+        return Err(Fault::Overtaken);
+    }
+    let before = stored.at(now);
+    let committed = Committed {
+        id,
+        is_new: id == group.id,
+        count: row.count("count")?,
+        stored,
+        before,
+        state: before,
+        is_reopened: false,
+        queued: Queued::default(),
+    };
+    Ok((*key, committed))
 }
 
 /// Queues the jobs that the groups ask for and moves the states of their issues; how many jobs were queued for each group.
