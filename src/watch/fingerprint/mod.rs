@@ -10,6 +10,8 @@ mod diff;
 mod explain;
 mod former;
 mod frames;
+#[cfg(test)]
+mod golden;
 mod hash;
 mod identities;
 mod key;
