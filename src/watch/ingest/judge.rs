@@ -161,6 +161,10 @@ impl Judge {
         if found.n_lines == 1 && !written.clone().next().is_some_and(|it| recurring.came_alone(it)) {
             return;
         }
+        // What kept it from being known again may have been what stood between its lines.
+        if recurring.knows_as_written(written.clone()) {
+            return;
+        }
         let Some(Some(rank)) = self.ask_lines(memo, text) else { return };
         let is_known = ending.is_of_shape()
             && (memo.ids.len() > 1 || self.rules.counts_alone(rank))

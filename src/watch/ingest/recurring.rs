@@ -153,6 +153,17 @@ impl Recurring {
         None
     }
 
+    /// Whether a record of these lines was learned that asks nothing of them.
+    pub(super) fn knows_as_written<'l>(&mut self, mut lines: impl Iterator<Item = &'l [u8]>) -> bool {
+        let mut place = None;
+        let mut follow = |line| {
+            place = self.next(place, line, |asked| *asked == Asked::default());
+            place.is_some()
+        };
+        let is_known = lines.all(&mut follow);
+        is_known && place.is_some_and(|it| self.outcome(it).is_some())
+    }
+
     /// What became of a record that ended at this place.
     pub(super) fn outcome(&self, place: usize) -> Option<&Outcome> {
         self.places[place].outcome.as_ref()

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::around::Surroundings;
 use super::handled::{Handled, Spot};
 use super::short_cut::Lesson;
-use super::skip::Hit;
+use super::skip::{Hit, Ring};
 use crate::base::clock::Timestamp;
 use crate::watch::ingest::decode::line::MAX_LINE_BYTES;
 use crate::watch::ingest::decode::{Format, Unwrapped, salvage};
@@ -69,6 +69,8 @@ pub(super) struct Stream {
     pub(super) lesson: Option<Lesson>,
     /// Of the last line, where lines carry their times.
     pub(super) last: DockerPlace,
+    /// Up to this byte of the present block its lines are done with, though lines of other streams between them are not.
+    pub(super) done_to: usize,
 }
 
 /// The parts so far of a line that goes on.
@@ -145,11 +147,11 @@ impl BlockEngine {
         let text = input.text;
         let taken_to = input.taken_to();
         let mut at = At { offset: 0, line_idx: 0 };
-        let mut hit = Hit::default();
+        let (mut hit, mut rings) = (Hit::default(), [Ring::EMPTY; 2]);
         while at.offset < text.len() {
             let mut is_candidate = None;
             if at.offset >= taken_to {
-                (at, is_candidate) = self.skip(input, at, &mut hit);
+                (at, is_candidate) = self.skip(input, at, &mut hit, &mut rings);
                 if at.offset >= text.len() {
                     break;
                 }
@@ -164,12 +166,14 @@ impl BlockEngine {
             self.line(input, at, &text[at.offset..end], is_candidate, sink);
             at = At { offset: end + 1, line_idx: at.line_idx + 1 };
         }
+        self.remember_rings(input, &mut rings);
         if input.has_timed_places() {
             self.end_silent(sink);
         }
         self.n_lines += at.line_idx as u64;
         self.n_blocks += 1;
         for stream in &mut self.streams {
+            stream.done_to = 0;
             stream.forget();
         }
     }
@@ -278,6 +282,7 @@ impl BlockEngine {
             handled: Handled::default(),
             lesson: None,
             last: DockerPlace { nanos: 0, n_at_nanos: 0 },
+            done_to: 0,
         });
         idx
     }
@@ -310,6 +315,9 @@ impl BlockEngine {
             return;
         }
         let idx = self.stream(stream.as_deref());
+        if at.offset < self.streams[idx].done_to {
+            return;
+        }
         let logged_at = logged_at.or_else(|| input.places?.at(at.line_idx));
         let goes_on =
             |part: &Part| input.format != Format::DockerJson || part.is_full || part.at == logged_at;

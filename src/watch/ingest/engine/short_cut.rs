@@ -28,6 +28,9 @@ pub(super) struct Lesson {
     ends: Vec<(usize, bool)>,
 }
 
+/// Lines of the other stream that may stand between two lines of a record.
+const MAX_BETWEEN: usize = 32;
+
 /// A record that was known again, and what stands behind it.
 struct Recurred {
     outcome: Outcome,
@@ -36,6 +39,9 @@ struct Recurred {
     last_line: At,
     /// The line behind it ended it, and is done with too.
     was_followed: bool,
+    /// Behind the last line of the stream that is done with.
+    done_to: usize,
+    /// Of the first line that is not done with.
     next: At,
     /// Of the last line that is done with.
     last: DockerPlace,
@@ -49,6 +55,8 @@ struct Walk<'w, 'b> {
     limits: Limits,
     first: Piece<'b>,
     n_lines: u32,
+    /// The first line of the other stream between its lines.
+    gap: Option<At>,
     /// Of the last line, where lines carry their times.
     last: DockerPlace,
 }
@@ -69,6 +77,9 @@ impl BlockEngine {
     pub(super) fn short_cut(&mut self, input: &Input<'_>, start: At, sink: Sink<'_>) -> Option<At> {
         let first = Piece::at(input, start)?;
         let idx = self.stream(first.stream.map(|it| STD[it]));
+        if start.offset < self.streams[idx].done_to {
+            return Some(first.next);
+        }
         if self.is_open(Some(idx)) {
             return None;
         }
@@ -79,9 +90,10 @@ impl BlockEngine {
             return None;
         }
         let limits = stream.state.limits();
-        let walk = Walk { input, judge, memo, limits, first, n_lines: 0, last: stream.last };
-        let Recurred { outcome, n_lines, text, last_line, was_followed, next, last } = walk.record()?;
-        stream.last = last;
+        let walk = Walk { input, judge, memo, limits, first, n_lines: 0, gap: None, last: stream.last };
+        let Recurred { outcome, n_lines, text, last_line, was_followed, done_to, next, last } =
+            walk.record()?;
+        (stream.last, stream.done_to) = (last, done_to);
         stream.state.count_recurred(n_lines + u32::from(was_followed), outcome.n_candidates);
         let spot = |at: At| {
             let number = self.n_lines + at.line_idx as u64;
@@ -105,6 +117,13 @@ impl BlockEngine {
         #[cfg(test)]
         N_SHORT_CUTS.set(n_short_cuts() + 1);
         Some(next)
+    }
+
+    /// Whether the line here is the first of a record that is known, and so a rule hits it.
+    pub(super) fn begins_known(&self, input: &Input<'_>, offset: usize) -> bool {
+        let Some(piece) = Piece::at(input, At { offset, line_idx: 0 }) else { return false };
+        let judge = &self.pipeline.judge;
+        judge.recurs(&mut judge.memo(), piece.is_escaped(), None, piece.written, || piece.text()).is_some()
     }
 
     /// Before a line is read: begins to learn the record that may begin with it.
@@ -161,8 +180,7 @@ impl<'b> Walk<'_, 'b> {
             if let Some(outcome) = outcome.filter(|it| it.ending.is_by_itself) {
                 return self.ends(outcome, &before, None);
             }
-            // Where the other stream comes between, the joiner waits for the line that tells.
-            let piece = Piece::at(self.input, before.next).filter(|it| it.stream == self.first.stream)?;
+            let piece = self.next(&before)?;
             if self.limits.part(before.at, piece.at) {
                 return self.ends(outcome?, &before, None);
             }
@@ -185,6 +203,19 @@ impl<'b> Walk<'_, 'b> {
                 Following::Begins | Following::Belongs => None,
             };
         }
+    }
+
+    /// The stream's next line.
+    fn next(&mut self, before: &Piece<'b>) -> Option<Piece<'b>> {
+        let mut piece = Piece::at(self.input, before.next)?;
+        for _ in 0..MAX_BETWEEN {
+            if piece.stream == self.first.stream {
+                return Some(piece);
+            }
+            self.gap.get_or_insert(piece.start);
+            piece = Piece::at(self.input, piece.next)?;
+        }
+        None
     }
 
     fn recurs(&mut self, from: Option<usize>, piece: &Piece<'_>) -> Option<usize> {
@@ -211,13 +242,15 @@ impl<'b> Walk<'_, 'b> {
     ) -> Option<Recurred> {
         let text = self.text(last_line.next)?;
         follower.into_iter().for_each(|it| self.count_place(it));
+        let behind = follower.map_or(last_line.next, |it| it.next);
         Some(Recurred {
             outcome,
             n_lines: self.n_lines,
             text,
             last_line: last_line.start,
             was_followed: follower.is_some(),
-            next: follower.map_or(last_line.next, |it| it.next),
+            done_to: behind.offset,
+            next: self.gap.filter(|gap| gap.offset < behind.offset).unwrap_or(behind),
             last: self.last,
         })
     }
@@ -236,11 +269,14 @@ impl<'b> Walk<'_, 'b> {
         let mut at = start;
         while at.offset < end.offset {
             let piece = Piece::at(self.input, at)?;
-            if at.offset > start.offset {
+            at = piece.next;
+            if piece.stream != self.first.stream {
+                continue;
+            }
+            if piece.start.offset > start.offset {
                 text.push('\n');
             }
             text.push_str(&piece.text()?);
-            at = piece.next;
         }
         Some(text)
     }

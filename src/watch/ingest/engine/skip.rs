@@ -11,17 +11,27 @@ use crate::watch::ingest::pipeline::RawLine;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hit(Option<usize>);
 
-/// The last lines of one stream in what is skipped, and one more.
+const START: At = At { offset: 0, line_idx: 0 };
+
+/// The last lines of one stream in what was skipped, and one more.
 #[derive(Debug, Clone, Copy)]
-struct Ring {
+pub(super) struct Ring {
     lines: [At; MAX_LINES + 1],
     n_lines: usize,
+    /// The first of all that were put in.
+    first: At,
 }
 
+/// What was skipped of a pair and is not handed to its states yet.
+pub(super) type Rings = [Ring; 2];
+
 impl Ring {
-    const EMPTY: Self = Self { lines: [At { offset: 0, line_idx: 0 }; MAX_LINES + 1], n_lines: 0 };
+    pub(super) const EMPTY: Self = Self { lines: [START; MAX_LINES + 1], n_lines: 0, first: START };
 
     fn push(&mut self, at: At) {
+        if self.n_lines == 0 {
+            self.first = at;
+        }
         self.lines[self.n_lines % self.lines.len()] = at;
         self.n_lines += 1;
     }
@@ -33,9 +43,15 @@ impl Ring {
 }
 
 impl BlockEngine {
-    /// Goes on to the next line that must be looked at, and remembers the last ones before it. Gives whether a rule hits that line,
-    /// where that is known.
-    pub(super) fn skip(&mut self, input: &Input<'_>, from: At, hit: &mut Hit) -> (At, Option<bool>) {
+    /// Goes on to the next line that must be looked at, and remembers the last ones before it: those of another stream of a pair in `rings`.
+    /// Gives whether a rule hits that line, where that is known.
+    pub(super) fn skip(
+        &mut self,
+        input: &Input<'_>,
+        from: At,
+        hit: &mut Hit,
+        rings: &mut Rings,
+    ) -> (At, Option<bool>) {
         match input.format {
             Format::Plain => {
                 let next = self.next_hit(input, from.offset, hit);
@@ -45,7 +61,7 @@ impl BlockEngine {
             }
             Format::DockerJson | Format::Cri => {
                 let next = self.next_hit(input, from.offset, hit);
-                self.skip_wrapped(input, from, next)
+                self.skip_wrapped(input, from, next, rings)
             }
             Format::Jsonl => (from, None),
         }
@@ -58,11 +74,15 @@ impl BlockEngine {
         }
         let scanner = self.pipeline.scanner();
         let rest = &input.text[from..];
-        let is_hit = |line: &[u8]| {
-            let (unwrapped, _) = self.read(input.format, line);
+        let is_hit = |range: &std::ops::Range<usize>| {
+            // Reading it costs more than asking.
+            if input.format == Format::DockerJson && self.begins_known(input, from + range.start) {
+                return true;
+            }
+            let (unwrapped, _) = self.read(input.format, &rest[range.clone()]);
             unwrapped.is_some_and(|it| self.pipeline.is_hit(&readable(&it.text).text))
         };
-        let next = scanner.candidates(rest).find(|range| is_hit(&rest[range.clone()]));
+        let next = scanner.candidates(rest).find(is_hit);
         let start = next.map_or(input.text.len(), |range| from + range.start);
         hit.0 = Some(start);
         start
@@ -106,10 +126,16 @@ impl BlockEngine {
 
     /// Skips lines of a container's streams up to the next hit, as long as each is whole, written as its engine writes it, and of a
     /// stream in which nothing is open.
-    fn skip_wrapped(&mut self, input: &Input<'_>, from: At, next: usize) -> (At, Option<bool>) {
+    fn skip_wrapped(
+        &mut self,
+        input: &Input<'_>,
+        from: At,
+        next: usize,
+        rings: &mut Rings,
+    ) -> (At, Option<bool>) {
         let streams = STD.map(|name| self.known_stream(name));
         let is_open = streams.map(|stream| self.is_open(stream));
-        let mut rings = [Ring::EMPTY; 2];
+        let done_to = streams.map(|stream| stream.map_or(0, |it| self.streams[it].done_to));
         let mut at = from;
         let mut is_hit = Some(true);
         while at.offset < next {
@@ -124,16 +150,35 @@ impl BlockEngine {
                 is_hit = Some(false);
                 break;
             }
-            rings[glance.stream].push(at);
+            if at.offset >= done_to[glance.stream] {
+                rings[glance.stream].push(at);
+            }
             at = At { offset: at.offset + len + 1, line_idx: at.line_idx + 1 };
         }
-        for (std, ring) in rings.iter().enumerate().filter(|(_, ring)| ring.n_lines > 0) {
-            self.remember_ring(input, from, std, ring);
+        if at.offset < input.text.len() {
+            match input.format.glance(line_at(input.text, at)).filter(|_| is_hit.is_some()) {
+                Some(glance) => {
+                    self.remember_ring(input, glance.stream, &mut rings[glance.stream], is_hit == Some(true));
+                }
+                None => self.remember_rings(input, rings),
+            }
         }
         (at, is_hit)
     }
 
-    fn remember_ring(&mut self, input: &Input<'_>, from: At, std: usize, ring: &Ring) {
+    /// Hands what was skipped to the states.
+    pub(super) fn remember_rings(&mut self, input: &Input<'_>, rings: &mut Rings) {
+        for (std, ring) in rings.iter_mut().enumerate() {
+            self.remember_ring(input, std, ring, false);
+        }
+    }
+
+    /// `is_before_hit`: what follows in the stream is a line that a rule hits, and is looked at next.
+    fn remember_ring(&mut self, input: &Input<'_>, std: usize, ring: &mut Ring, is_before_hit: bool) {
+        let ring = std::mem::replace(ring, Ring::EMPTY);
+        if ring.n_lines == 0 {
+            return;
+        }
         let idx = self.stream(Some(STD[std]));
         let n_kept = ring.n_lines.min(MAX_LINES);
         if input.has_timed_places() && ring.n_lines > MAX_LINES {
@@ -143,19 +188,31 @@ impl BlockEngine {
                 self.streams[idx].last.nanos = before.unwrap_or_default();
                 self.streams[idx].last.n_at_nanos = 1;
             } else {
-                self.count_places(input, from, std, ring.nth_last(n_kept));
+                self.count_places(input, ring.first, std, ring.nth_last(n_kept));
             }
         }
         let parts_others = |n: &usize| {
             let text = Piece::at(input, ring.nth_last(*n)).and_then(|it| it.text());
             text.is_some_and(|it| self.pipeline.parts(&it))
         };
-        let n_parted = (1..=n_kept).find(parts_others).unwrap_or(n_kept);
+        let parting = (1..=n_kept).find(parts_others);
+        let n_parted = parting.unwrap_or(n_kept);
         if input.has_timed_places() && n_parted < n_kept {
             // Where the lines' times make their places, each line counts.
             self.count_places(input, ring.nth_last(n_kept), std, ring.nth_last(n_parted));
         }
-        for n in (1..=n_parted).rev() {
+        let mut n_remembered = n_parted;
+        if is_before_hit && parting.is_some() {
+            // This line has no part in what is hit.
+            n_remembered -= 1;
+            if input.has_timed_places() {
+                let at = ring.nth_last(n_parted);
+                let end = At { offset: at.offset + line_at(input.text, at).len(), ..at };
+                self.count_places(input, at, std, end);
+            }
+            self.streams[idx].state.forget_passed();
+        }
+        for n in (1..=n_remembered).rev() {
             self.remember(input, idx, ring.nth_last(n));
         }
     }
