@@ -83,12 +83,12 @@ pub(super) async fn print_aliases(context: &Context, detail: &IssueDetail) -> Re
         print::line(format!("  merged into {into}: its occurrences count there"));
     }
     for alias in &detail.aliases {
-        let state = match &alias.ended {
-            None => String::new(),
-            Some((by, at)) => format!(", taken back by {by} {}", at.strftime("%F %T")),
+        let (counts, state) = match &alias.ended {
+            None => ("counts", String::new()),
+            Some((by, at)) => ("counted", format!(", taken back by {by} {}", at.strftime("%F %T"))),
         };
         print::line(format!(
-            "  {}  counts here too ({}, {}): {}x{state}",
+            "  {}  {counts} here too ({}, {}): {}x{state}",
             alias.identity,
             alias.why.name().replace('_', " "),
             alias.made_by,
