@@ -236,8 +236,17 @@ fn is_clear(layout: Layout, sample: &Sample) -> bool {
         return false;
     }
     // No logger writes what interpreters say themselves, nor what another logger wrote.
-    let has_own_head =
-        ["haskell.", "lua.", "luajit.", "nodelog.", "pythonlog.", "mono.", "erlang.", "elixir."];
+    let has_own_head = [
+        "haskell.",
+        "lua.",
+        "luajit.",
+        "nodelog.",
+        "pythonlog.",
+        "mono.",
+        "erlang.",
+        "elixir.",
+        "native-cdb",
+    ];
     if !layout.head.is_empty() && has_own_head.iter().any(|it| sample.name.starts_with(it)) {
         return false;
     }
@@ -292,9 +301,9 @@ fn shared() -> Vec<(&'static str, Vec<Sample>, usize)> {
     vec![
         ("traces", lines("traces.jsonl"), 100),
         ("java-tests", lines("java-tests.jsonl"), 99),
-        ("pitfalls", texts("pitfalls"), 92),
-        ("detect-exceptions", texts("detect-exceptions"), 85),
-        ("clusterfuzz", texts("clusterfuzz"), 25),
+        ("pitfalls", texts("pitfalls"), 97),
+        ("detect-exceptions", texts("detect-exceptions"), 92),
+        ("clusterfuzz", texts("clusterfuzz"), 35),
     ]
 }
 

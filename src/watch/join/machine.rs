@@ -161,7 +161,8 @@ pub(super) fn open(view: &View<'_>) -> Option<Opening> {
 /// What this line is to the open record. The rules about prefixes are the same for every machine and stand here.
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     // A stamp on each line is the shipper's; from here on such lines count as having none.
-    if view.has_prefix() && (!state.is_prefixed || state.are_prefixed == Some(false)) {
+    let is_foreign = view.has_prefix() && (!state.is_prefixed || state.are_prefixed == Some(false));
+    if is_foreign && !(state.kind == Kind::Native && native::has_level(state, view)) {
         return Step::End;
     }
     let before = *state;

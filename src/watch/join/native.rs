@@ -41,6 +41,7 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
         b'=' if is_report(body) => return Some((state(REPORT), Sure::Yes)),
         b'=' if is_valgrind(body) => return Some((state(VALGRIND), Sure::Yes)),
         b't' if body.starts_with("terminate called ") => return Some((state(ABORT), Sure::Yes)),
+        b'*' if body.starts_with("*** GWP-ASan detected") => return Some((state(REPORT), Sure::Yes)),
         b'*' if body.starts_with("*** ") && body.contains("detected ***") => {
             return Some((state(ABORT), Sure::Yes));
         }
@@ -129,6 +130,11 @@ fn undefined(text: &str) -> Option<&str> {
     let is_place =
         !place.contains(' ') && place.ends_with(|it: char| it.is_ascii_digit()) && place.contains(':');
     is_place.then_some(place)
+}
+
+/// Whether this is a line of a kernel's report that begins with a level.
+pub(super) fn has_level(state: &State, view: &View<'_>) -> bool {
+    kernel::is_mine(state.phase) && kernel::has_level(view)
 }
 
 /// Notes the place that an opened report of undefined behaviour is about, or the process that another is about.
@@ -249,7 +255,8 @@ fn dead(state: &mut State, view: &View<'_>, text: &str) -> Step {
 
 /// What a shell says of a program that died.
 fn is_word_of_shell(text: &str) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 7] = [
+        "Abort trap: 6",
         "Aborted",
         "Segmentation fault",
         "Trace/breakpoint trap",
@@ -351,6 +358,9 @@ fn report(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> 
     if is_part(text) || is_deadly(text) || text.contains("can not provide additional info") {
         return Step::Take;
     }
+    if is_word_of_shell(text) {
+        return Step::Done;
+    }
     // A frame may be broken into lines, the last of them its place.
     if text.starts_with('/') && state.phase == REPORT && !view.is_prefixed {
         return Step::Hold;
@@ -390,6 +400,9 @@ fn is_part(text: &str) -> bool {
     numbered(text).is_some()
         || PARTS.iter().any(|it| text.starts_with(it))
         || text.starts_with("Test unit written")
+        || text.starts_with("*** End GWP-ASan")
+        || text.starts_with("Live Heap Allocations")
+        || has(text, " allocation(s)")
 }
 
 /// What a phase is called where people see it.

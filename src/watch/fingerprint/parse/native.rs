@@ -12,7 +12,7 @@ use crate::watch::join::shape;
 /// Whether the line tells that a native program printed it.
 pub(super) fn is_head(text: &str) -> bool {
     match text.as_bytes().first() {
-        Some(b'#' | b'*' | b'=' | b'[') => {}
+        Some(b'#' | b'*' | b'=' | b'[' | b'(') => {}
         // Words that other programs say too are asked for in [`is_weak_head`].
         Some(b'F' | b'R' | b's' | b'T' | b'P') if is_weak_head(text) => return false,
         Some(_) => {

@@ -21,6 +21,8 @@ const SCRIPT: u8 = CHECK + 3;
 /// A fuzzer's line before an exception of another runtime.
 const PREFACE: u8 = CHECK + 4;
 
+/// What Windows' debuggers print.
+const DEBUGGER: u8 = CHECK + 6;
 /// The upper edge of V8's box: a `#` alone.
 const EDGE: u8 = CHECK + 5;
 
@@ -51,6 +53,9 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         b'*' if is("*** SIG") && has(body, " received by PID ") => Some((state(SIGNAL), Sure::Yes)),
         b'A' if is("ASSERTION FAILED: ") || is("Assertion failed: ") => Some((state(CHECK), Sure::Yes)),
         b'a' if is("abort: ") && has(body, " failed") => Some((state(SCRIPT), Sure::Perhaps)),
+        b'E' | b'F' if is("EXCEPTION: ") || is("FATAL EXCEPTION: ") => Some((state(PREFACE), Sure::Perhaps)),
+        b'E' if is("ExceptionAddress: ") => Some((state(DEBUGGER), Sure::Yes)),
+        b'(' if is_exception_of_debugger(body) => Some((state(DEBUGGER), Sure::Yes)),
         b'=' if is("== Java Exception: ")
             || is("=== Uncaught ") && body.ends_with("===")
             || is("==") && has(body, "== Uncaught Exception: ") =>
@@ -119,6 +124,7 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     }
     let is_part = match state.phase {
         TOMBSTONE => is_part_of_tombstone(text) || is_indented,
+        DEBUGGER => is_part_of_debugger(text) || is_indented,
         CHECK => text.starts_with("Received signal ") || is_indented && !view.is_prefixed,
         _ => text.starts_with("PC: @") || text.starts_with("*** SIG") || is_indented && !view.is_prefixed,
     };
@@ -205,6 +211,35 @@ pub(super) fn is_frame(text: &str) -> bool {
     }
 }
 
+/// `(170c.1c04): Access violation - code c0000005 (first chance)`
+fn is_exception_of_debugger(text: &str) -> bool {
+    let Some((ids, rest)) = text[1..].split_once("): ") else { return false };
+    ids.len() < 18 && ids.bytes().all(|it| it.is_ascii_hexdigit() || it == b'.') && has(rest, " - code ")
+}
+
+fn is_part_of_debugger(text: &str) -> bool {
+    const PARTS: [&str; 11] = [
+        "First chance exc",
+        "This exception may",
+        "Exception",
+        "NumberParameters",
+        "Attempt to ",
+        "STACK_TEXT",
+        "FAULTING_IP",
+        "EXCEPTION_RECORD",
+        "ChildEBP",
+        "Child-SP",
+        "*** Stack trace",
+    ];
+    // `eax=00000000 ebx=…`, `shop!f+0x5:`, `104c6c05 8b01  mov  eax,…`, `0021f8d8 104c6a2d shop!f+0x5`
+    let is_register = text.as_bytes().get(2..4).is_some_and(|it| it.contains(&b'=')) && text.contains(' ');
+    let hex = text.bytes().take_while(|it| it.is_ascii_hexdigit() || *it == b'`').count();
+    is_register
+        || hex >= 8 && text[hex..].starts_with(' ')
+        || has(text, "!") && has(text, "+0x")
+        || PARTS.iter().any(|it| text.starts_with(it))
+}
+
 fn is_part_of_tombstone(text: &str) -> bool {
     const PARTS: [&str; 19] = [
         "*** ***",
@@ -247,5 +282,5 @@ pub(super) fn is_of_fuzzer(text: &str) -> bool {
 
 /// Phases of this file.
 pub(super) fn is_mine(phase: u8) -> bool {
-    (CHECK..=EDGE).contains(&phase)
+    (CHECK..=DEBUGGER).contains(&phase)
 }

@@ -86,6 +86,9 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         return if is_part { Step::Take } else { Step::End };
     }
     let is_stamped = is_stamp(view.prefix);
+    if has_level(view) {
+        return Step::Take;
+    }
     if view.is_prefixed && !is_stamped {
         return Step::End;
     }
@@ -125,12 +128,21 @@ fn between(state: &State, view: &View<'_>) -> Step {
     if is_bare || view.has_prefix() || view.indent() > 0 { Step::Hold } else { Step::End }
 }
 
-/// `[  126.013117] `, or one of the numbers that the killer's table has in brackets.
+/// `[  126.013117] `, or what else stands in brackets before a kernel's words: an address, a process in the killer's table.
 fn is_stamp(prefix: &str) -> bool {
     let Some((_, last)) = prefix.rsplit_once('[') else { return false };
     let inner = last.trim_end().trim_end_matches(|it: char| it != ']').trim_end_matches(']');
-    inner.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b' ')) || inner.trim() == "pid"
+    inner.bytes().all(|it| it.is_ascii_digit() || matches!(it, b'.' | b' '))
+        || inner.trim() == "pid"
+        || inner.starts_with('<')
 }
+
+/// The allocator's words on the object: `INFO: Freed in f+0x1/0x2`.
+pub(super) fn has_level(view: &View<'_>) -> bool {
+    view.prefix.ends_with("INFO: ") && ALLOCATOR.iter().any(|it| view.body.starts_with(it))
+}
+
+const ALLOCATOR: [&str; 4] = ["Allocated in ", "Freed in ", "Slab 0x", "Object 0x"];
 
 /// What may be said behind the end of an oops.
 const LAST: [&str; 5] =
@@ -162,7 +174,7 @@ fn memory(state: &mut State, view: &View<'_>, text: &str) -> Step {
 }
 
 fn is_part(text: &str) -> bool {
-    const PARTS: [&str; 39] = [
+    const PARTS: [&str; 43] = [
         "Call Trace:",
         "Call trace:",
         "CPU: ",
@@ -173,6 +185,10 @@ fn is_part(text: &str) -> bool {
         "Modules linked in:",
         "#PF: ",
         "PGD ",
+        "pgd = ",
+        "*pgd=",
+        "PC is at ",
+        "LR is at ",
         "CR2: ",
         "which belongs to",
         "RSP ",

@@ -35,14 +35,16 @@ pub(super) fn read(text: &str) -> Option<Numbered> {
         // glog: `@     0x5605  f()`
         b'@' => found(None, native(text[1..].trim_start())?),
         // WebKit: `1   0x7f16 f(int)`; V8: ` 1: 0x34cdfb0`
-        b'0'..=b'9' if !text.starts_with("0x") => {
+        b'0'..=b'9' if !text.starts_with("0x") && !text.contains('!') => {
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();
             let number = text[..digits].parse().ok().filter(|_| digits < 4)?;
             let rest = text[digits..].strip_prefix(':').unwrap_or(&text[digits..]);
             let rest = rest.strip_prefix(' ')?.trim_start();
             rest.starts_with("0x").then(|| native(rest)).flatten().and_then(|it| found(Some(number), it))
         }
-        _ => windows(text).or_else(|| library(text)).and_then(|it| found(None, it)),
+        _ => {
+            windows(text).or_else(|| debugger(text)).or_else(|| library(text)).and_then(|it| found(None, it))
+        }
     }
 }
 
@@ -215,6 +217,18 @@ fn windows(text: &str) -> Option<Frame> {
     let location = rest.trim().trim_matches(['(', ')']);
     let (file, line) = place(location);
     is_offset.then(|| frame(name(&text[..at]), file.as_deref(), line))
+}
+
+/// `0021f8d8 104c6a2d shop!Basket::total+0x5 [d:\src\basket.cpp @ 12]` of Windows' debuggers.
+fn debugger(text: &str) -> Option<Frame> {
+    let (addresses, call) = text.split_once('!')?;
+    let (addresses, module) = addresses.rsplit_once(' ')?;
+    let is_address =
+        |it: &str| it.len() >= 2 && it.bytes().all(|it| it.is_ascii_hexdigit() || it == b'`' || it == b' ');
+    let (function, rest) = call.split_once("+0x")?;
+    let place = rest.split_once('[').and_then(|it| it.1.trim_end_matches(']').rsplit_once(" @ "));
+    let (file, line) = place.map_or((Some(module), None), |it| (Some(it.0), super::super::number(it.1)));
+    is_address(addresses).then(|| frame(name(function), file, line))
 }
 
 /// glibc's `/bin/a(f+0x12) [0x55]`

@@ -19,6 +19,11 @@ pub(super) fn read(text: &str, after: &[&str]) -> Option<Exception> {
             let is_stray = numbered(text).is_some_and(|it| it.1.starts_with("0x"));
             is_stray.then(|| exception("", ""))
         })
+        .or_else(|| debugger(text))
+        .or_else(|| {
+            text.strip_prefix("*** GWP-ASan detected ")
+                .map(|it| exception("GWP-ASan", it.trim_end_matches(" ***")))
+        })
         .or_else(|| (text.starts_with("*** ") && text.contains("detected ***")).then(|| exception(text, "")))
 }
 
@@ -80,6 +85,17 @@ fn assertion(text: &str) -> Option<Exception> {
     if let Some(condition) = text.strip_prefix("ASSERTION FAILED: ") {
         return Some(exception("Assertion", condition));
     }
+    // macOS: `Assertion failed: (n > 0), function total, file basket.c, line 12.`
+    if let Some((condition, place)) =
+        text.strip_prefix("Assertion failed: ").and_then(|it| it.split_once(", function "))
+    {
+        let mut found = exception("Assertion", condition);
+        if let Some((function, place)) = place.split_once(", file ") {
+            let (file, line) = place.split_once(", line ").unwrap_or((place, ""));
+            found.frames.push(frame(function, Some(file), number(line)));
+        }
+        return Some(found);
+    }
     let at = find(text, ": Assertion ").filter(|_| has(text, " failed"))?;
     let (before, condition) = (&text[..at], &text[at + ": Assertion ".len()..]);
     let mut found = exception("Assertion", condition.trim_end_matches('.'));
@@ -132,6 +148,13 @@ fn check(text: &str) -> Option<Exception> {
     let mut found = condition(message).unwrap_or_else(|| exception("FATAL", message));
     found.frames.push(frame("", Some(file), number(line)));
     Some(found)
+}
+
+/// `(170c.1c04): Access violation - code c0000005 (first chance)`
+fn debugger(text: &str) -> Option<Exception> {
+    let (_, rest) = text.strip_prefix('(')?.split_once("): ")?;
+    let (kind, _) = rest.split_once(" - code ")?;
+    Some(exception(kind, ""))
 }
 
 /// `Received signal 11 SEGV_MAPERR …`, `Fatal signal 6 (SIGABRT), code …`, `Program received signal SIGTRAP, …`
