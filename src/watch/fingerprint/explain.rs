@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::user_rules::Decided;
-use super::{Fingerprinted, canon};
+use super::{Fingerprinted, canon, frames};
 
 /// Every step from a record's text to its fingerprint; shown as plain text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +44,13 @@ impl fmt::Display for Explanation {
                         write!(f, " → {canonical}")?;
                     }
                     match (&frame.file, frame.line) {
-                        (Some(file), Some(line)) => writeln!(f, "  {file}:{line}")?,
-                        (Some(file), None) => writeln!(f, "  {file}")?,
-                        (None, _) => writeln!(f)?,
+                        (Some(file), Some(line)) => write!(f, "  {file}:{line}")?,
+                        (Some(file), None) => write!(f, "  {file}")?,
+                        (None, _) => {}
+                    }
+                    match frames::library(trace.runtime, frame).filter(|_| !frame.in_app) {
+                        Some(part) => writeln!(f, "  (library: {part})")?,
+                        None => writeln!(f)?,
                     }
                 }
             }

@@ -60,6 +60,13 @@ pub(super) fn is_own(runtime: Runtime, frame: &Frame) -> bool {
     BUILTIN.get(runtime.name()).is_some_and(|it| it.is_in_app(runtime, frame))
 }
 
+/// What of a frame's path or function says that it is a library's; `None` where the table says nothing of the kind.
+pub(super) fn library(runtime: Runtime, frame: &Frame) -> Option<String> {
+    let marks = BUILTIN.get(runtime.name())?;
+    let path = frame.file.as_deref().unwrap_or("").replace('\\', "/");
+    marks.library(runtime, &path, &frame.function).map(str::to_owned)
+}
+
 impl Marks {
     fn new(table: &Table) -> Self {
         let search = |texts: &[String], start: StartKind| {
@@ -84,26 +91,31 @@ impl Marks {
         } else {
             path
         };
+        self.library(runtime, path, &frame.function).is_none()
+    }
+
+    /// What says that a frame is a library's.
+    fn library<'f>(&self, runtime: Runtime, path: &'f str, function: &'f str) -> Option<&'f str> {
         if path.is_empty() && self.needs_file {
-            return false;
+            return Some("no file");
         }
-        let function = frame.function.as_str();
-        if self.path_has.is_match(path) || begins(&self.path_starts, path) {
-            return false;
+        let by_path = self.path_has.find(path).map(|it| &path[it.range()]);
+        if let Some(part) = by_path.or_else(|| beginning(&self.path_starts, path)) {
+            return Some(part);
         }
         if runtime == Runtime::Cpp && function.is_empty() && !path.is_empty() {
             // A frame without symbols says at least which module.
-            return true;
+            return None;
         }
         // The standard library's packages have names that a service's may have too; its files tell them apart.
-        !begins(&self.function_starts, function)
-            && !self.function_has.is_match(function)
-            && !self.function_is.contains(function)
+        beginning(&self.function_starts, function)
+            .or_else(|| self.function_has.find(function).map(|it| &function[it.range()]))
+            .or_else(|| self.function_is.contains(function).then_some(function))
     }
 }
 
-fn begins(starts: &AhoCorasick, text: &str) -> bool {
-    starts.is_match(Input::new(text).anchored(Anchored::Yes))
+fn beginning<'t>(starts: &AhoCorasick, text: &'t str) -> Option<&'t str> {
+    starts.find(Input::new(text).anchored(Anchored::Yes)).map(|it| &text[it.range()])
 }
 
 #[cfg(test)]
