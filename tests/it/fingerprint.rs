@@ -103,6 +103,48 @@ fn own_samples_are_one_record_each() {
     assert_eq!(wrong, 0);
 }
 
+/// What stands in a sample, on one line: runtime, thread, and of each exception, root first, its type, its message, how many of its
+/// frames are the service's own, and the first of those.
+fn reading(text: &str) -> String {
+    let found = Fingerprinter::builtin().fingerprint(&Clean::trusted(trimmed(text)));
+    let Some(trace) = &found.trace else { return format!("message {}", found.title.as_str()) };
+    let mut line = trace.runtime.name().to_owned();
+    if let Some(thread) = &trace.thread {
+        line.push_str(&format!(" [{thread}]"));
+    }
+    for exception in &trace.exceptions {
+        let own: Vec<_> = exception.frames.iter().filter(|it| it.in_app).collect();
+        let message: String = exception.message.replace('\n', "/").chars().take(60).collect();
+        line.push_str(&format!(" | {}: {message} {}/{}", exception.kind, own.len(), exception.frames.len()));
+        if let Some(frame) = own.first() {
+            let file = frame.file.as_deref().unwrap_or("").rsplit(['/', '\\']).next().unwrap_or("");
+            line.push_str(&format!(" {}@{file}:{}", frame.function, frame.line.unwrap_or(0)));
+        }
+    }
+    line
+}
+
+/// `tests/fixtures/readings.txt` says what is read from the first variant of each sample. It is looked through by people when it
+/// changes: with `HOMEOSTAT_WRITE_READINGS` it is written anew.
+#[test]
+fn own_samples_are_read_right() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/readings.txt");
+    let mut readings: BTreeMap<String, String> = BTreeMap::new();
+    for (name, _, text) in samples() {
+        readings.entry(name).or_insert_with(|| reading(&text));
+    }
+    let found: Vec<String> = readings.iter().map(|(name, it)| format!("{name}: {it}")).collect();
+    #[expect(clippy::disallowed_methods, reason = "a test's own switch, not a setting of the program")]
+    if std::env::var_os("HOMEOSTAT_WRITE_READINGS").is_some() {
+        fs::write(&path, found.join("\n") + "\n").unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap();
+    let expected: Vec<&str> = expected.lines().collect();
+    let wrong: Vec<_> = found.iter().filter(|it| !expected.contains(&it.as_str())).collect();
+    assert!(wrong.is_empty(), "not as it was: {wrong:#?}");
+    assert_eq!(found.len(), expected.len());
+}
+
 fn files(folder: &str) -> Option<Vec<(String, String)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(corpus()?.join(folder)).unwrap() {

@@ -13,7 +13,10 @@ pub(super) fn frames(runtime: Runtime, exception: &Exception) -> (Vec<Key>, bool
         .frames
         .iter()
         .filter(|it| it.in_app || !is_of_app)
-        .map(|it| (function(runtime, &it.function), file(runtime, it)))
+        .map(|it| match (runtime, it.file.as_deref().map(last_part)) {
+            (Runtime::Node, Some(name)) if is_minified(name) => (minified(&it.function), file(runtime, it)),
+            _ => (function(runtime, &it.function), file(runtime, it)),
+        })
         .collect();
     let (mut keys, cycle) = collapse(all);
     if let Some((start, length)) = cycle {
@@ -79,6 +82,27 @@ fn jvm(name: &str) -> String {
         if let Some(at) = text.find(mark) {
             let end = text.trim_end_matches(|it: char| it.is_ascii_digit() || it == '$').len();
             text.truncate(end.max(at + mark.len()));
+        }
+    }
+    without_counters(&text)
+}
+
+/// `a$fn__12.invoke` → `a$fn__.invoke`, `a$eval7.invoke` → `a$eval.invoke`, `a$$anonfun$f$1.apply` → `a$$anonfun$f$.apply`.
+fn without_counters(name: &str) -> String {
+    let is_scala = name.contains("$anonfun$");
+    if !is_scala && !name.contains("__") && !name.contains("$eval") {
+        return name.to_owned();
+    }
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(letter) = rest.chars().next() {
+        text.push(letter);
+        rest = &rest[letter.len_utf8()..];
+        if text.ends_with("__") || text.ends_with("$eval") || is_scala && letter == '$' {
+            let after = rest.trim_start_matches(|it: char| it.is_ascii_digit());
+            if after.is_empty() || after.starts_with(['.', '$']) {
+                rest = after;
+            }
         }
     }
     text
@@ -225,10 +249,24 @@ fn file(runtime: Runtime, frame: &Frame) -> String {
     if matches!(runtime, Runtime::Jvm | Runtime::Dotnet) && !frame.function.is_empty() {
         return String::new();
     }
-    let path = frame.file.as_deref().unwrap_or("");
-    let path = path.split(['?', '#']).next().unwrap_or(path);
-    let name = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(path);
+    let name = last_part(frame.file.as_deref().unwrap_or(""));
     if runtime == Runtime::Node { bundle(name) } else { name.to_owned() }
+}
+
+fn last_part(path: &str) -> &str {
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// Whether a bundler wrote the file, so that short names are its own and change with every build.
+fn is_minified(name: &str) -> bool {
+    name.contains(".min.") || bundle(name) != name
+}
+
+/// `t.total` → `total`, `Object.first` → `first`, `c` → nothing.
+fn minified(name: &str) -> String {
+    let name = node(name);
+    name.split('.').filter(|it| it.len() > 2).collect::<Vec<_>>().join(".")
 }
 
 /// `main.3f2a1b9c.js` → `main.js`: a bundle's hash changes with every build.
@@ -309,6 +347,13 @@ mod tests {
             (Runtime::Jvm, "App$$Lambda$14/0x0000.run", "App"),
             (Runtime::Jvm, "a.$Proxy12", "a.$Proxy"),
             (Runtime::Jvm, "App$1.run", "App$1.run"),
+            (Runtime::Jvm, "shop.core$fn__12.invoke", "shop.core$fn__.invoke"),
+            (Runtime::Jvm, "shop.core$eval194.invokeStatic", "shop.core$eval.invokeStatic"),
+            (
+                Runtime::Jvm,
+                "a.B$$anonfun$f$1$$anonfun$apply$2.apply",
+                "a.B$$anonfun$f$$$anonfun$apply$.apply",
+            ),
             (Runtime::Node, "Object.wrap", "wrap"),
             (Runtime::Node, "Foo.bar [as baz]", "Foo.bar"),
             (Runtime::Go, "main.main.func3", "main.main.func"),

@@ -18,6 +18,7 @@ mod key;
 mod numbers;
 mod parse;
 mod slots;
+mod structured;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::structured;
 use crate::base::search::digits;
-use crate::watch::join::{self, peel::peel};
+use crate::watch::join::{self, peel::peel, shape};
 
 /// A record without its wrapping.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +23,7 @@ pub(super) struct Unwrapped {
 
 /// Fields that hold a whole trace, by the shippers and loggers that write them: OpenTelemetry, ECS, Pino and Bunyan,
 /// structlog, logstash, Serilog, GELF.
-const TRACES: [&str; 18] = [
+const TRACES: [&str; 24] = [
     "exception.stacktrace",
     "exception.stack_trace",
     "error.stack_trace",
@@ -41,9 +42,25 @@ const TRACES: [&str; 18] = [
     "error.stacktrace",
     "trace",
     "backtrace",
+    "exception.backtrace",
+    "Exception",
+    "errorVerbose",
+    "_stack_trace",
+    "_stacktrace",
+    "_exception",
 ];
-const KINDS: [&str; 6] =
-    ["exception.type", "error.type", "err.type", "error.name", "exception.class", "error_type"];
+const KINDS: [&str; 10] = [
+    "exception.type",
+    "error.type",
+    "err.type",
+    "error.name",
+    "exception.class",
+    "error_type",
+    "exception.name",
+    "error.kind",
+    "err.name",
+    "error.class",
+];
 const DETAILS: [&str; 6] = ["exception.message", "error.message", "err.message", "err", "error", "cause"];
 const MESSAGES: [&str; 10] =
     ["message", "msg", "event", "@m", "body", "short_message", "log", "text", "@mt", "textPayload"];
@@ -66,7 +83,7 @@ fn unwrap_within(text: &str, depth: u8) -> Unwrapped {
         found.is_of_shape &= is_of_shape && is_plain;
         return found;
     }
-    if let Some(message) = from_logfmt(trimmed).filter(|_| depth < 3) {
+    if let Some(message) = logfmt(trimmed).and_then(from_logfmt).filter(|_| depth < 3) {
         let mut found = unwrap_within(&message, depth + 1);
         found.envelope = Some("msg");
         return found;
@@ -122,7 +139,7 @@ fn json(trimmed: &str) -> Option<&str> {
 /// Whether a text that begins with this line may have an envelope.
 pub(super) fn may_have_envelope(first_line: &str) -> bool {
     let trimmed = first_line.trim();
-    trimmed.is_empty() || json(trimmed).is_some() || is_logfmt(trimmed)
+    trimmed.is_empty() || json(trimmed).is_some() || logfmt(trimmed).is_some()
 }
 
 fn peeled(text: &str) -> Unwrapped {
@@ -171,10 +188,17 @@ fn from_json(value: &Value) -> Option<Opened> {
         (Some(only), None) | (None, Some(only)) => Some(only.clone()),
         (None, None) => None,
     };
-    if let Some((trace, field)) = find(&TRACES).filter(|it| it.0.contains('\n')) {
+    if let Some(text) = structured::text(value) {
+        return Some(Opened { text, field: "exception", is_of_shape: true });
+    }
+    let within = || within(value, 0).map(|it| (it.to_owned(), "stack"));
+    if let Some((trace, field)) = find(&TRACES).filter(|it| it.0.contains('\n')).or_else(within) {
         // Frames alone need their head.
         let first = trace.trim_start();
-        let is_headless = first.starts_with("at ") || first.starts_with('#') || first.starts_with("File \"");
+        let is_headless = first.starts_with("at ")
+            || first.starts_with('#')
+            || first.starts_with("File \"")
+            || shape::is_ruby_frame(first.lines().next().unwrap_or("")) && !first.contains("': ");
         let text = match head {
             Some(head) if is_headless => format!("{head}\n{trace}"),
             _ => trace,
@@ -197,11 +221,23 @@ fn from_json(value: &Value) -> Option<Opened> {
     }
 }
 
+/// A trace in an object that is not one of those known, a few steps down.
+fn within(value: &Value, depth: u8) -> Option<&str> {
+    const NAMES: [&str; 6] = ["stack", "stack_trace", "stacktrace", "stackTrace", "backtrace", "exception"];
+    let fields = value.as_object().filter(|_| depth < 4)?;
+    let found = NAMES.iter().find_map(|it| fields.get(*it)?.as_str().filter(|it| it.contains('\n')));
+    found.or_else(|| fields.values().find_map(|it| within(it, depth + 1)))
+}
+
 /// A text under `a.b`, written as nested objects or as one dotted key.
 fn text_at(root: &Value, name: &str) -> Option<String> {
     let found = root.get(name).or_else(|| {
         let (first, rest) = name.split_once('.')?;
         root.get(first)?.get(rest)
+    });
+    // OTLP's attributes are pairs.
+    let found = found.or_else(|| {
+        root.as_array()?.iter().find(|it| it.get("key").is_some_and(|it| it == name))?.get("value")
     })?;
     match found {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
@@ -214,12 +250,22 @@ fn text_at(root: &Value, name: &str) -> Option<String> {
     }
 }
 
+/// Where logfmt may begin: behind a shipper's prefix, too.
+fn logfmt(trimmed: &str) -> Option<&str> {
+    if is_logfmt(trimmed) { Some(trimmed) } else { Some(peel(trimmed).text).filter(|it| is_logfmt(it)) }
+}
+
 /// The message of `level=error msg="…" err="…"`.
 fn from_logfmt(text: &str) -> Option<String> {
-    if !is_logfmt(text) || text.contains('\n') {
+    if text.contains('\n') {
         return None;
     }
-    let message = logfmt_value(text, "msg").or_else(|| logfmt_value(text, "message"))?;
+    for key in ["exception", "stacktrace", "stack_trace", "stack", "exc_info", "error", "err"] {
+        if let Some(trace) = logfmt_value(text, key).filter(|it| it.contains('\n')) {
+            return Some(trace);
+        }
+    }
+    let message = ["msg", "message", "event"].iter().find_map(|it| logfmt_value(text, it))?;
     match logfmt_value(text, "err").or_else(|| logfmt_value(text, "error")) {
         Some(error) => Some(format!("{message}: {error}")),
         None => Some(message),
@@ -227,7 +273,15 @@ fn from_logfmt(text: &str) -> Option<String> {
 }
 
 fn is_logfmt(text: &str) -> bool {
-    ["time=", "ts=", "level=", "lvl=", "msg="].iter().any(|it| text.starts_with(it))
+    if ["time=", "ts=", "level=", "lvl=", "msg="].iter().any(|it| text.starts_with(it)) {
+        return true;
+    }
+    // Other keys come first only where the level does, too.
+    let key =
+        text.bytes().position(|it| !(it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.'))).unwrap_or(0);
+    key > 0
+        && text[key..].starts_with('=')
+        && [" level=", " lvl=", " severity="].iter().any(|it| text.contains(it))
 }
 
 fn logfmt_value(text: &str, key: &str) -> Option<String> {

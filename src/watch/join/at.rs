@@ -2,7 +2,9 @@
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
-use super::shape::{at_frame, is_bare_place, is_ruby_frame, name_length, strict_at_frame, typed};
+use super::shape::{
+    at_frame, has, is_bare_place, is_php_frame, is_place, is_ruby_frame, name_length, strict_at_frame, typed,
+};
 use super::{ruby, script};
 use crate::model::trace::Runtime;
 
@@ -21,10 +23,16 @@ const PREAMBLE: u8 = 5;
 const RUST: u8 = 6;
 /// `nested exception is:` was seen: the next line is a head and yet belongs.
 const NESTED: u8 = 7;
+/// A dump of all threads of a JVM.
+const DUMP: u8 = 9;
+/// Node's garbage collections before it ran out of memory.
+const HEAP: u8 = 10;
 /// `{` alone: an object that is printed, in which there may be an error.
 const BRACE: u8 = 8;
 /// In [`State::mark`]: the head is a qualified class, so that its message may be long.
 const QUALIFIED: u64 = 1;
+/// In [`State::mark`], of a dump: threads wait for each other.
+const DEADLOCK: u64 = 2;
 /// What Mono says of an exception that it told of already.
 const MONO_AGAIN: &str = "[ERROR] FATAL UNHANDLED EXCEPTION: ";
 /// Lines of a message after a head that is no qualified class.
@@ -55,6 +63,18 @@ pub(super) fn open(body: &str) -> Option<Opening> {
     // Mono and older .NET name the exception on the next line.
     if text == "Unhandled Exception:" {
         return Some((state(Runtime::Dotnet, NESTED), Sure::Perhaps));
+    }
+    if text == "Stack overflow." || text.starts_with("Process terminated. ") {
+        return Some((state(Runtime::Dotnet, HEAD), Sure::Perhaps));
+    }
+    if text.starts_with("Full thread dump ") {
+        return Some((state(Runtime::Jvm, DUMP), Sure::Yes));
+    }
+    if is_deadlock(text) {
+        return Some((State { mark: DEADLOCK, ..state(Runtime::Jvm, DUMP) }, Sure::Yes));
+    }
+    if text == "<--- Last few GCs --->" {
+        return Some((state(Runtime::Node, HEAP), Sure::Perhaps));
     }
     if text.starts_with(MONO_AGAIN) {
         return Some((state(Runtime::Dotnet, HEAD), Sure::Perhaps));
@@ -89,6 +109,8 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     state.count += 1;
     match state.phase {
         OBJECT => object(state, view),
+        DUMP => dump(state, view),
+        HEAP => heap(state, view),
         BRACE => {
             if view.indent() == 0 || view.is_prefixed {
                 return Step::End;
@@ -151,8 +173,22 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
         state.enter(if text.ends_with(" {") { OBJECT } else { FRAMES });
         return Some(Step::Take);
     }
+    // `f@https://…/a.js:1:2` of Firefox and Safari.
+    if is_indented
+        && matches!(state.phase, HEAD | FRAMES)
+        && is_place(text)
+        && has(text, "://")
+        && has(text, "@")
+    {
+        state.runtime = Runtime::Node;
+        state.enter(FRAMES);
+        return Some(Step::Take);
+    }
     if text.starts_with("at ") && is_indented && state.phase == HEAD && is_name(&text[3..]) {
         return Some(Step::Take);
+    }
+    if state.runtime == Runtime::Dotnet && text.len() > 20 && text.bytes().all(|it| it == b'-') {
+        return Some(if state.phase == FRAMES { Step::Take } else { Step::Hold });
     }
     if text.starts_with("... ")
         && is_indented
@@ -166,7 +202,7 @@ fn part(state: &mut State, text: &str, is_indented: bool) -> Option<Step> {
         state.enter(RUST);
         return Some(Step::Take);
     }
-    if state.phase == HEAD && script::is_php_frame(text) {
+    if state.phase == HEAD && is_php_frame(text) {
         script::php_frames(state);
         return Some(Step::Take);
     }
@@ -235,6 +271,65 @@ fn object(state: &mut State, view: &View<'_>) -> Step {
     Step::Take
 }
 
+fn is_deadlock(text: &str) -> bool {
+    text.starts_with("Found ") && text.ends_with(" Java-level deadlock:")
+}
+
+/// Whether the record says no more than what all threads do.
+pub(super) fn is_quiet(state: &State) -> bool {
+    state.kind == Kind::At && state.phase == DUMP && state.mark != DEADLOCK
+}
+
+fn dump(state: &mut State, view: &View<'_>) -> Step {
+    const PARTS: [&str; 8] = [
+        "Threads class SMR info",
+        "_java_thread_list",
+        "0x",
+        "JNI global ref",
+        "Java stack information",
+        "====",
+        "Heap",
+        "Found ",
+    ];
+    let text = view.body.trim_start();
+    if view.is_prefixed {
+        return Step::End;
+    }
+    if is_deadlock(text) {
+        state.mark = DEADLOCK;
+    }
+    let is_part = view.indent() > state.base
+        || text.starts_with(['"', '}'])
+        || PARTS.iter().any(|it| text.starts_with(it)) && !view.stands_alone;
+    match text {
+        "" => Step::Hold,
+        _ if is_part => Step::Take,
+        _ => Step::End,
+    }
+}
+
+fn heap(state: &mut State, view: &View<'_>) -> Step {
+    let text = view.body.trim_start();
+    let digits = text.bytes().position(|it| !it.is_ascii_digit()).unwrap_or(0);
+    if text.starts_with("FATAL ERROR: ") {
+        // Another one is another process.
+        state.mark += 1;
+        return if state.mark == 1 { Step::Take } else { Step::End };
+    }
+    // `[7:0x5f3a1b0]    12345 ms: Mark-sweep …`
+    let is_part = text.contains(" ms: ")
+        || text.starts_with("<--- JS stack")
+        || digits > 0 && text[digits..].starts_with(": 0x");
+    if is_part {
+        return Step::Take;
+    }
+    if view.is_prefixed && !text.starts_with('[') || view.stands_alone || state.count > 40 {
+        Step::End
+    } else {
+        Step::Hold
+    }
+}
+
 fn preamble(state: &mut State, view: &View<'_>) -> Step {
     let text = view.body.trim_start();
     if !view.is_bare() || state.count > 40 {
@@ -296,6 +391,8 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         RUST => "causes",
         NESTED => "nested",
         BRACE => "brace",
+        DUMP => "dump",
+        HEAP => "heap",
         _ => "other",
     }
 }

@@ -19,6 +19,9 @@ pub(super) fn open(body: &str) -> Option<Opening> {
         b'g' if is_goroutine(body) => Some((state(STACK), Sure::Orphan)),
         b'h' if is_server_panic(body) => Some((state(HEAD), Sure::Yes)),
         b'r' if body.starts_with("runtime: ") => Some((state(HEAD), Sure::Perhaps)),
+        b'S' if body.starts_with("SIG") && body.contains(": ") && body.len() < 60 => {
+            Some((state(HEAD), Sure::Perhaps))
+        }
         b'W' if body == "WARNING: DATA RACE" => Some((state(RACE), Sure::Yes)),
         _ => None,
     }

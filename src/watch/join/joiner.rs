@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::Limits;
+use super::at;
 use super::block;
 use super::callstack;
 use super::ending::Ending;
@@ -127,7 +128,7 @@ impl Joiner {
     pub fn tell_early(&mut self, out: &mut Vec<Record>) {
         let Some(open) = &mut self.open else { return };
         let is_lone = open.is_candidate && !open.is_confirmed && self.held.is_empty();
-        if is_lone && !open.is_told && !block::is_quiet(&open.state) {
+        if is_lone && !open.is_told && !is_quiet(&open.state) {
             open.is_told = true;
             out.push(Record { text: open.text.clone(), ..open.record() });
         }
@@ -256,7 +257,7 @@ impl Joiner {
                 open.add(&line.text, &self.limits);
             }
         }
-        if (open.is_confirmed || open.is_candidate) && !open.is_told && !block::is_quiet(&open.state) {
+        if (open.is_confirmed || open.is_candidate) && !open.is_told && !is_quiet(&open.state) {
             let text = std::mem::take(&mut open.text);
             out.push(Record { text, ..open.record() });
         } else {
@@ -294,6 +295,11 @@ impl Open {
             is_cut: self.is_cut,
         }
     }
+}
+
+/// Whether the record says of itself that it is no error.
+fn is_quiet(state: &State) -> bool {
+    block::is_quiet(state) || at::is_quiet(state)
 }
 
 /// Keeps a few short buffers.

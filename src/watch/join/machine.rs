@@ -138,7 +138,7 @@ pub(super) fn open(view: &View<'_>) -> Option<Opening> {
         }
         b't' => rust::open(body).or_else(|| native::open(body, colons)),
         b'*' | b'=' => beam::open(body),
-        b'S' => python::open(body),
+        b'S' => python::open(body).or_else(|| go::open(body)),
         b's' | b'C' | b'H' | b'l' => callstack::open(body),
         _ => None,
     };

@@ -81,7 +81,10 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
                 state.enter(FRAMES);
                 Step::Take
             }
-            _ if state.count > 6 || view.begins_other() => Step::End,
+            // Where a task was made may be told first, frame by frame.
+            _ if is_indented && state.count < 60 => Step::Hold,
+            _ if state.count > 60 || view.begins_other() => Step::End,
+            _ if state.count > 6 && view.is_candidate => Step::End,
             _ => Step::Hold,
         },
         FRAMES => frames(state, view, text, is_indented),

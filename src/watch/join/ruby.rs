@@ -43,7 +43,8 @@ pub(super) fn open(body: &str, has_in: bool) -> Option<Opening> {
 /// The state after `f.rb:6:in 'm': message (Type)`.
 fn begin(head: &str) -> State {
     let phase = if is_rescue(head) { RESCUING } else { FRAMES };
-    State { mark: u64::from(place(head)) << 32, ..State::new(Kind::Ruby, Runtime::Ruby, phase) }
+    let place = u64::from(place(head));
+    State { mark: place << 32 | place, ..State::new(Kind::Ruby, Runtime::Ruby, phase) }
 }
 
 /// The state after a head of another shape: `NoMethodError (…):`.
@@ -150,6 +151,9 @@ fn frames(state: &mut State, frame: &str) -> Step {
         CAUSE if place(frame) == shared => state.enter(WRAPPER),
         CAUSE => return Step::Hold,
         FRAMES if is_rescue(frame) => state.enter(RESCUING),
+        // Since 3.4 a `rescue` has the name of the method it stands in: one method twice, at different lines.
+        FRAMES if place(frame) == shared && frame.contains(":in '") => state.enter(WRAPPER),
+        FRAMES => state.mark = u64::from(first) << 32 | u64::from(place(frame)),
         RESCUING => {
             state.mark = u64::from(first) << 32 | u64::from(place(frame));
             state.enter(WRAPPER);

@@ -3,12 +3,14 @@
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
 use super::ruby;
-use super::shape::{Colons, has, numbered, perl_place};
+use super::shape::{Colons, has, is_php_frame, numbered, perl_place};
 use crate::model::trace::Runtime;
 
 /// The head was seen; its message may go on.
 const HEAD: u8 = 0;
 const FRAMES: u8 = 1;
+/// Flutter's box, up to the rule below it.
+const BOX: u8 = 3;
 /// Laravel and Monolog: a trace inside the quotes of a context.
 const QUOTED: u8 = 2;
 
@@ -28,6 +30,9 @@ pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     }
     if has(body, "\"[object] (") && !body.ends_with('}') {
         return php(QUOTED, Sure::Perhaps);
+    }
+    if body.starts_with("══╡ EXCEPTION CAUGHT BY ") {
+        return Some((state(Kind::Dart, Runtime::Dart, BOX), Sure::Yes));
     }
     if body == "Unhandled exception:" {
         return Some((state(Kind::Dart, Runtime::Dart, HEAD), Sure::Perhaps));
@@ -51,19 +56,6 @@ pub(super) fn php_frames(state: &mut State) {
     state.kind = Kind::Php;
     state.runtime = Runtime::Php;
     state.enter(FRAMES);
-}
-
-/// `#0 /a.php(5): C->m()`, `#1 [internal function]: f()`, `#2 {main}`
-pub(super) fn is_php_frame(text: &str) -> bool {
-    let Some(rest) = numbered(text) else { return false };
-    if rest == "{main}" || rest.starts_with("[internal function]: ") {
-        return true;
-    }
-    let Some((place, call)) = rest.split_once("): ") else { return false };
-    let is_place = place
-        .rsplit_once('(')
-        .is_some_and(|it| it.1.bytes().all(|it| it.is_ascii_digit()) && !it.1.is_empty());
-    is_place && call.contains('(')
 }
 
 pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
@@ -115,6 +107,15 @@ fn php(state: &mut State, view: &View<'_>, text: &str, is_indented: bool) -> Ste
 }
 
 fn dart(state: &mut State, view: &View<'_>, text: &str) -> Step {
+    if state.phase == BOX {
+        let is_rule = text.len() > 30 && text.chars().all(|it| it == '═');
+        return match text {
+            _ if is_rule => Step::Done,
+            _ if view.is_prefixed || view.stands_alone || state.count > 200 => Step::End,
+            "" => Step::Hold,
+            _ => Step::Take,
+        };
+    }
     if numbered(text).is_some() || text == "<asynchronous suspension>" {
         state.enter(FRAMES);
         return Step::Take;
@@ -136,6 +137,7 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         HEAD => "message",
         FRAMES => "frames",
         QUOTED => "quoted",
+        BOX => "box",
         _ => "other",
     }
 }

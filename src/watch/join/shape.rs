@@ -211,6 +211,19 @@ pub fn is_ruby_frame(text: &str) -> bool {
     is_place && before.len() < 400
 }
 
+/// `#0 /a.php(5): C->m()`, `#1 [internal function]: f()`, `#2 {main}`
+pub fn is_php_frame(text: &str) -> bool {
+    let Some(rest) = numbered(text) else { return false };
+    if rest == "{main}" || rest.starts_with("[internal function]: ") {
+        return true;
+    }
+    let Some((place, call)) = rest.split_once("): ") else { return false };
+    let is_place = place
+        .rsplit_once('(')
+        .is_some_and(|it| it.1.bytes().all(|it| it.is_ascii_digit()) && !it.1.is_empty());
+    is_place && call.contains('(')
+}
+
 /// Where `part` stands in a line first. Lines are short, so nothing is prepared but the byte of `part` to look for, which is one that
 /// few lines have.
 pub fn find(text: &str, part: &str) -> Option<usize> {

@@ -49,6 +49,18 @@ fn lines_that_say_nothing_make_no_record() {
 }
 
 #[test]
+fn a_dump_of_all_threads_is_no_error_but_a_deadlock_is() {
+    let dump = "Full thread dump OpenJDK 64-Bit Server VM (17.0.15+6 mixed mode):\n\n\"main\" #1 prio=5\n   java.lang.Thread.State: RUNNABLE\n\tat shop.Main.main(Main.java:7)\n\nJNI global refs: 15\n";
+    check(&format!("ok\n{dump}\nok"), &[]);
+    check(
+        &format!(
+            "{dump}\nFound one Java-level deadlock:\n=====\n\"a\":\n  waiting\n\tat shop.Cart.first(Cart.java:12)\nok"
+        ),
+        &[(0, 13, Runtime::Jvm)],
+    );
+}
+
+#[test]
 fn a_marked_line_is_a_record_with_what_is_indented_under_it() {
     check("ok\nrequest error 7\nok", &[(1, 1, Runtime::Message)]);
     check("request error 7\n  detail: x\n  more\nok", &[(0, 3, Runtime::Message)]);

@@ -17,7 +17,16 @@ fn head(text: &str) -> Exception {
         text = text.strip_prefix(lead).unwrap_or(text);
     }
     if let Some(rest) = text.strip_prefix('[').filter(|it| !it.starts_with("object")) {
-        text = rest.trim_end_matches(']');
+        text = rest.trim_end_matches([']', ' ', '{']);
+    }
+    // `i [PaymentError]: declined`: a class of another name, such as a minifier gives, that names itself.
+    if let Some((class, (named, message))) =
+        text.split_once(" [").and_then(|(class, rest)| Some((class, rest.split_once("]: ")?)))
+        && named.bytes().any(|it| it.is_ascii_lowercase())
+        && shape::name_length(named) == named.len()
+        && shape::name_length(class) == class.len()
+    {
+        return exception(named, message);
     }
     if shape::typed_name(text) {
         let (kind, message) = split_kind(text);
@@ -44,7 +53,11 @@ fn head(text: &str) -> Exception {
 
 /// Reads the head that stands in `lines`: the first that names a type, with the lines of its message.
 fn head_of(lines: &[&str]) -> Exception {
-    let start = lines.iter().position(|it| shape::typed_name(strip_leads(it.trim()))).unwrap_or(0);
+    let start = lines
+        .iter()
+        .position(|it| shape::typed_name(strip_leads(it.trim())))
+        .or_else(|| lines.iter().position(|it| !head(it).kind.is_empty()))
+        .unwrap_or(0);
     let Some(first) = lines.get(start) else { return Exception::default() };
     let mut found = head(first);
     for line in &lines[start + 1..] {
@@ -62,7 +75,26 @@ fn strip_leads(text: &str) -> &str {
         .unwrap_or(text)
 }
 
+/// Threads that wait for each other: the stack of the first of them.
+fn deadlock(lines: &[&str]) -> Option<Trace> {
+    lines.iter().position(|it| it.ends_with(" Java-level deadlock:"))?;
+    let at = lines.iter().position(|it| it.starts_with("Java stack information"))?;
+    let mut threads = lines[at..].iter().filter_map(|it| it.strip_prefix('"')?.strip_suffix("\":"));
+    let thread = threads.next().map(str::to_owned);
+    let stack = lines[at..]
+        .iter()
+        .skip_while(|it| !it.starts_with('"'))
+        .skip(1)
+        .take_while(|it| !it.starts_with('"'));
+    let mut found = exception("deadlock", "");
+    found.frames = stack.filter_map(|it| jvm_frame(it.trim())).collect();
+    Some(Trace { runtime: Runtime::Jvm, exceptions: vec![found], thread })
+}
+
 pub(super) fn jvm(lines: &[&str]) -> Option<Trace> {
+    if let Some(found) = deadlock(lines) {
+        return Some(found);
+    }
     let mut thread = None;
     // Outermost first, as printed; `... n more` counts frames of the one before.
     let mut exceptions: Vec<Exception> = Vec::new();
@@ -85,7 +117,10 @@ pub(super) fn jvm(lines: &[&str]) -> Option<Trace> {
         } else if text.starts_with("Caused by: ") || text.starts_with("Wrapped by: ") {
             start(&mut exceptions, &mut pending);
             let rest = text.split_once(": ").map_or("", |it| it.1);
-            exceptions.push(head(rest));
+            // One that stands above already.
+            if !rest.starts_with("[CIRCULAR REFERENCE") {
+                exceptions.push(head(rest));
+            }
         } else if let Some(found) = jvm_frame(text) {
             start(&mut exceptions, &mut pending);
             if let Some(last) = exceptions.last_mut() {
@@ -151,9 +186,19 @@ fn jvm_frame(text: &str) -> Option<Frame> {
 }
 
 pub(super) fn node(lines: &[&str]) -> Option<Trace> {
+    if let Some(said) = lines.iter().find_map(|it| it.trim().strip_prefix("FATAL ERROR: ")) {
+        // The stack is V8's own.
+        let exceptions = Vec::from([exception("FATAL ERROR", said)]);
+        return Some(Trace { runtime: Runtime::Node, exceptions, thread: None });
+    }
     let mut exceptions: Vec<Exception> = Vec::new();
     let mut pending: Vec<&str> = Vec::new();
     let mut is_cut = false;
+    // Within the fields of an error, or of what was printed with it.
+    let mut is_in_fields = false;
+    // Within the members of an aggregate that has no frames of its own.
+    let mut is_in_members = false;
+    let lines = without_preamble(lines);
     for line in lines {
         let text = line.trim();
         if let Some(found) = node_frame(text) {
@@ -161,6 +206,7 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
             if let Some(last) = exceptions.last_mut().filter(|_| !is_cut) {
                 last.frames.push(found);
             }
+            is_in_fields |= text.ends_with('{');
         } else if text.starts_with("Emitted '") {
             // Where the event was emitted is not where the error was made.
             break;
@@ -169,12 +215,25 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
             is_cut = true;
         } else if let Some(at) = text.find("[cause]: ") {
             start(&mut exceptions, &mut pending);
-            is_cut = false;
+            (is_cut, is_in_fields) = (false, false);
             exceptions.push(head(text[at + "[cause]: ".len()..].trim_end_matches(['{', ','])));
+        } else if let Some(rest) = text.strip_prefix("caused by: ").filter(|_| !exceptions.is_empty()) {
+            // As pino writes causes.
+            is_cut = false;
+            exceptions.push(head(rest));
+        } else if text == "[errors]: [" && exceptions.is_empty() {
+            // What is told first is why all failed.
+            start(&mut exceptions, &mut pending);
+            is_in_members = true;
+        } else if is_in_members && shape::typed_name(text) {
+            is_cut = exceptions.len() > 1;
+            if !is_cut {
+                exceptions.push(head(text));
+            }
         } else if exceptions.is_empty() {
             pending.push(line);
-        } else if text == "[errors]: [" {
-            // The members of an aggregate are not causes in a row.
+        } else if text == "[errors]: [" || is_in_fields && !head(text).kind.is_empty() {
+            // The members of an aggregate are not causes in a row, nor are errors in fields.
             is_cut = true;
         }
     }
@@ -196,6 +255,18 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
     Some(Trace { runtime: Runtime::Node, exceptions, thread: None })
 }
 
+/// Without the place, the source and the caret that Node prints first, where something follows them.
+fn without_preamble<'l, 's>(lines: &'l [&'s str]) -> &'l [&'s str] {
+    let Some(at) = lines.iter().position(|it| shape::is_bare_place(it.trim())) else { return lines };
+    let is_caret = |it: &&str| it.trim().bytes().all(|it| it == b'^' || it == b'~');
+    let Some(caret) = lines[at + 1..].iter().take(3).skip(1).position(|it| is_caret(it)) else {
+        return lines;
+    };
+    let after = &lines[at + caret + 3..];
+    // A value that is no error is told from the source line, not from frames.
+    if after.iter().any(|it| node_frame(it.trim()).is_some()) { after } else { lines }
+}
+
 /// A value that is no error was thrown: place, source, caret, value.
 fn thrown(lines: &[&str]) -> Exception {
     let caret = lines.iter().position(|it| !it.trim().is_empty() && it.trim().bytes().all(|it| it == b'^'));
@@ -215,6 +286,13 @@ fn thrown(lines: &[&str]) -> Exception {
 
 /// `at [async] f [as g] (p:l:c)`, `at p:l:c`, `at f`
 fn node_frame(text: &str) -> Option<Frame> {
+    // `f@https://…/a.js:1:2` of Firefox and Safari.
+    if let Some((function, location)) =
+        text.split_once('@').filter(|it| shape::is_place(it.1) && it.1.contains("://"))
+    {
+        let (file, line) = place(location);
+        return Some(frame(function.trim_end_matches(['*', '/', '<']), file.as_deref(), line));
+    }
     let rest =
         text.strip_prefix("at ").or_else(|| text.strip_prefix("eval at "))?.trim_end_matches([' ', '{']);
     let rest = rest.strip_prefix("async ").unwrap_or(rest);
@@ -247,6 +325,12 @@ pub(super) fn dotnet(lines: &[&str]) -> Option<Trace> {
             // Mono tells everything again.
             break;
         }
+        if text.starts_with("---> (Inner Exception #")
+            && heads.iter().chain(&closed).any(|it| !it.frames.is_empty())
+        {
+            // The members of an aggregate once more; the first of them is its cause.
+            break;
+        }
         if let Some(rest) = text.strip_prefix("---> ") {
             start_dotnet(&mut heads, &mut pending);
             let rest = rest
@@ -276,7 +360,14 @@ fn start_dotnet(heads: &mut Vec<Exception>, pending: &mut Vec<&str>) {
     if !heads.is_empty() {
         return;
     }
-    let first = head_of(pending);
+    let mut first = head_of(pending);
+    match pending.first().map(|it| it.trim()) {
+        Some("Stack overflow.") => first = exception("System.StackOverflowException", ""),
+        Some(text) if text.starts_with("Process terminated. ") => {
+            first = exception("FailFast", text.trim_start_matches("Process terminated. "));
+        }
+        _ => {}
+    }
     pending.clear();
     // Older runtimes write the whole chain on one line.
     let mut parts = first.message.split(" ---> ");

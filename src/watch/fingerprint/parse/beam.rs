@@ -36,9 +36,15 @@ fn head(text: &str) -> Option<(&str, &str)> {
 fn elixir(lines: &[&str]) -> Vec<Exception> {
     // With how far each is indented, outermost first.
     let mut found: Vec<(usize, Exception)> = Vec::new();
+    let mut is_told = false;
     for line in lines {
         let text = line.trim();
         let indent = line.len() - line.trim_start().len();
+        if !found.is_empty() && text.starts_with("Client ") && indent == 0 {
+            // What it was asked by.
+            break;
+        }
+        is_told |= ["Last message", "State: ", "Function: "].iter().any(|it| text.starts_with(it));
         if let Some((kind, message)) = head(text) {
             // `** (EXIT) an exception was raised:` only leads to the next.
             if kind == "EXIT" && message.ends_with("an exception was raised:") {
@@ -49,7 +55,9 @@ fn elixir(lines: &[&str]) -> Vec<Exception> {
             continue;
         }
         let Some(frame) = elixir_frame(text) else {
-            if let Some((_, last)) = found.last_mut().filter(|it| it.1.frames.is_empty() && !is_call(text)) {
+            if let Some((_, last)) =
+                found.last_mut().filter(|it| it.1.frames.is_empty() && !is_told && !is_call(text))
+            {
                 last.message.push('\n');
                 last.message.push_str(line);
             }
@@ -86,9 +94,13 @@ fn elixir_frame(text: &str) -> Option<Frame> {
     {
         let app = app.split(' ').next().unwrap_or("");
         let path = if app.is_empty() { file } else { format!("{app}/{file}") };
-        return Some(frame(without_arguments(function), Some(&path), Some(line)));
+        let module = (!app.is_empty()).then(|| app.to_owned());
+        return Some(Frame { module, ..frame(without_arguments(function), Some(&path), Some(line)) });
     }
-    None
+    // `Shop.Cart.lookup/1` of a module that was built without places.
+    let (name, arity) = rest.rsplit_once('/')?;
+    let is_function = name.contains('.') && !name.contains([' ', '"', '(']) && !arity.is_empty();
+    (is_function && arity.bytes().all(|it| it.is_ascii_digit())).then(|| frame(rest, None, None))
 }
 
 /// `App.f("x", 1)` → `App.f`; `App.f/2` stays.

@@ -3,7 +3,40 @@
 use super::{exception, frame};
 use crate::model::trace::{Exception, Frame, Runtime, Trace};
 
+/// Whether a line and the next are a frame of an error that carries its stack: `main.f` and `	/a.go:3`.
+pub(super) fn is_error_frame(line: &str, next: Option<&&str>) -> bool {
+    let is_function = !line.is_empty()
+        && !line.starts_with([' ', '\t'])
+        && line.trim().bytes().all(|it| it.is_ascii_alphanumeric() || b"._/()*[]-$".contains(&it));
+    is_function && next.is_some_and(|it| it.starts_with([' ', '\t']) && place(it.trim()).is_some())
+}
+
+/// Errors with their stacks, each with what it said before it: the root first, as they are printed with `%+v`.
+fn errors(lines: &[&str]) -> Option<Trace> {
+    let mut exceptions: Vec<Exception> = Vec::new();
+    let mut said: Vec<&str> = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        if is_error_frame(lines[at], lines.get(at + 1)) {
+            if !said.is_empty() || exceptions.is_empty() {
+                exceptions.push(exception("error", said.join("\n").trim()));
+                said.clear();
+            }
+            let (file, line) = place(lines[at + 1].trim())?;
+            exceptions.last_mut()?.frames.push(frame(lines[at].trim(), Some(file), line));
+            at += 1;
+        } else {
+            said.push(lines[at]);
+        }
+        at += 1;
+    }
+    Some(Trace { runtime: Runtime::Go, exceptions, thread: None })
+}
+
 pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
+    if !lines.iter().any(|it| is_head(it.trim()) || it.trim().starts_with("goroutine ")) {
+        return errors(lines);
+    }
     let mut found: Option<Exception> = None;
     let mut thread = None;
     let mut is_stack = false;
@@ -79,6 +112,10 @@ fn head(text: &str) -> Exception {
     if let Some(at) = text.find("panic serving ") {
         let message = text[at..].splitn(3, ": ").last().unwrap_or_default();
         return exception("panic", message);
+    }
+    // What a program says of a panic that it recovered from.
+    if let Some(at) = text.find("runtime error: ") {
+        return exception("panic", &text[at..]);
     }
     exception("fatal error", text)
 }

@@ -65,12 +65,32 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
             b'#' if lines[..place].iter().any(|it| it.trim() == "Unhandled exception:") => {
                 Some(Runtime::Dart)
             }
+            b'#' if text.ends_with(')') && (text.contains(" (package:") || text.contains(" (dart:")) => {
+                Some(Runtime::Dart)
+            }
+            b'F' if text.starts_with("Found ") && text.ends_with(" Java-level deadlock:") => {
+                Some(Runtime::Jvm)
+            }
+            b'F' if text.starts_with("FATAL ERROR: ") && lines.iter().any(|it| it.contains("JS stack")) => {
+                Some(Runtime::Node)
+            }
+            b'S' if text.starts_with("SIG") && is_go(&lines[place..]) => Some(Runtime::Go),
             b'*' if text.starts_with("** (") => Some(Runtime::Elixir),
             b'=' if text.starts_with('=') && text.contains(" REPORT====") => Some(Runtime::Elixir),
             b'e' if text.starts_with("exception error: ") && place > 0 => Some(Runtime::Elixir),
             b'H' if text == "HasCallStack backtrace:" => Some(Runtime::Haskell),
             // What C asserts is told with its place.
             _ if text.ends_with(": Assertion failed") => return None,
+            // What Go recovered from has no place before it.
+            _ if shape::has(text, ": runtime error: ") && is_go(&lines[place..]) => Some(Runtime::Go),
+            b'#' if shape::is_php_frame(text) => Some(Runtime::Php),
+            b'P' if text.starts_with("PHP ") && text.contains(":  ") && text.contains(" on line ") => {
+                Some(Runtime::Php)
+            }
+            _ if place > 0 && text.contains("://") && text.contains('@') && shape::is_place(text) => {
+                Some(Runtime::Node)
+            }
+            _ if go::is_error_frame(line, lines.get(place + 1)) => Some(Runtime::Go),
             b'N' if text.starts_with("Node.js v") && place > 2 => Some(Runtime::Node),
             b's' if text == "stack traceback:" => Some(Runtime::Lua),
             b'C' if text.starts_with("CallStack (from ") => Some(Runtime::Haskell),
@@ -84,6 +104,10 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
             .or_else(|| (shape::is_ruby_frame(text)).then_some(Runtime::Ruby))
             .or_else(|| shape::perl_place(text).then_some(Runtime::Perl))
     })
+}
+
+fn is_go(lines: &[&str]) -> bool {
+    lines.iter().any(|it| it.starts_with("goroutine ") && it.trim_end().ends_with("]:"))
 }
 
 fn is_ruby(line: Option<&&str>) -> bool {
