@@ -6,6 +6,8 @@ mod agent;
 mod alerts;
 /// Several fingerprints that count for one issue.
 mod aliases;
+/// The same identities in any order, at any chunking, on any machine.
+mod any_order;
 /// The command line contract.
 mod cli;
 /// Wrong configs, one clear line each.

@@ -33,6 +33,9 @@ impl fmt::Display for Explanation {
         writeln!(f, "runtime   {}", found.runtime)?;
         writeln!(f, "title     {}", found.title)?;
         if let Some(trace) = &found.trace {
+            if let Some(thread) = &trace.thread {
+                writeln!(f, "thread    {thread}")?;
+            }
             for (place, exception) in trace.exceptions.iter().enumerate() {
                 let role = if place == 0 { "cause    " } else { "wrapped  " };
                 writeln!(f, "{role} {}", exception.kind)?;
@@ -47,6 +50,9 @@ impl fmt::Display for Explanation {
                         (Some(file), Some(line)) => write!(f, "  {file}:{line}")?,
                         (Some(file), None) => write!(f, "  {file}")?,
                         (None, _) => {}
+                    }
+                    if let Some(module) = &frame.module {
+                        write!(f, "  of {module}")?;
                     }
                     match frames::library(trace.runtime, frame).filter(|_| !frame.in_app) {
                         Some(part) => writeln!(f, "  (library: {part})")?,

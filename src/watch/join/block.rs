@@ -15,6 +15,8 @@ const HEADER: u8 = 2;
 const QUIET: u8 = 3;
 /// Within the stack of a Go error.
 const GO_STACK: u8 = 4;
+/// What MySQL and MariaDB say of themselves when they crash.
+const MYSQL: u8 = 5;
 
 pub(super) fn open(body: &str, colons: Colons) -> Option<Opening> {
     let state = |runtime| State::new(Kind::Block, runtime, HEAD);
@@ -89,8 +91,12 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         state.enter(BODY);
         return Step::Take;
     }
-    if text.is_empty() {
+    if text.is_empty() && state.phase != MYSQL {
         return if state.count < 3 { Step::Hold } else { Step::End };
+    }
+    let may_be_mysql = state.phase == MYSQL || state.phase == HEAD && !view.is_prefixed;
+    if may_be_mysql && let Some(step) = mysql(state, view, text) {
+        return step;
     }
     // The stacks of zap and of wrapped errors: a function, and its place below it, indented; each wrapper's message between.
     let may_be_go = state.phase == GO_STACK || !view.is_prefixed && (state.is_error || state.phase == HEAD);
@@ -110,6 +116,42 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     }
     state.enter(BODY);
     Step::Take
+}
+
+fn mysql(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
+    const HEADS: [&str; 3] = [
+        "Most likely, you have hit a bug",
+        "This could be because you hit a bug",
+        "Sorry, we probably made a mistake",
+    ];
+    const PARTS: [&str; 12] = [
+        "/",
+        "stack_bottom",
+        "Thread pointer: ",
+        "terribly wrong",
+        "Some pointers may be",
+        "Query (",
+        "Connection ID (",
+        "Status: ",
+        "Optimizer switch: ",
+        "information that should",
+        "Trying to get some",
+        "BuildID[",
+    ];
+    if state.phase == HEAD {
+        if !HEADS.iter().any(|it| text.starts_with(it)) {
+            return None;
+        }
+        state.enter(MYSQL);
+        return Some(Step::Take);
+    }
+    let is_part = !view.is_prefixed && !text.is_empty() && PARTS.iter().any(|it| text.starts_with(it));
+    let is_other = view.is_prefixed || view.stands_alone || state.count > 80;
+    Some(match (is_part, is_other) {
+        (true, _) => Step::Take,
+        (false, true) => Step::End,
+        (false, false) => Step::Hold,
+    })
 }
 
 fn go_stack(state: &mut State, view: &View<'_>, text: &str) -> Option<Step> {
@@ -171,6 +213,7 @@ pub(super) const fn phase_name(phase: u8) -> &'static str {
         HEADER => "header",
         QUIET => "quiet",
         GO_STACK => "stack",
+        MYSQL => "mysql",
         _ => "other",
     }
 }

@@ -1,4 +1,4 @@
-//! Lua and Haskell: a message of any shape, a line that announces the stack, and the stack, indented.
+//! Lua, Haskell and Swift: a message of any shape, a line that announces the stack, and the stack, indented.
 
 use super::line::View;
 use super::machine::{Kind, Opening, State, Step, Sure};
@@ -21,12 +21,20 @@ const MAX_WEAK: u32 = 6;
 pub(super) fn open(body: &str) -> Option<Opening> {
     let state = |runtime, phase| State::new(Kind::CallStack, runtime, phase);
     match body.as_bytes().first()? {
-        b's' | b'C' | b'H' => {
+        b's' | b'C' | b'H' | b'T' => {
             if let Some(runtime) = announced(body) {
                 return Some((state(runtime, STACK), Sure::Orphan));
             }
         }
         _ => {}
+    }
+    if body.starts_with("*** Signal ") && body.contains(": Backtracing from ")
+        || body.starts_with("*** Program crashed: ")
+    {
+        return Some((state(Runtime::Swift, HEAD), Sure::Yes));
+    }
+    if find(body, ".swift:").is_some() && body.contains(": Fatal error") {
+        return Some((state(Runtime::Swift, HEAD), Sure::Perhaps));
     }
     // `app: Assertion failed` has nothing behind it, other than C's.
     if body.ends_with(": Assertion failed") && program(body).is_some() {
@@ -57,6 +65,8 @@ pub(super) fn announced(text: &str) -> Option<Runtime> {
     match text {
         "stack traceback:" => Some(Runtime::Lua),
         "HasCallStack backtrace:" => Some(Runtime::Haskell),
+        "Current stack trace:" => Some(Runtime::Swift),
+        _ if text.starts_with("Thread ") && text.ends_with(" crashed:") => Some(Runtime::Swift),
         _ => text.starts_with("CallStack (from ").then_some(Runtime::Haskell),
     }
 }
@@ -95,11 +105,19 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
     }
     if state.phase == STACK {
         let is_part = view.indent() > state.base
+            || state.runtime == Runtime::Swift && is_part_of_swift(text)
             || text.starts_with("coroutine ") && text.ends_with(':')
             || text.starts_with("While handling ");
         return match text {
-            "" if state.runtime == Runtime::Haskell => Step::Hold,
+            "" if matches!(state.runtime, Runtime::Haskell | Runtime::Swift) => Step::Hold,
             _ if is_part => Step::Take,
+            _ => Step::End,
+        };
+    }
+    if state.runtime == Runtime::Swift {
+        return match text {
+            "" => Step::Hold,
+            _ if text.starts_with("*** Program crashed: ") => Step::Take,
             _ => Step::End,
         };
     }
@@ -109,6 +127,13 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
         return Step::End;
     }
     Step::Hold
+}
+
+/// `3 0x0000 f() + 9 in shop at /a.swift:3:1`, and what the backtracer says beside it.
+fn is_part_of_swift(text: &str) -> bool {
+    text.starts_with(|it: char| it.is_ascii_digit() || it == '│')
+        || ["Registers:", "Images (", "Backtrace took", "...", "…"].iter().any(|it| text.starts_with(it))
+        || text.len() > 20 && text[..20].contains(" 0x")
 }
 
 /// What a phase is called where people see it.

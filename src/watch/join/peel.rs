@@ -384,8 +384,9 @@ impl Cut<'_> {
         if digits > 0 && digits < 8 && rest.get(digits) == Some(&b' ') {
             let next = &rest[digits + run(&rest[digits..], |it| it == b' ')..];
             let word = run(next, |it| it.is_ascii_alphabetic());
+            // `1 [ra] 0x…` is a frame of Swift's.
             if next.starts_with(b"---")
-                || next.starts_with(b"[")
+                || next.starts_with(b"[") && !next.starts_with(b"[ra] 0x")
                 || word > 0 && level(&next[..word]).is_some()
             {
                 self.eat(digits);
@@ -424,7 +425,7 @@ fn logger_length(text: &[u8]) -> Option<usize> {
     }
     let word = &text[..name];
     // `a.cpp:17:51: runtime error: …`
-    if is_place(word) {
+    if is_place(word) || memchr::memmem::find(word, b".swift:").is_some() {
         return None;
     }
     let is_exception = [&b"Exception"[..], b"Error", b"Throwable", b"Failure", b"Fault", b"ExceptionInfo"]

@@ -177,12 +177,16 @@ fn jvm_frame(text: &str) -> Option<Frame> {
     let open = rest.find('(')?;
     let inner = rest[open + 1..].split(')').next()?;
     // `java.base/`, `app//`, `app/module@1.0/`
-    let function = rest[..open].rsplit('/').next()?;
+    let (module, function) = rest[..open].rsplit_once('/').unwrap_or(("", &rest[..open]));
     let (file, line) = match inner {
         "Native Method" | "Unknown Source" | "<generated>" => (None, None),
         _ => place(inner),
     };
-    Some(frame(function, file.as_deref(), line))
+    // `~[app.jar:1.0]` behind it says no less.
+    let jar = rest.rsplit_once('[').and_then(|it| it.1.strip_suffix(']')).and_then(|it| it.split(':').next());
+    let module =
+        Some(module.trim_end_matches('/')).filter(|it| !it.is_empty()).or(jar.filter(|it| *it != "?"));
+    Some(Frame { module: module.map(str::to_owned), ..frame(function, file.as_deref(), line) })
 }
 
 pub(super) fn node(lines: &[&str]) -> Option<Trace> {

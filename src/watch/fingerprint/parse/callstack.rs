@@ -83,3 +83,49 @@ fn thrown(said: &str) -> Exception {
         if name.ends_with(".ErrorCall") || name.ends_with(".ErrorCallWithLocation") { "error" } else { name };
     exception(kind, message.trim())
 }
+
+/// `a.swift:12: Fatal error: message` or `*** Program crashed: reason at 0x… ***`, and the frames of the thread that crashed.
+pub(super) fn swift(lines: &[&str]) -> Option<Trace> {
+    let mut found = Exception::default();
+    let mut is_stack = false;
+    let mut thread = None;
+    for line in lines {
+        let text = line.trim();
+        if let Some(rest) = text.strip_prefix("*** Program crashed: ") {
+            let reason = rest.trim_end_matches([' ', '*']);
+            found = exception("crash", reason.rsplit_once(" at 0x").map_or(reason, |it| it.0));
+        } else if let Some((at, message)) =
+            text.split_once("Fatal error").filter(|it| it.0.contains(".swift:"))
+        {
+            found = exception("Fatal error", message.trim_start_matches([':', ' ']));
+            let (file, number) = place(at.trim_end_matches([':', ' ']));
+            found.frames.extend(file.map(|file| frame("", Some(&file), number)));
+        } else if let Some(rest) = text.strip_prefix("Thread ").and_then(|it| it.strip_suffix(" crashed:")) {
+            thread = Some(rest.to_owned());
+            is_stack = true;
+        } else if text == "Current stack trace:" {
+            is_stack = true;
+        } else if let Some(frame) = swift_frame(text).filter(|_| is_stack) {
+            // The stack says more than the place.
+            found.frames.retain(|it| !it.function.is_empty());
+            found.frames.push(frame);
+        } else if is_stack && text.is_empty() && found.frames.iter().any(|it| !it.function.is_empty()) {
+            break;
+        }
+    }
+    Some(Trace { runtime: Runtime::Swift, exceptions: vec![found], thread })
+}
+
+/// `3 [ra] 0x0000 f() + 95 in shop at /a.swift:12:14`, `3    shop    0x0000 f + 322 at /a.swift:12:14`
+fn swift_frame(text: &str) -> Option<Frame> {
+    let digits = text.bytes().position(|it| !it.is_ascii_digit()).filter(|it| *it > 0)?;
+    let (before, rest) = text[digits..].split_once(" 0x")?;
+    let (_, rest) = rest.split_once(' ')?;
+    let (function, rest) = rest.split_once(" + ")?;
+    let location = rest.rsplit_once(" at ").map(|it| it.1);
+    let (file, line) = location.map_or((None, None), place);
+    let module =
+        rest.split_once(" in ").map_or_else(|| before.trim(), |it| it.1.split(' ').next().unwrap_or(""));
+    let module = Some(module).filter(|it| !it.is_empty() && !it.starts_with('['));
+    Some(Frame { module: module.map(str::to_owned), ..frame(function, file.as_deref(), line) })
+}

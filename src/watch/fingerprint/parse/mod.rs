@@ -25,7 +25,8 @@ pub(super) fn parse(lines: &[&str]) -> Option<Trace> {
         Runtime::Dotnet => at::dotnet(lines),
         Runtime::Go => go::parse(lines),
         Runtime::Rust => rust::parse(lines),
-        Runtime::Cpp | Runtime::Swift => native::parse(lines),
+        Runtime::Cpp => native::parse(lines),
+        Runtime::Swift => callstack::swift(lines),
         Runtime::Ruby => ruby::parse(lines),
         Runtime::Php => script::php(lines),
         Runtime::Perl => script::perl(lines),
@@ -71,6 +72,8 @@ fn detect(lines: &[&str]) -> Option<Runtime> {
             b'F' if text.starts_with("Found ") && text.ends_with(" Java-level deadlock:") => {
                 Some(Runtime::Jvm)
             }
+            b'*' if text.starts_with("*** Program crashed: ") => Some(Runtime::Swift),
+            _ if text.contains(".swift:") && text.contains(": Fatal error") => Some(Runtime::Swift),
             b'F' if text.starts_with("FATAL ERROR: ") && lines.iter().any(|it| it.contains("JS stack")) => {
                 Some(Runtime::Node)
             }
