@@ -131,9 +131,12 @@ pub(super) fn step(state: &mut State, view: &View<'_>) -> Step {
 
 /// `3 0x0000 f() + 9 in shop at /a.swift:3:1`, and what the backtracer says beside it.
 fn is_part_of_swift(text: &str) -> bool {
-    text.starts_with(|it: char| it.is_ascii_digit() || it == '│')
-        || ["Registers:", "Images (", "Backtrace took", "...", "…"].iter().any(|it| text.starts_with(it))
-        || text.len() > 20 && text[..20].contains(" 0x")
+    let is_frame = text.starts_with(|it: char| it.is_ascii_digit()) && find(text, " 0x").is_some();
+    // Registers have their value within a few columns.
+    let is_register = find(text, " 0x").is_some_and(|it| it < 16);
+    is_frame
+        || is_register
+        || ["│", "Registers:", "Images (", "Backtrace took", "...", "…"].iter().any(|it| text.starts_with(it))
 }
 
 /// What a phase is called where people see it.

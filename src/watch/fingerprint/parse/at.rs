@@ -263,7 +263,7 @@ pub(super) fn node(lines: &[&str]) -> Option<Trace> {
 fn without_preamble<'l, 's>(lines: &'l [&'s str]) -> &'l [&'s str] {
     let Some(at) = lines.iter().position(|it| shape::is_bare_place(it.trim())) else { return lines };
     let is_caret = |it: &&str| it.trim().bytes().all(|it| it == b'^' || it == b'~');
-    let Some(caret) = lines[at + 1..].iter().take(3).skip(1).position(|it| is_caret(it)) else {
+    let Some(caret) = lines[at + 1..].iter().take(3).skip(1).position(is_caret) else {
         return lines;
     };
     let after = &lines[at + caret + 3..];

@@ -3,7 +3,7 @@
 use super::{exception, frame};
 use crate::model::trace::{Exception, Frame, Runtime, Trace};
 
-/// Whether a line and the next are a frame of an error that carries its stack: `main.f` and `	/a.go:3`.
+/// Whether a line and the next are a frame of an error that carries its stack: `main.f` and, indented, `/a.go:3`.
 pub(super) fn is_error_frame(line: &str, next: Option<&&str>) -> bool {
     let is_function = !line.is_empty()
         && !line.starts_with([' ', '\t'])

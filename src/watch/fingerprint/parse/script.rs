@@ -66,7 +66,9 @@ fn php_head(text: &str) -> Option<Exception> {
             .or_else(|| text.strip_prefix("Next "))
             .unwrap_or(text);
         let name = &rest[..shape::name_length(rest)];
-        if !shape::typed_name(rest) && !(rest[name.len()..].starts_with(" in ") && shape::typed_name(name)) {
+        let is_typed =
+            shape::typed_name(rest) || rest[name.len()..].starts_with(" in ") && shape::typed_name(name);
+        if !is_typed {
             return (!text.is_empty()).then(|| exception("", text));
         }
         let (kind, message) = split_kind(rest);
