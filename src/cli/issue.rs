@@ -194,16 +194,7 @@ fn issue_json(issue: &Issue) -> Value {
         "count": issue.count,
         "first_seen": issue.first_seen.to_string(),
         "last_seen": issue.last_seen.to_string(),
-        "merged_into": match issue.state {
-            IssueState::Merged { into } => Some(into.to_string()),
-            IssueState::Open
-            | IssueState::Fixing
-            | IssueState::Proposed
-            | IssueState::Landed
-            | IssueState::Resolved
-            | IssueState::NeedsPerson
-            | IssueState::Muted { .. } => None,
-        },
+        "merged_into": issue.state.merged_into().map(|it| it.to_string()),
     })
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn suggest(context: &Context, args: SuggestionArgs) -> Result<(
 
 /// What counts for the issue, or what it counts for, in lines for people.
 pub(super) async fn print_aliases(context: &Context, detail: &IssueDetail) -> Result<(), Failure> {
-    if let IssueState::Merged { into } = detail.issue.state {
+    if let Some(into) = detail.issue.state.merged_into() {
         print::line(format!("  merged into {into}: its occurrences count there"));
     }
     for alias in &detail.aliases {

@@ -68,6 +68,16 @@ pub enum IssueEvent {
 }
 
 impl IssueState {
+    /// The issue that its occurrences count for, if a person said so.
+    pub const fn merged_into(self) -> Option<IssueId> {
+        if let Self::Merged { into } = self { Some(into) } else { None }
+    }
+
+    /// Until when it is muted, where it is and not for good.
+    pub const fn muted_until(self) -> Option<Timestamp> {
+        if let Self::Muted { until } = self { until } else { None }
+    }
+
     /// The state after `event`. Events that do not fit leave the state as it is: they come from outside and late.
     #[must_use]
     pub const fn after(self, event: IssueEvent) -> Self {

@@ -5,7 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::base::id::AliasId;
 use crate::http::error::HttpError;
 use crate::http::state::App;
-use crate::model::issue::{Issue, IssueState};
+use crate::model::issue::Issue;
 use crate::store::types::{Alias, AliasWhy, IssueDetail, IssueFilter, IssueTemplate};
 use crate::watch::ingest::suggestion::{self, Suggestion};
 
@@ -54,7 +54,7 @@ impl AliasViews {
     pub(super) async fn load(app: &App, detail: &IssueDetail, now: Timestamp) -> Result<Self, HttpError> {
         let (store, issue) = (&app.store, &detail.issue);
         let aliases = detail.aliases.iter().map(|it| alias_view(it, now)).collect();
-        if let IssueState::Merged { into } = issue.state {
+        if let Some(into) = issue.state.merged_into() {
             let target = store.issue(into).await?;
             let merged = MergedView {
                 href: format!("/issues/{into}"),

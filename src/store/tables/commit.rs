@@ -291,7 +291,7 @@ fn committed<'a>(
     let id = IssueId::from_uuid(row.get("id")?);
     let stored = state_of(row)?;
     // It was merged since the aliases were read: what counts for it is not its own any more.
-    if matches!(stored, IssueState::Merged { .. }) {
+    if stored.merged_into().is_some() {
         return Err(Fault::Overtaken);
     }
     let before = stored.at(now);

@@ -139,7 +139,7 @@ pub(super) async fn set_states(session: &mut Session, moves: &[Move], now: Times
         .map(|it| MoveRow {
             id: hex_id(it.issue.uuid()),
             state: it.to.name(),
-            muted_until: muted_until(it.to).map(Timestamp::as_microsecond),
+            muted_until: it.to.muted_until().map(Timestamp::as_microsecond),
             is_acted: u8::from(it.is_acted),
         })
         .collect();
@@ -147,32 +147,11 @@ pub(super) async fn set_states(session: &mut Session, moves: &[Move], now: Times
     Ok(())
 }
 
-const fn muted_until(state: IssueState) -> Option<Timestamp> {
-    match state {
-        IssueState::Muted { until } => until,
-        IssueState::Open
-        | IssueState::Fixing
-        | IssueState::Proposed
-        | IssueState::Landed
-        | IssueState::Resolved
-        | IssueState::NeedsPerson
-        | IssueState::Merged { .. } => None,
-    }
-}
-
 /// Refuses to act on an issue whose occurrences count for another one.
 pub(super) fn refuse_merged(id: IssueId, state: IssueState) -> Result<(), Fault> {
-    match state {
-        IssueState::Merged { into } => {
-            Err(Fault::refused(format!("issue {id} is merged into {into}: act on that one")))
-        }
-        IssueState::Open
-        | IssueState::Fixing
-        | IssueState::Proposed
-        | IssueState::Landed
-        | IssueState::Resolved
-        | IssueState::NeedsPerson
-        | IssueState::Muted { .. } => Ok(()),
+    match state.merged_into() {
+        Some(into) => Err(Fault::refused(format!("issue {id} is merged into {into}: act on that one"))),
+        None => Ok(()),
     }
 }
 

@@ -53,7 +53,7 @@ pub(in crate::store) async fn merge(
         locked.insert(id, issues::lock(session, id).await?);
     }
     let into = &locked[&target];
-    if let IssueState::Merged { into } = into.state {
+    if let Some(into) = into.state.merged_into() {
         return Err(Fault::refused(format!("issue {target} is itself merged: merge into {into}")));
     }
     for source in sources {

@@ -1,6 +1,6 @@
 //! Which issues look like one: a suggestion for a person, worked out when it is asked for and never acted upon by itself.
 
-use crate::model::issue::{Issue, IssueState};
+use crate::model::issue::Issue;
 use crate::model::trace::Runtime;
 use crate::store::types::{IssueDetail, IssueTemplate};
 use crate::store::{Store, StoreError};
@@ -25,7 +25,7 @@ pub struct Suggestion {
 /// The store cannot be asked.
 pub async fn suggestion(store: &dyn Store, detail: &IssueDetail) -> Result<Option<Suggestion>, StoreError> {
     let issue = &detail.issue;
-    if issue.runtime != Runtime::Message || matches!(issue.state, IssueState::Merged { .. }) {
+    if issue.runtime != Runtime::Message || issue.state.merged_into().is_some() {
         return Ok(None);
     }
     let mut all = store.issue_templates(&issue.service, MAX_COMPARED).await?;
