@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the figures are for people to read")]
 
 #[path = "../../benches/quality/measure/mod.rs"]
-mod measure;
+pub(crate) mod measure;
 
 use std::path::Path;
 

@@ -15,17 +15,7 @@ use homeostat::watch::ingest::decode::Format;
 use homeostat::watch::ingest::files::{Scan, ScanRow};
 use homeostat::watch::ingest::pipeline::Pipeline;
 
-/// What services print between their traces.
-const ORDINARY: [&str; 8] = [
-    "2026-03-04T10:00:00.123Z INFO  [http] GET /health 200 in 3 ms",
-    "INFO:app:request 17 served",
-    r#"{"level":"info","msg":"request served","error":null}"#,
-    "listening on port 8080",
-    r#"10.0.0.1 - - [04/Mar/2026:10:00:00 +0000] "GET /x HTTP/1.1" 200 12"#,
-    "time=2026-03-04T10:00:00Z level=info msg=ok errors=0",
-    "[2026-03-04 10:00:00 +0000] [7] [INFO] Booting worker",
-    "I0304 10:00:00.000000       1 main.go:12] synced, 0 failed",
-];
+use crate::quality::measure::records::ORDINARY;
 
 /// A trace and what it is called.
 struct Sample {

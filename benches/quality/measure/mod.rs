@@ -7,7 +7,7 @@ mod baseline;
 mod crashes;
 mod identities;
 mod messages;
-mod records;
+pub(crate) mod records;
 mod samples;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use homeostat::watch::ingest::pipeline::Pipeline;
 use super::Sample;
 
 /// What stands between traces in a log.
-const ORDINARY: [&str; 8] = [
+pub(crate) const ORDINARY: [&str; 8] = [
     "2026-03-04T10:00:00.123Z INFO  [http] GET /health 200 in 3 ms",
     "INFO:app:request 17 served",
     r#"{"level":"info","msg":"request served","error":null}"#,
