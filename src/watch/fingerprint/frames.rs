@@ -64,7 +64,7 @@ pub(super) fn is_own(runtime: Runtime, frame: &Frame) -> bool {
 pub(super) fn library(runtime: Runtime, frame: &Frame) -> Option<String> {
     let marks = BUILTIN.get(runtime.name())?;
     let path = frame.file.as_deref().unwrap_or("").replace('\\', "/");
-    marks.library(runtime, &path, &frame.function).map(str::to_owned)
+    marks.mark_of(runtime, &path, &frame.function).map(str::to_owned)
 }
 
 impl Marks {
@@ -91,11 +91,11 @@ impl Marks {
         } else {
             path
         };
-        self.library(runtime, path, &frame.function).is_none()
+        self.mark_of(runtime, path, &frame.function).is_none()
     }
 
     /// What says that a frame is a library's.
-    fn library<'f>(&self, runtime: Runtime, path: &'f str, function: &'f str) -> Option<&'f str> {
+    fn mark_of<'f>(&self, runtime: Runtime, path: &'f str, function: &'f str) -> Option<&'f str> {
         if path.is_empty() && self.needs_file {
             return Some("no file");
         }
