@@ -1,12 +1,13 @@
 //! Where attempts begin: the base commit, how the project is tested, and what its tests say before anything is changed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::check::{Checker, in_words};
 use super::parts::FixParts;
-use super::project::{FILES_TO_READ, Listing, Project, detect, missing_dependency};
+use super::project::{FILES_TO_READ, Listing, Project, detect, folders, missing_dependency};
 use super::subject::Subject;
 use crate::base::id::JobId;
 use crate::base::shutdown::Shutdown;
@@ -84,8 +85,10 @@ pub(super) async fn prepare(
         None => None,
     };
     let entries = mirror.files(&base).await.map_err(Setback::from)?;
-    let listing = listing(&mirror, &entries, &repository.folder).await?;
-    let (project, image) = project(parts, subject, &base, &listing, &repository.folder).await?;
+    let paths = entries.iter().map(|entry| entry.path.clone()).collect();
+    let folders = folders(&paths, &repository.folder, subject.issue.runtime, &subject.frames);
+    let listing = Listing { texts: texts(&mirror, &entries, &folders).await?, paths };
+    let (project, image) = project(parts, subject, &base, &listing, &folders).await?;
     let instance = parts.store.instance_id().await.map_err(Setback::from)?;
     let whole = project.whole();
     let baseline = match saved(context, &base, &whole) {
@@ -121,10 +124,10 @@ async fn project(
     subject: &Subject,
     base: &CommitId,
     listing: &Listing,
-    folder: &str,
+    folders: &[String],
 ) -> Result<(Project, String), Halt> {
     let missing = |why, next| Err(Halt::Missing { base: Some(base.clone()), why, next });
-    let project = match detect(listing, folder, subject.issue.runtime) {
+    let project = match detect(listing, folders, subject.issue.runtime) {
         Ok(Some(project)) => project,
         Ok(None) => {
             return missing(
@@ -194,21 +197,22 @@ async fn fetch(
     })
 }
 
-async fn listing(mirror: &Mirror, entries: &[TreeEntry], folder: &str) -> Result<Listing, Setback> {
-    let mut listing = Listing::default();
-    let folder = folder.trim_matches('/');
+/// The contents of the files that say what a project is, in the folders that may be its own.
+async fn texts(
+    mirror: &Mirror,
+    entries: &[TreeEntry],
+    folders: &[String],
+) -> Result<BTreeMap<String, String>, Setback> {
+    let mut texts = BTreeMap::new();
     for entry in entries {
-        listing.paths.insert(entry.path.clone());
-        let name = match entry.path.strip_prefix(folder) {
-            Some(rest) if !folder.is_empty() => rest.trim_start_matches('/'),
-            _ => &entry.path,
-        };
-        if FILES_TO_READ.contains(&name) && entry.n_bytes <= MAX_TEXT_BYTES {
+        let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
+        let is_wanted = FILES_TO_READ.contains(&name) && folders.iter().any(|it| it == folder);
+        if is_wanted && entry.n_bytes <= MAX_TEXT_BYTES {
             let text = mirror.content(entry).await?;
-            listing.texts.insert(entry.path.clone(), String::from_utf8_lossy(&text).into_owned());
+            texts.insert(entry.path.clone(), String::from_utf8_lossy(&text).into_owned());
         }
     }
-    Ok(listing)
+    Ok(texts)
 }
 
 /// Whether something that could not be imported is the project's own: then it is a bug and not missing.

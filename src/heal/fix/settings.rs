@@ -39,9 +39,13 @@ impl Default for Settings {
     fn default() -> Self {
         let image = |language| match language {
             Language::Python | Language::Other => "homeostat/sandbox:1".to_owned(),
-            Language::Node | Language::Rust | Language::Go | Language::Jvm => {
-                format!("homeostat/sandbox-{language}:1")
-            }
+            Language::Node
+            | Language::Rust
+            | Language::Go
+            | Language::Jvm
+            | Language::Ruby
+            | Language::Php
+            | Language::Dotnet => format!("homeostat/sandbox-{language}:1"),
         };
         Self {
             images: Language::ALL.into_iter().map(|language| (language, image(language))).collect(),

@@ -184,7 +184,11 @@ impl Trial<'_> {
             last_seen: issue.last_seen,
             base_commit: commit.to_owned(),
             running_commit: ground.running.as_ref().map(ToString::to_string),
-            folder: subject.repository().map(|it| it.folder.clone()).unwrap_or_default(),
+            // Where its tests are run; else what the config says.
+            folder: match ground.project.folder.as_str() {
+                "" => subject.repository().map(|it| it.folder.clone()).unwrap_or_default(),
+                folder => folder.to_owned(),
+            },
             test_command: Some(ground.project.whole()),
             hints: ground.project.hints.as_deref().map(|hints| parts.redactor.redact(hints)),
             previous_failures: earlier.iter().filter(|it| it.n_model_calls > 0).map(account).collect(),

@@ -3,13 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::manifest::{Manifest, ManifestError, PATH};
+use super::packages::packages;
 use super::runner::Runner;
 use super::{Language, Project};
 use crate::model::trace::Runtime;
 
-/// The files whose content matters, looked for in the service's folder and in the root.
-pub const FILES_TO_READ: &[&str] =
-    &[PATH, "package.json", "pyproject.toml", "setup.cfg", "tox.ini", "Makefile", "makefile", "GNUmakefile"];
+/// The files whose content matters, looked for in the folders that may be the project's.
+pub const FILES_TO_READ: &[&str] = &[
+    PATH,
+    "package.json",
+    "pyproject.toml",
+    "setup.cfg",
+    "tox.ini",
+    "Makefile",
+    "makefile",
+    "GNUmakefile",
+    "Rakefile",
+    "composer.json",
+];
 
 /// A repository's files as far as they matter here.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +31,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    fn has(&self, folder: &str, name: &str) -> bool {
+    pub(super) fn has(&self, folder: &str, name: &str) -> bool {
         self.paths.contains(&joined(folder, name))
     }
 
@@ -29,36 +40,38 @@ impl Listing {
     }
 
     /// Paths below `folder`, relative to it.
-    fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
         self.paths.iter().filter_map(move |path| {
             if folder.is_empty() { Some(path.as_str()) } else { path.strip_prefix(folder)?.strip_prefix('/') }
         })
     }
 }
 
-/// The project of a service that lives in `folder` and whose error is of `runtime`; `None` if nothing says how to test it.
-pub fn detect(listing: &Listing, folder: &str, runtime: Runtime) -> Result<Option<Project>, ManifestError> {
-    let folder = folder.trim_matches('/');
-    let folders: Vec<&str> = if folder.is_empty() { vec![""] } else { vec![folder, ""] };
-    let manifest = match folders.iter().find(|folder| listing.has(folder, PATH)) {
+/// The project that stands in the first of `folders` (as [`super::folders`] gives them) that holds one, for an error of `runtime`; `None` if
+/// nothing says how to test it.
+pub fn detect(
+    listing: &Listing,
+    folders: &[String],
+    runtime: Runtime,
+) -> Result<Option<Project>, ManifestError> {
+    let said = folders.iter().find(|folder| listing.has(folder, PATH));
+    let manifest = match said {
         Some(folder) => Manifest::parse(listing.text(folder, PATH))?,
         None => Manifest::default(),
     };
     let found = folders.iter().find_map(|folder| found_in(listing, folder, runtime));
-    let by_runtime = language_of(runtime);
-    if let Some(command) = manifest.test.command {
-        let at = folders.iter().find(|folder| listing.has(folder, PATH)).copied().unwrap_or_default();
-        let language = found.map(|(language, ..)| language).or(by_runtime).unwrap_or(Language::Other);
-        return Ok(Some(Project {
-            language,
-            folder: at.to_owned(),
-            runner: Runner::Given { command, files: manifest.test.files },
-            hints: manifest.hints,
-            image: manifest.test.image,
-        }));
-    }
-    Ok(found.map(|(language, runner, folder)| Project {
+    let (language, runner, folder) = match (manifest.test.command, found) {
+        (Some(command), found) => {
+            let language = found.map(|(language, ..)| language).or(Language::of_runtime(runtime));
+            let runner = Runner::Given { command, files: manifest.test.files };
+            (language.unwrap_or(Language::Other), runner, said.cloned().unwrap_or_default())
+        }
+        (None, Some(found)) => found,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Project {
         language,
+        packages: packages(listing, &folder, language),
         folder,
         runner,
         hints: manifest.hints,
@@ -68,41 +81,24 @@ pub fn detect(listing: &Listing, folder: &str, runtime: Runtime) -> Result<Optio
 
 type Found = (Language, Runner, String);
 
-/// The language of the error first, then in the order of how much a file says.
-fn found_in(listing: &Listing, folder: &str, runtime: Runtime) -> Option<Found> {
-    let order = [Language::Rust, Language::Go, Language::Jvm, Language::Node, Language::Python];
-    let first = language_of(runtime);
-    let languages = first.into_iter().chain(order.into_iter().filter(|it| Some(*it) != first));
-    let mut found = languages.filter_map(|language| {
-        runner_of(listing, folder, language).map(|runner| (language, runner, folder.to_owned()))
-    });
-    found.next().or_else(|| {
-        let makefile =
-            ["GNUmakefile", "makefile", "Makefile"].iter().find(|name| listing.has(folder, name))?;
-        has_target(listing.text(folder, makefile), "test")
-            .then(|| (Language::Other, Runner::Make, folder.to_owned()))
-    })
-}
+/// In the order of how much a file says.
+const ORDER: [Language; 8] = [
+    Language::Rust,
+    Language::Go,
+    Language::Jvm,
+    Language::Php,
+    Language::Ruby,
+    Language::Dotnet,
+    Language::Node,
+    Language::Python,
+];
 
-const fn language_of(runtime: Runtime) -> Option<Language> {
-    match runtime {
-        Runtime::Python => Some(Language::Python),
-        Runtime::Node => Some(Language::Node),
-        Runtime::Rust => Some(Language::Rust),
-        Runtime::Go => Some(Language::Go),
-        Runtime::Jvm => Some(Language::Jvm),
-        Runtime::Dotnet
-        | Runtime::Ruby
-        | Runtime::Php
-        | Runtime::Cpp
-        | Runtime::Perl
-        | Runtime::Dart
-        | Runtime::Elixir
-        | Runtime::Swift
-        | Runtime::Lua
-        | Runtime::Haskell
-        | Runtime::Message => None,
-    }
+/// The language of the error first.
+fn found_in(listing: &Listing, folder: &str, runtime: Runtime) -> Option<Found> {
+    let first = Language::of_runtime(runtime);
+    let languages = first.into_iter().chain(ORDER.into_iter().filter(|it| Some(*it) != first));
+    let found = |language| Some((language, runner_of(listing, folder, language)?, folder.to_owned()));
+    languages.chain([Language::Other]).find_map(found)
 }
 
 fn runner_of(listing: &Listing, folder: &str, language: Language) -> Option<Runner> {
@@ -112,7 +108,13 @@ fn runner_of(listing: &Listing, folder: &str, language: Language) -> Option<Runn
         Language::Rust => listing.has(folder, "Cargo.toml").then_some(Runner::Cargo),
         Language::Go => listing.has(folder, "go.mod").then_some(Runner::Go),
         Language::Jvm => jvm(listing, folder),
-        Language::Other => None,
+        Language::Ruby => ruby(listing, folder),
+        Language::Php => php(listing, folder),
+        Language::Dotnet => {
+            let is_home = |path: &str| !path.contains('/') && language.is_at_home(path);
+            listing.below(folder).any(is_home).then_some(Runner::Dotnet)
+        }
+        Language::Other => make(listing, folder),
     }
 }
 
@@ -174,7 +176,42 @@ fn jvm(listing: &Listing, folder: &str) -> Option<Runner> {
         return Some(Runner::Maven { wrapper: listing.has(folder, "mvnw") });
     }
     let is_gradle = ["build.gradle", "build.gradle.kts"].iter().any(|name| listing.has(folder, name));
-    is_gradle.then(|| Runner::Gradle { wrapper: listing.has(folder, "gradlew") })
+    if is_gradle {
+        return Some(Runner::Gradle { wrapper: listing.has(folder, "gradlew") });
+    }
+    // Plain `javac`, by make.
+    let is_source = |path: &str| [".java", ".kt", ".scala"].iter().any(|ending| path.ends_with(ending));
+    listing.below(folder).any(is_source).then(|| make(listing, folder)).flatten()
+}
+
+/// RSpec where there are specs, Rake where it has tests, else the tests' files themselves.
+fn ruby(listing: &Listing, folder: &str) -> Option<Runner> {
+    let has_source =
+        || listing.below(folder).any(|path| path.ends_with(".rb") && path.matches('/').count() <= 2);
+    let is_home = |path: &str| !path.contains('/') && Language::Ruby.is_at_home(path);
+    if !listing.below(folder).any(is_home) && !has_source() {
+        return None;
+    }
+    let bundle = listing.has(folder, "Gemfile.lock");
+    if listing.has(folder, ".rspec") || listing.below(folder).any(|path| path.ends_with("_spec.rb")) {
+        return Some(Runner::Rspec { bundle });
+    }
+    let rakefile = listing.text(folder, "Rakefile");
+    let has_task = ["TestTask", "task :test", "task test:", "task 'test'", "task \"test\""];
+    let rake = has_task.iter().any(|words| rakefile.contains(words));
+    Some(Runner::Minitest { rake, bundle })
+}
+
+fn php(listing: &Listing, folder: &str) -> Option<Runner> {
+    let is_home = ["composer.json", "phpunit.xml", "phpunit.xml.dist"];
+    let has_tests = || listing.below(folder).any(|path| path.ends_with("Test.php"));
+    (is_home.iter().any(|name| listing.has(folder, name)) || has_tests()).then_some(Runner::Phpunit)
+}
+
+/// `make test`, if there is such a rule.
+fn make(listing: &Listing, folder: &str) -> Option<Runner> {
+    let makefile = ["GNUmakefile", "makefile", "Makefile"].iter().find(|name| listing.has(folder, name))?;
+    has_target(listing.text(folder, makefile), "test").then_some(Runner::Make)
 }
 
 /// Whether a makefile has a rule for `target`.

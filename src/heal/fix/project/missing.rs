@@ -20,6 +20,14 @@ static MISSING: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?m)^go: ([^\s:]{1,120}@[^\s:]{1,60}): (?:module lookup disabled|dial tcp)",
         r"(?m)Cannot access \S+ \(\S+\) in offline mode and the artifact ([^\s]{1,120}) has not been downloaded",
         r"(?m)Could not (?:resolve|find) ([a-z][\w.-]{1,60}:[\w.-]{1,60}:[\w.-]{1,40})",
+        r"(?m)cannot load such file -- ([\w./-]{1,80}) \(LoadError\)",
+        r"(?m)^Could not find ([\w.-]{1,80}) in (?:any of the sources|locally installed gems|cached gems)",
+        r"(?m)can't find gem ([\w.-]{1,80}) ",
+        r#"(?m)Uncaught Error: Class "([\w\\]{1,80})" not found"#,
+        r"(?m)(?:require|include)(?:_once)?\(.{0,200}(vendor/autoload\.php)\): Failed to open stream",
+        r"(?m)error NU1101: Unable to find package ([\w.-]{1,80})\.",
+        r"(?m)error CS0246: The type or namespace name '([\w.]{1,80})' could not be found",
+        r"(?m)error: package ([a-z][\w.]{1,80}) does not exist$",
         r"(?m)(?:^|: )([\w./+-]{1,80}): (?:command )?not found$",
         r"(?m)make(?:\[\d+\])?: ([\w./+-]{1,80}): No such file or directory$",
     ]
@@ -36,6 +44,10 @@ static PASSED: LazyLock<Regex> = LazyLock::new(|| {
         r"^test result: (?:ok|FAILED)\. [1-9]\d* passed",
         r"\.\.\. ok$",
         r"^\.+[.EFsx]*$",
+        r"^\d+ (?:runs|tests), [1-9]\d* assertions",
+        r"^[1-9]\d* examples?, 0 failures",
+        r"^OK \([1-9]\d* tests?",
+        r"Passed:\s+[1-9]\d*",
         r"Tests run: [1-9]\d*, Failures: 0, Errors: 0",
     ];
     Regex::new(&format!("(?m){}", signs.join("|"))).expect("a constant pattern")
@@ -85,6 +97,15 @@ mod tests {
             "a.go:3:8: no required module provides package github.com/x/y; to add it:\n",
             Some("github.com/x/y"),
         );
+        check(1, "test.rb:1:in `require': cannot load such file -- sinatra (LoadError)\n", Some("sinatra"));
+        check(10, "Could not find rack-3.0.8 in locally installed gems\n", Some("rack-3.0.8"));
+        check(
+            255,
+            "PHP Fatal error:  Uncaught Error: Class \"Monolog\\Logger\" not found in x.php:3\n",
+            Some("Monolog\\Logger"),
+        );
+        check(1, "error NU1101: Unable to find package Serilog. No packages exist\n", Some("Serilog"));
+        check(2, "CartTest.java:1: error: package org.junit does not exist\n", Some("org.junit"));
         check(
             1,
             "Cannot access central (https://repo) in offline mode and the artifact org.x:y:jar:1.0 has not been downloaded from it before",

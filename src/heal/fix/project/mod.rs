@@ -4,50 +4,20 @@
 //! writes is never asked.
 
 mod detect;
+mod language;
 mod manifest;
 mod missing;
+mod packages;
+mod place;
 mod runner;
 
 pub use detect::{FILES_TO_READ, Listing, detect};
+pub use language::Language;
 pub use manifest::{Manifest, ManifestError};
 pub use missing::missing_dependency;
+pub use packages::{PackageManager, Packages};
+pub use place::folders;
 pub use runner::Runner;
-
-use std::fmt;
-
-/// The language a project is built and tested in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Language {
-    Python,
-    Node,
-    Rust,
-    Go,
-    Jvm,
-    /// Anything else that `make` or a given command can test.
-    Other,
-}
-
-impl Language {
-    pub const ALL: [Self; 6] = [Self::Python, Self::Node, Self::Rust, Self::Go, Self::Jvm, Self::Other];
-
-    /// The name used in the config.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Node => "node",
-            Self::Rust => "rust",
-            Self::Go => "go",
-            Self::Jvm => "jvm",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for Language {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A project that can be tested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +26,8 @@ pub struct Project {
     /// Where its commands run: relative to the repository, empty for its root.
     pub folder: String,
     pub runner: Runner,
+    /// What installs what it needs, if it declares that it needs something.
+    pub packages: Option<Packages>,
     /// What `.homeostat.toml` says to those who work on it.
     pub hints: Option<String>,
     /// Image it asks for.

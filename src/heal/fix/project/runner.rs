@@ -34,6 +34,18 @@ pub enum Runner {
     Gradle {
         wrapper: bool,
     },
+    /// With the gems of the lock file alone, if there is one.
+    Rspec {
+        bundle: bool,
+    },
+    /// Minitest or test-unit; the whole by the project's own Rake task, if it has one.
+    Minitest {
+        rake: bool,
+        bundle: bool,
+    },
+    /// That of the project's dependencies, else the image's.
+    Phpunit,
+    Dotnet,
     Make,
 }
 
@@ -66,6 +78,14 @@ impl Runner {
             Self::Go => "go test ./...".to_owned(),
             Self::Maven { wrapper } => format!("{} -o -B test", maven(*wrapper)),
             Self::Gradle { wrapper } => format!("{} --offline test", gradle(*wrapper)),
+            Self::Rspec { bundle } => format!("{}rspec --no-color", bundled(*bundle)),
+            Self::Minitest { rake: true, bundle } => format!("{}rake test", bundled(*bundle)),
+            Self::Minitest { rake: false, bundle } => {
+                let all = r#"Dir["test/**/{test_*,*_test}.rb"].sort.each { |file| require "./#{file}" }"#;
+                format!("{}ruby -Ilib -Itest -e '{all}'", bundled(*bundle))
+            }
+            Self::Phpunit => PHPUNIT.to_owned(),
+            Self::Dotnet => DOTNET.to_owned(),
             Self::Make => "make test".to_owned(),
         }
     }
@@ -117,8 +137,48 @@ impl Runner {
                     .collect();
                 with(&format!("{} --offline test", gradle(*wrapper)), filters)
             }
+            Self::Rspec { bundle } => {
+                with(&format!("{}rspec --no-color", bundled(*bundle)), ending(&["_spec.rb"]))
+            }
+            Self::Minitest { bundle, .. } => {
+                let files: Vec<String> = files.iter().filter(|path| is_minitest(path)).cloned().collect();
+                let required: Vec<String> =
+                    files.iter().map(|path| format!("-r {}", quoted(&format!("./{path}")))).collect();
+                with(&format!("{}ruby -Ilib -Itest -e ''", bundled(*bundle)), required)
+            }
+            // It takes one file at a time.
+            Self::Phpunit => {
+                let tests = ending(&["Test.php"]);
+                let each = format!("for file in {}; do {PHPUNIT} $file || failed=1; done", tests.join(" "));
+                (!tests.is_empty()).then(|| format!("{each}; exit ${{failed:-0}}"))
+            }
+            Self::Dotnet => {
+                let classes = ending(&[".cs", ".fs", ".vb"]);
+                let class = |path: &String| {
+                    let name = path.rsplit('/').next().unwrap_or_default();
+                    name.rsplit_once('.')
+                        .map(|(stem, _)| format!("FullyQualifiedName~{}", stem.trim_matches('\'')))
+                };
+                let filter: Vec<String> = classes.iter().filter_map(class).collect();
+                (!filter.is_empty()).then(|| format!("{DOTNET} --filter {}", quoted(&filter.join("|"))))
+            }
         }
     }
+}
+
+/// What Composer installed comes before the image's own.
+const PHPUNIT: &str = r#"PATH="$PWD/vendor/bin:$PATH" phpunit --colors=never"#;
+
+const DOTNET: &str = "dotnet test --nologo";
+
+const fn bundled(bundle: bool) -> &'static str {
+    if bundle { "bundle exec " } else { "" }
+}
+
+/// What a Rake task takes by default, by name.
+fn is_minitest(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".rb").is_some_and(|stem| stem.starts_with("test_") || stem.ends_with("_test"))
 }
 
 const NODE_TESTS: &[&str] = &[".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts", ".cts"];
@@ -207,6 +267,28 @@ mod tests {
             &Runner::Maven { wrapper: false },
             &["src/test/java/x/ATest.java"],
             Some("mvn -o -B test -Dtest=ATest -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false"),
+        );
+        check(
+            &Runner::Minitest { rake: true, bundle: false },
+            &["test/cart_test.rb", "test/data.rb"],
+            Some("ruby -Ilib -Itest -e '' -r ./test/cart_test.rb"),
+        );
+        check(
+            &Runner::Rspec { bundle: true },
+            &["spec/cart_spec.rb", "spec/spec_helper.rb"],
+            Some("bundle exec rspec --no-color spec/cart_spec.rb"),
+        );
+        check(
+            &Runner::Phpunit,
+            &["tests/CartTest.php", "tests/bootstrap.php"],
+            Some(
+                r#"for file in tests/CartTest.php; do PATH="$PWD/vendor/bin:$PATH" phpunit --colors=never $file || failed=1; done; exit ${failed:-0}"#,
+            ),
+        );
+        check(
+            &Runner::Dotnet,
+            &["Shop.Tests/CartTest.cs", "Shop.Tests/TaxTest.cs"],
+            Some("dotnet test --nologo --filter 'FullyQualifiedName~CartTest|FullyQualifiedName~TaxTest'"),
         );
         let given = Runner::Given { command: "make check".into(), files: Some("t {files}".into()) };
         check(&given, &["-x.py", "it's.py"], Some(r"t './-x.py' 'it'\''s.py'"));

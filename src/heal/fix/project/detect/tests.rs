@@ -1,6 +1,7 @@
 //! Lists of files and the projects they are.
 
 use super::*;
+use crate::heal::fix::project::folders;
 
 const NODE: &str = "node --test --test-reporter=spec";
 
@@ -12,8 +13,12 @@ fn listing(files: &[(&str, &str)]) -> Listing {
     }
 }
 
+fn detected(listing: &Listing, folder: &str, runtime: Runtime) -> Result<Option<Project>, ManifestError> {
+    detect(listing, &folders(&listing.paths, folder, runtime, &[]), runtime)
+}
+
 fn check(files: &[(&str, &str)], folder: &str, runtime: Runtime, expected: Option<(Language, &str, &str)>) {
-    let project = detect(&listing(files), folder, runtime).unwrap();
+    let project = detected(&listing(files), folder, runtime).unwrap();
     let found = project.as_ref().map(|it| (it.language, it.whole(), it.folder.as_str()));
     let expected = expected.map(|(language, command, folder)| (language, command.to_owned(), folder));
     assert_eq!(found, expected, "{files:?}");
@@ -52,7 +57,7 @@ fn node() {
     check(&[("package.json", "not json")], "", Runtime::Message, Some((node, NODE, "")));
     check(&[("a.test.mjs", "")], "", Runtime::Message, Some((node, NODE, "")));
     let jest = [("package.json", r#"{"scripts": {"test": "tsc && jest"}}"#)];
-    let project = detect(&listing(&jest), "", Runtime::Node).unwrap().unwrap();
+    let project = detected(&listing(&jest), "", Runtime::Node).unwrap().unwrap();
     assert_eq!(project.runner, Runner::NodeModule { program: "jest" });
     assert_eq!(project.only(&["src/a.test.ts".to_owned()]), "node_modules/.bin/jest src/a.test.ts");
 }
@@ -74,13 +79,39 @@ fn compiled_languages_and_make() {
 }
 
 #[test]
+fn ruby_php_and_dotnet() {
+    let any = Runtime::Message;
+    let whole = |runner: Runner| runner.whole();
+    let minitest = whole(Runner::Minitest { rake: false, bundle: false });
+    check(&[("cart.rb", ""), ("test/cart_test.rb", "")], "", any, Some((Language::Ruby, &minitest, "")));
+    let rake = [("Rakefile", "Rake::TestTask.new\n"), ("lib/cart.rb", ""), ("Gemfile.lock", "")];
+    check(&rake, "", any, Some((Language::Ruby, "bundle exec rake test", "")));
+    let specs = [("Gemfile", ""), ("spec/cart_spec.rb", "")];
+    check(&specs, "", any, Some((Language::Ruby, "rspec --no-color", "")));
+    let phpunit = whole(Runner::Phpunit);
+    check(&[("composer.json", "{}")], "", any, Some((Language::Php, &phpunit, "")));
+    check(&[("src/Cart.php", ""), ("tests/CartTest.php", "")], "", any, Some((Language::Php, &phpunit, "")));
+    check(&[("Shop.sln", "")], "", any, Some((Language::Dotnet, "dotnet test --nologo", "")));
+}
+
+#[test]
+fn make_builds_java_and_what_has_no_runner_of_its_own() {
+    let makefile = ("Makefile", "test:\n\tjavac Cart.java\n");
+    let files = [makefile, ("Cart.java", ""), ("tools/gen.py", "")];
+    check(&files, "", Runtime::Jvm, Some((Language::Jvm, "make test", "")));
+    check(&files, "", Runtime::Message, Some((Language::Jvm, "make test", "")));
+    let files = [makefile, ("cart.c", ""), ("tools/gen.py", "")];
+    check(&files, "", Runtime::Cpp, Some((Language::Other, "make test", "")));
+}
+
+#[test]
 fn the_language_of_the_error_and_the_folder_of_the_service_come_first() {
     let files = [("package.json", "{}"), ("go.mod", ""), ("worker/go.mod", ""), ("tools/gen.py", "")];
     check(&files, "", Runtime::Node, Some((Language::Node, NODE, "")));
     check(&files, "", Runtime::Go, Some((Language::Go, "go test ./...", "")));
     check(&files, "worker", Runtime::Go, Some((Language::Go, "go test ./...", "worker")));
     check(&files, "/docs/", Runtime::Go, Some((Language::Go, "go test ./...", "")));
-    let project = detect(&listing(&files), "worker", Runtime::Go).unwrap().unwrap();
+    let project = detected(&listing(&files), "worker", Runtime::Go).unwrap().unwrap();
     let tests = ["worker/x/y_test.go".to_owned(), "other/z_test.go".to_owned()];
     assert_eq!(project.only(&tests), "go test -count=1 ./x");
 }
@@ -90,7 +121,7 @@ fn the_repository_has_the_last_word() {
     let manifest =
         "hints = 'Mind the gap.'\n[test]\ncommand = 'make check'\nfiles = 'pytest {files}'\nimage = 'x:1'\n";
     let files = [(PATH, manifest), ("app.py", "")];
-    let project = detect(&listing(&files), "", Runtime::Message).unwrap().unwrap();
+    let project = detected(&listing(&files), "", Runtime::Message).unwrap().unwrap();
     assert_eq!(project.whole(), "make check");
     assert_eq!(project.only(&["tests/test_a.py".to_owned()]), "pytest tests/test_a.py");
     assert_eq!((project.language, project.image.as_deref()), (Language::Python, Some("x:1")));
@@ -101,7 +132,7 @@ fn the_repository_has_the_last_word() {
         ("[test]\ncommand = 'x'\nfiles = 'y'\n", "`test.files` does not contain `{files}`"),
         ("[test\n", "unclosed table, expected `]`"),
     ] {
-        let error = detect(&listing(&[(PATH, wrong)]), "", Runtime::Message).unwrap_err();
+        let error = detected(&listing(&[(PATH, wrong)]), "", Runtime::Message).unwrap_err();
         assert_eq!(error.0, expected, "{wrong}");
     }
 }
