@@ -11,6 +11,7 @@ use super::args::{FingerprintArgs, Global};
 use super::exit::Failure;
 use super::explain::Reader;
 use super::print;
+use crate::model::trace::{Frame, Runtime};
 use crate::watch::fingerprint::Fingerprinted;
 
 /// Output of `homeostat fingerprint`: others script against it.
@@ -28,7 +29,10 @@ pub(super) struct FingerprintRow {
 
 #[derive(Debug, Serialize)]
 struct FrameRow {
+    /// As people call it: of a Go function without the path of its package.
     function: String,
+    /// What the function's file belongs to: a package, a library.
+    module: Option<String>,
     file: Option<String>,
     in_app: bool,
 }
@@ -36,9 +40,8 @@ struct FrameRow {
 impl FingerprintRow {
     pub(super) fn new(fingerprinted: &Fingerprinted) -> Self {
         let root = fingerprinted.trace.as_ref().and_then(|trace| trace.root());
-        let frames = root.map(|root| root.frames.as_slice()).unwrap_or_default().iter().map(|frame| {
-            FrameRow { function: frame.function.clone(), file: frame.file.clone(), in_app: frame.in_app }
-        });
+        let frames = root.map(|root| root.frames.as_slice()).unwrap_or_default();
+        let frames = frames.iter().map(|frame| FrameRow::new(frame, fingerprinted.runtime));
         Self {
             identity: fingerprinted.levels.identity.full(),
             exact: fingerprinted.levels.exact.full(),
@@ -49,6 +52,28 @@ impl FingerprintRow {
             frames: frames.collect(),
         }
     }
+}
+
+impl FrameRow {
+    fn new(frame: &Frame, runtime: Runtime) -> Self {
+        let (module, function) =
+            if runtime == Runtime::Go { package(&frame.function) } else { (None, frame.function.as_str()) };
+        Self {
+            function: function.to_owned(),
+            module: frame.module.clone().or_else(|| module.map(str::to_owned)),
+            file: frame.file.clone(),
+            in_app: frame.in_app,
+        }
+    }
+}
+
+/// The import path of a Go function's package, and the function with no more than the package's last name:
+/// `example.org/shop/cart`, `cart.(*Cart).Add`. A slash in a type argument belongs to no path.
+fn package(function: &str) -> (Option<&str>, &str) {
+    let head = function.find(['(', '[']).map_or(function, |at| &function[..at]);
+    let short = head.rfind('/').map_or(0, |at| at + 1);
+    let end = head[short..].find('.').map(|at| short + at);
+    (end.map(|end| &function[..end]), &function[short..])
 }
 
 /// Lines without a record that are told one by one.
@@ -111,4 +136,21 @@ pub(super) fn read(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     open(file)?.read_to_end(&mut bytes).with_context(|| format!("failed to read `{}`", file.display()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::package;
+
+    #[test]
+    fn go_functions_are_told_by_package_and_name() {
+        #[track_caller]
+        fn check(function: &str, module: &str, name: &str) {
+            assert_eq!(package(function), (Some(module), name));
+        }
+        check("example.org/shop/cart.(*Cart).Add", "example.org/shop/cart", "cart.(*Cart).Add");
+        check("main.run", "main", "main.run");
+        check("a.b/c.Map[go.shape.*example.org/x.T].Get", "a.b/c", "c.Map[go.shape.*example.org/x.T].Get");
+        assert_eq!(package("panic"), (None, "panic"));
+    }
 }

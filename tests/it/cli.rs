@@ -137,8 +137,7 @@ fn fingerprint_prints_what_was_agreed() {
     assert!(digits.len() == 64 && digits.bytes().all(|it| it.is_ascii_hexdigit()), "{identity}");
     assert_eq!(value["runtime"], "python");
     assert_eq!(value["type"], "ZeroDivisionError");
-    let frame =
-        serde_json::json!({ "function": "average_price", "file": "/app/shop/cart.py", "in_app": true });
+    let frame = serde_json::json!({ "function": "average_price", "module": null, "file": "/app/shop/cart.py", "in_app": true });
     assert_eq!(value["frames"], serde_json::json!([frame]));
 
     let (code, told, _) = run(&["fingerprint", "-"], "ERROR order 4711 failed after 12 ms\n");

@@ -123,8 +123,13 @@ impl Cut<'_> {
         }
     }
 
-    /// `web-1  | text`.
+    /// `web-1  | text`, and what Centipede's runner puts before each line of a crash.
     fn compose(&mut self) -> bool {
+        const RUNNER: &[u8] = b"CRASH LOG: ";
+        if self.rest().starts_with(RUNNER) {
+            self.at += RUNNER.len();
+            return true;
+        }
         let name = run(self.rest(), |it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.'));
         let blanks = run(&self.rest()[name..], |it| it == b' ');
         let is_name = name > 0 && blanks > 0 && self.rest()[name + blanks..].starts_with(b"| ");

@@ -97,7 +97,7 @@ fn frames_are_those_of_the_root_cause_innermost_first() {
         let names: Vec<&str> =
             row["frames"].as_array().unwrap().iter().map(|it| it["function"].as_str().unwrap()).collect();
         assert_eq!((row["type"].as_str(), &names[..2]), (Some(kind), &expected[..]), "{row}");
-        assert_eq!(keys(&row["frames"][0]), ["file", "function", "in_app"]);
+        assert_eq!(keys(&row["frames"][0]), ["file", "function", "in_app", "module"]);
     }
 }
 

@@ -21,6 +21,7 @@ fn prefixes_are_taken_off() {
         ("ERROR:root:", true),
         ("INFO:     ", false),
         ("[ERROR] ", true),
+        ("CRASH LOG: ", false),
         ("web-1  | ", false),
         ("web-1  | 2024-01-01T10:00:00Z ", false),
         ("2024-01-01T10:00:00.000000000Z stderr F ", false),
