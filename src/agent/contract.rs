@@ -36,11 +36,21 @@ pub trait Workspace: Send + Sync {
 
     /// Everything changed since the base commit, untracked files too, as opaque text that [`Workspace::restore`] reads.
     /// Called after each tool run that may have changed a file; becomes part of the transcript.
-    async fn snapshot(&self) -> Result<String, BoxError>;
+    async fn snapshot(&self) -> Result<Snapshot, BoxError>;
 
     /// Brings a fresh workspace (at the base commit) to the state of `snapshot`. Called once, before anything is run, when an
     /// attempt is resumed.
     async fn restore(&self, snapshot: &str) -> Result<(), BoxError>;
+}
+
+/// What became of the changes in a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Snapshot {
+    Kept(String),
+    /// They cannot be kept, for this reason: the workspace is as it was with the snapshot before.
+    TakenBack {
+        why: String,
+    },
 }
 
 /// One command for the workspace.
@@ -74,6 +84,8 @@ pub enum CommandEnd {
     TimedOut,
     /// Killed with all its children because it wrote far more than any reader wants.
     Flooded,
+    /// It ended the workspace itself. A fresh one, as it was with the last snapshot, has taken its place.
+    EndedWorkspace,
 }
 
 /// The attempt's append-only record, durable before the agent goes on.

@@ -163,6 +163,7 @@ impl Settings {
     pub fn fix(&self) -> fix::Settings {
         let mut settings = fix::Settings {
             sandbox: self.sandbox.limits,
+            runtime: self.sandbox.runtime.clone(),
             max_attempts: self.agent.max_attempts,
             spend_per_issue: self.agent.spend.per_issue,
             spend_per_day: self.agent.spend.per_day,

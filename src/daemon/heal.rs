@@ -129,7 +129,8 @@ fn trackers(
 }
 
 fn forges(settings: &Settings, github: Option<&Client>, public_url: &str) -> Vec<Arc<dyn Forge>> {
-    let forge_settings = forge::Settings::default();
+    let scratch = settings.state_folder.join("merges");
+    let forge_settings = forge::Settings { scratch, ..forge::Settings::default() };
     let mut forges: Vec<Arc<dyn Forge>> = Vec::new();
     if let (Place::GitHub, Some(client)) = (settings.forge, github) {
         forges.push(Arc::new(GitHubForge::new(client.clone(), forge_settings.clone())));
@@ -161,6 +162,14 @@ pub(super) async fn reap_once(engine: &Engine, store: &dyn Store, instance: &str
     use crate::model::job::{JobKind, JobState};
     use crate::store::types::JobFilter;
 
+    // The containers first: a job that is leased in between has none among them.
+    let listed = match engine.sandboxes().await {
+        Ok(listed) => listed,
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "containers cannot be listed, none is reaped");
+            return;
+        }
+    };
     let filter =
         JobFilter { kind: Some(JobKind::Fix), state: Some(JobState::Running), issue: None, limit: 1000 };
     let live = match store.jobs(&filter).await {
@@ -170,12 +179,9 @@ pub(super) async fn reap_once(engine: &Engine, store: &dyn Store, instance: &str
             return;
         }
     };
-    match engine.reap(instance, &live, clock.now()).await {
-        Ok(reaped) if reaped.is_empty() => {}
-        Ok(reaped) => {
-            tracing::info!(n_containers = reaped.len(), "removed containers of jobs that do not run any more")
-        }
-        Err(error) => tracing::warn!(error = %Chain(&error), "containers cannot be reaped"),
+    let reaped = engine.reap(listed, instance, &live, clock.now()).await;
+    if !reaped.is_empty() {
+        tracing::info!(n_containers = reaped.len(), "removed containers of jobs that do not run any more");
     }
 }
 

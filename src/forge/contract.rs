@@ -1,6 +1,6 @@
 //! The trait every forge implements, and its values.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::chain::Chain;
@@ -21,6 +21,8 @@ pub struct Settings {
     pub is_draft: bool,
     /// For each git command.
     pub git_timeout: Duration,
+    /// Where merges are made; what a killed process left behind there is removed by the next one.
+    pub scratch: PathBuf,
 }
 
 impl Default for Settings {
@@ -30,6 +32,7 @@ impl Default for Settings {
             committer_email: "homeostat@localhost".to_owned(),
             is_draft: false,
             git_timeout: Duration::from_secs(120),
+            scratch: std::env::temp_dir().join("homeostat-merges"),
         }
     }
 }

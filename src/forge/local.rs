@@ -5,11 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::contract::{Forge, ForgeError, Merge, Merged, NewProposal, ProposalRef, Push, Pushed, Settings};
 use super::git::{Git, failure};
 use super::push::push_branch;
+use super::scratch::{Scratch, sweep};
 use crate::model::proposal::ProposalState;
 use crate::model::service::Repository;
 
@@ -25,8 +24,12 @@ pub struct LocalForge {
 }
 
 impl LocalForge {
-    /// A forge whose proposals are read at `public_url`.
+    /// A forge whose proposals are read at `public_url`. Removes what an earlier process left behind.
     pub fn new(settings: Settings, public_url: &str) -> Self {
+        let n_removed = sweep(&settings.scratch);
+        if n_removed > 0 {
+            tracing::info!(n_removed, "removed merges that a killed process left behind");
+        }
         Self { settings, public_url: public_url.trim_end_matches('/').to_owned() }
     }
 
@@ -36,7 +39,7 @@ impl LocalForge {
 
     /// One try: fetch both branches, merge in memory, push. `None` if the base branch moved in between.
     async fn try_merge(&self, url: &str, merge: Merge<'_>) -> Result<Option<Merged>, ForgeError> {
-        let folder = Clone::make(self.git(), url, merge).await?;
+        let folder = Clone::make(self.git(), &self.settings.scratch, url, merge).await?;
         let head = folder.expect_head(merge).await?;
         let base = folder.commit_of(&merge.proposal.base_branch).await?;
         if folder.is_below(&head, &base).await? {
@@ -106,17 +109,14 @@ fn url_of(repository: &Repository) -> Result<String, ForgeError> {
 
 /// A temporary bare clone with the two branches of a merge.
 struct Clone<'a> {
-    folder: TempDir,
+    folder: Scratch,
     git: Git<'a>,
 }
 
 impl<'a> Clone<'a> {
-    async fn make(git: Git<'a>, url: &str, merge: Merge<'_>) -> Result<Self, ForgeError> {
+    async fn make(git: Git<'a>, scratch: &Path, url: &str, merge: Merge<'_>) -> Result<Self, ForgeError> {
         let action = "fetch the branches to merge";
-        let folder = tempfile::Builder::new()
-            .prefix("homeostat-merge-")
-            .tempdir()
-            .map_err(|source| ForgeError::Machine { action, source })?;
+        let folder = Scratch::make(scratch).map_err(|source| ForgeError::Machine { action, source })?;
         let clone = Self { folder, git };
         clone.run(&["init", "--quiet", "--bare"], action).await?;
         let (base, branch) = (&merge.proposal.base_branch, &merge.proposal.branch);

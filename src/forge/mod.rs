@@ -8,6 +8,7 @@ mod git;
 mod github;
 mod local;
 mod push;
+mod scratch;
 
 pub use contract::{Forge, ForgeError, Merge, Merged, NewProposal, ProposalRef, Push, Pushed, Settings};
 pub use github::GitHubForge;

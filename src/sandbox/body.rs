@@ -7,7 +7,7 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 
-use super::spec::{SandboxLimits, SandboxSpec, WORKSPACE};
+use super::spec::{SandboxSpec, WORKSPACE};
 use super::sweep;
 
 /// Which installation a container belongs to.
@@ -19,6 +19,9 @@ pub(super) const LABEL_DEADLINE: &str = "homeostat.deadline";
 
 /// Neither root nor anybody on the host.
 const USER: &str = "1000:1000";
+
+/// Size of `/dev/shm`, which programs need for locks between processes. It counts as memory, on top of the limit for processes.
+pub(super) const SHM_BYTES: u64 = 64 << 20;
 
 /// Podman hands the host's proxy variables to containers, and a proxy's address may hold a password.
 const PROXY_VARIABLES: [&str; 8] = [
@@ -32,8 +35,8 @@ const PROXY_VARIABLES: [&str; 8] = [
     "NO_PROXY",
 ];
 
-/// The container of `spec`.
-pub(super) fn create_body(spec: &SandboxSpec) -> ContainerCreateBody {
+/// The container of `spec`. `volumes` are those that the image declares: each would be a writable folder of the host without a limit.
+pub(super) fn create_body(spec: &SandboxSpec, volumes: &[String]) -> ContainerCreateBody {
     let labels = [
         (LABEL_INSTANCE, spec.instance.clone()),
         (LABEL_JOB, spec.job.to_string()),
@@ -57,25 +60,35 @@ pub(super) fn create_body(spec: &SandboxSpec) -> ContainerCreateBody {
         stdin_once: Some(false),
         tty: Some(false),
         labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
-        host_config: Some(host_config(&spec.limits)),
+        host_config: Some(host_config(spec, volumes)),
         ..Default::default()
     }
 }
 
-fn host_config(limits: &SandboxLimits) -> HostConfig {
+fn host_config(spec: &SandboxSpec, volumes: &[String]) -> HostConfig {
+    let SandboxSpec { limits, runtime, .. } = spec;
     // Files in a tmpfs count as the container's memory: they come on top, so that a full workspace does not kill a compiler.
-    let memory = signed(limits.memory_bytes + limits.workspace_bytes + limits.tmp_bytes);
+    let memory = signed(limits.memory_bytes + limits.workspace_bytes + limits.tmp_bytes + SHM_BYTES);
+    let mut tmpfs = HashMap::from([
+        (WORKSPACE.to_owned(), tmpfs_options(limits.workspace_bytes)),
+        ("/tmp".to_owned(), tmpfs_options(limits.tmp_bytes)),
+    ]);
+    // What lies on a volume's path has no volume: empty and read-only like the rest of the root.
+    for path in volumes {
+        tmpfs.entry(path.clone()).or_insert_with(|| "ro,nosuid,nodev,noexec,size=4096".to_owned());
+    }
     HostConfig {
         network_mode: Some("none".to_owned()),
+        // Its own memory segments and `/dev/shm`, never the host's or another container's.
+        ipc_mode: Some("private".to_owned()),
+        shm_size: Some(signed(SHM_BYTES)),
+        runtime: runtime.clone(),
         cap_drop: Some(vec!["ALL".to_owned()]),
         // Naming no seccomp profile leaves the engine's default one on.
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         privileged: Some(false),
         readonly_rootfs: Some(true),
-        tmpfs: Some(HashMap::from([
-            (WORKSPACE.to_owned(), tmpfs_options(limits.workspace_bytes)),
-            ("/tmp".to_owned(), tmpfs_options(limits.tmp_bytes)),
-        ])),
+        tmpfs: Some(tmpfs),
         memory: Some(memory),
         // Equal to `memory`: no swap.
         memory_swap: Some(memory),

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use super::engine::{is_not_found, remove};
 use super::error::SandboxError;
 use super::exec::{self, ExecFailure};
-use super::spec::{ExecOutput, ExecRequest, WORKSPACE};
+use super::spec::{ExecEnd, ExecOutput, ExecRequest, WORKSPACE};
 use super::sweep;
 use crate::base::chain::Chain;
 
@@ -45,7 +45,7 @@ impl Sandbox {
     }
 
     /// Runs one command; a second one waits for its end. Afterwards none of its processes is left, nor if this future is dropped and
-    /// another command follows.
+    /// another command follows. One that ends the sandbox itself is a value, too: every later command is then [`SandboxError::Lost`].
     pub async fn exec(&self, request: ExecRequest) -> Result<ExecOutput, SandboxError> {
         let mut is_dirty = self.is_dirty.lock().await;
         if *is_dirty {
@@ -53,6 +53,10 @@ impl Sandbox {
         }
         *is_dirty = true;
         match exec::exec(&self.docker, &self.id, request).await {
+            Ok(output) if output.end == ExecEnd::EndedSandbox => {
+                self.discard().await;
+                Ok(output)
+            }
             Ok(output) => {
                 *is_dirty = false;
                 Ok(output)
@@ -102,10 +106,14 @@ impl Sandbox {
 
     /// A container that cannot be swept may still run what it should not: it is removed at once.
     async fn lost(&self, action: &'static str) -> SandboxError {
+        self.discard().await;
+        SandboxError::Lost { action, name: self.name.clone() }
+    }
+
+    async fn discard(&self) {
         if let Err(error) = remove(&self.docker, &self.id).await {
             warn!(container = self.name, error = %Chain(&error), "failed to remove a lost sandbox");
         }
-        SandboxError::Lost { action, name: self.name.clone() }
     }
 
     async fn failed(&self, action: &'static str, source: Error) -> SandboxError {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bollard::errors::Error;
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
@@ -32,6 +33,17 @@ const ABANDONED_AFTER: i64 = 3600;
 pub struct Engine {
     docker: Docker,
     host: String,
+}
+
+/// A container that some homeostat has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    id: String,
+    name: String,
+    instance: String,
+    job: Option<JobId>,
+    /// Seconds since 1970.
+    deadline: Option<i64>,
 }
 
 /// A container that [`Engine::reap`] removed.
@@ -74,17 +86,26 @@ impl Engine {
         let name = format!("homeostat-{}-{:012x}", spec.purpose, fastrand::u64(..) >> 16);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let failed = |action, source| SandboxError::Engine { action, name: name.clone(), source };
-        let created = match self.docker.create_container(Some(options), create_body(spec)).await {
+        let missing = || SandboxError::ImageMissing { image: spec.image.clone() };
+        let image = match self.docker.inspect_image(&spec.image).await {
+            Ok(image) => image,
+            Err(error) if is_not_found(&error) => return Err(missing()),
+            Err(source) => return Err(failed("look at the image of", source)),
+        };
+        let volumes = image.config.and_then(|config| config.volumes).unwrap_or_default();
+        let created = match self.docker.create_container(Some(options), create_body(spec, &volumes)).await {
             Ok(created) => created,
-            Err(error) if is_not_found(&error) => {
-                return Err(SandboxError::ImageMissing { image: spec.image.clone() });
-            }
+            Err(error) if is_not_found(&error) => return Err(missing()),
             Err(source) => return Err(failed("create", source)),
         };
         // From here on the value removes the container, also if this future is dropped.
         let sandbox = Sandbox::new(self.docker.clone(), created.id, name.clone());
         let started = match self.docker.start_container(sandbox.id(), None).await {
-            Ok(()) => sandbox.sweep("start").await,
+            Ok(()) => match self.volume_of(sandbox.id(), &volumes).await {
+                Ok(None) => sandbox.sweep("start").await,
+                Ok(Some(path)) => Err(SandboxError::Volume { image: spec.image.clone(), path }),
+                Err(source) => Err(failed("look at", source)),
+            },
             Err(source) => Err(failed("start", source)),
         };
         match started {
@@ -96,51 +117,74 @@ impl Engine {
         }
     }
 
-    /// Removes the containers of this `instance` whose job is not among `live_jobs`, or whose deadline is over; and those of
-    /// any other whose deadline is over since an hour: that of a demo that was killed never comes back for them. One that cannot be removed is logged and left for the next time.
+    /// A path of the container that is a volume all the same; asked only where the image declares some.
+    async fn volume_of(&self, id: &str, declared: &[String]) -> Result<Option<String>, Error> {
+        if declared.is_empty() {
+            return Ok(None);
+        }
+        let mounts = self.docker.inspect_container(id, None).await?.mounts.unwrap_or_default();
+        let volume =
+            mounts.into_iter().find(|mount| mount.name.as_ref().is_some_and(|name| !name.is_empty()));
+        Ok(volume.and_then(|mount| mount.destination))
+    }
+
+    /// All containers of any installation on this engine, for [`Engine::reap`].
+    pub async fn sandboxes(&self) -> Result<Vec<Listed>, SandboxError> {
+        self.list(LABEL_INSTANCE).await
+    }
+
+    /// Removes those of `listed` that are this `instance`'s and whose job is not among `live_jobs`, or whose deadline is over; and
+    /// those of any other whose deadline is over since an hour: that of a demo that was killed never comes back for them. One that
+    /// cannot be removed is logged and left for the next time.
+    ///
+    /// The jobs are to be asked for after the containers: a container of a job that is leased in between is then not in the list.
     pub async fn reap(
         &self,
+        listed: Vec<Listed>,
         instance: &str,
         live_jobs: &HashSet<JobId>,
         now: Timestamp,
-    ) -> Result<Vec<Reaped>, SandboxError> {
+    ) -> Vec<Reaped> {
         let now = now.as_second();
-        self.remove_where(LABEL_INSTANCE, |of, job, deadline| {
-            if of == instance {
-                !job.is_some_and(|job| live_jobs.contains(&job))
-                    || deadline.is_none_or(|deadline| deadline < now)
+        let is_doomed = |it: &Listed| {
+            if it.instance == instance {
+                !it.job.is_some_and(|job| live_jobs.contains(&job))
+                    || it.deadline.is_none_or(|deadline| deadline < now)
             } else {
-                deadline.is_some_and(|deadline| deadline < now - ABANDONED_AFTER)
+                it.deadline.is_some_and(|deadline| deadline < now - ABANDONED_AFTER)
             }
-        })
-        .await
+        };
+        self.remove_all(listed.into_iter().filter(is_doomed).collect()).await
     }
 
     /// Removes the containers that an earlier run of `job` left behind.
     pub async fn remove_of_job(&self, instance: &str, job: JobId) -> Result<Vec<Reaped>, SandboxError> {
-        let label = format!("{LABEL_INSTANCE}={instance}");
-        self.remove_where(&label, |_, of, _| of == Some(job)).await
+        let mut listed = self.list(&format!("{LABEL_INSTANCE}={instance}")).await?;
+        listed.retain(|it| it.job == Some(job));
+        Ok(self.remove_all(listed).await)
     }
 
-    async fn remove_where(
-        &self,
-        label: &str,
-        is_doomed: impl Fn(&str, Option<JobId>, Option<i64>) -> bool,
-    ) -> Result<Vec<Reaped>, SandboxError> {
+    async fn list(&self, label: &str) -> Result<Vec<Listed>, SandboxError> {
         let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|source| SandboxError::EngineAway { host: self.host.clone(), source })?;
+        let read = |container: ContainerSummary| {
+            let mut labels = container.labels.unwrap_or_default();
+            Some(Listed {
+                id: container.id?,
+                name: container.names.unwrap_or_default().concat().trim_start_matches('/').to_owned(),
+                job: labels.get(LABEL_JOB).and_then(|job| job.parse().ok()),
+                deadline: labels.get(LABEL_DEADLINE).and_then(|deadline| deadline.parse().ok()),
+                instance: labels.remove(LABEL_INSTANCE).unwrap_or_default(),
+            })
+        };
+        Ok(listed.into_iter().filter_map(read).collect())
+    }
+
+    async fn remove_all(&self, doomed: Vec<Listed>) -> Vec<Reaped> {
         let mut reaped = Vec::new();
-        for container in listed {
-            let (Some(id), labels) = (container.id, container.labels.unwrap_or_default()) else { continue };
-            let instance = labels.get(LABEL_INSTANCE).map_or("", String::as_str);
-            let job = labels.get(LABEL_JOB).and_then(|job| job.parse().ok());
-            let deadline = labels.get(LABEL_DEADLINE).and_then(|deadline| deadline.parse().ok());
-            if !is_doomed(instance, job, deadline) {
-                continue;
-            }
-            let name = container.names.unwrap_or_default().concat().trim_start_matches('/').to_owned();
+        for Listed { id, name, job, .. } in doomed {
             match remove(&self.docker, &id).await {
                 Ok(()) => {
                     info!(container = name, "removed a sandbox that was left behind");
@@ -151,7 +195,7 @@ impl Engine {
                 }
             }
         }
-        Ok(reaped)
+        reaped
     }
 }
 

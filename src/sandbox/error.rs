@@ -18,6 +18,11 @@ pub enum SandboxError {
         "the sandbox image `{image}` is not on the engine: run `scripts/setup`, or pull or build it there"
     )]
     ImageMissing { image: String },
+    /// The engine mounts a volume that the image declares, although it was told not to.
+    #[error(
+        "the sandbox image `{image}` declares the volume `{path}`, which cannot be left out: take one without"
+    )]
+    Volume { image: String, path: String },
     /// The engine refused or failed.
     #[error("failed to {action} the sandbox `{name}`")]
     Engine {
@@ -39,7 +44,10 @@ impl SandboxError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::EngineAway { .. } | Self::Engine { .. } | Self::Lost { .. } => true,
-            Self::BadHost { .. } | Self::ImageMissing { .. } | Self::Transfer { .. } => false,
+            Self::BadHost { .. }
+            | Self::ImageMissing { .. }
+            | Self::Volume { .. }
+            | Self::Transfer { .. } => false,
         }
     }
 }

@@ -86,15 +86,18 @@ pub(super) async fn exec(
     let mut running =
         Running { engine, exec_id, output, stdout: Capture::new(cap), stderr: Capture::new(cap), n_bytes: 0 };
     let flood = FLOOD_BYTES.max(2 * cap as u64);
-    let cut_off = running.follow(feed(input, request.stdin), start + request.timeout, flood).await?;
-    if !sweep::sweep(engine, container_id).await {
-        return Err(ExecFailure::Unswept);
-    }
-    running.drain().await;
-    let end = match cut_off {
-        Some(end) => end,
-        None => ExecEnd::Exited { code: exit_code(engine, &running.exec_id).await? },
+    let followed = running.follow(feed(input, request.stdin), start + request.timeout, flood).await;
+    let end = match (followed, sweep::sweep(engine, container_id).await) {
+        (Ok(Some(end)), true) => end,
+        (Ok(None), true) => ExecEnd::Exited { code: exit_code(engine, &running.exec_id).await? },
+        (Err(error), true) => return Err(error),
+        // Either the command ended what keeps the container, or the container was taken away from outside, or the engine is away.
+        (_, false) => match engine.inspect_container(container_id, None).await {
+            Ok(_) => ExecEnd::EndedSandbox,
+            Err(error) => return Err(error.into()),
+        },
     };
+    running.drain().await;
     let (stdout, n_stdout) = running.stdout.finish();
     let (stderr, n_stderr) = running.stderr.finish();
     Ok(ExecOutput { end, stdout, stderr, n_dropped: n_stdout + n_stderr, took: start.elapsed() })

@@ -20,6 +20,8 @@ pub struct SandboxSpec {
     /// After this it may be removed by anybody.
     pub deadline: Timestamp,
     pub limits: SandboxLimits,
+    /// Name of an engine's runtime that isolates better than its default one, `runsc` or `kata`; `None` for the default.
+    pub runtime: Option<String>,
 }
 
 /// What a sandbox may use.
@@ -114,6 +116,9 @@ pub enum ExecEnd {
     TimedOut,
     /// It wrote more than [`FLOOD_BYTES`].
     Flooded,
+    /// It ended the sandbox: it killed or stopped what keeps it, or took all its memory. Nothing can be run there any more, and its
+    /// files are gone.
+    EndedSandbox,
 }
 
 /// The work folder: a tmpfs, writable by all, empty at the start; make a folder in it for a repository. No image should have a folder

@@ -5,6 +5,8 @@ mod given;
 /// What the scripted model does.
 mod play;
 
+/// Commands that end or spoil their sandbox harm only what they changed.
+mod broken;
 /// The demo's service and its recorded fix.
 mod demo;
 /// Every outcome, and the evidence it rests on.

@@ -43,6 +43,7 @@ fn spec(image: &str) -> SandboxSpec {
             file_bytes: 16 << 20,
             open_files: 256,
         },
+        runtime: None,
     }
 }
 

@@ -54,5 +54,10 @@ pub(super) fn describe(end: CommandEnd, timeout: Duration) -> String {
             format!("killed with all its children after {} seconds", timeout.as_secs())
         }
         CommandEnd::Flooded => "killed because it wrote far too much output".to_owned(),
+        CommandEnd::EndedWorkspace => {
+            "the command ended the sandbox: it killed what keeps it, or took all its memory. A fresh one has taken its place, with \
+             the files as they were before this command"
+                .to_owned()
+        }
     }
 }

@@ -18,6 +18,8 @@ const N_CONTEXT: usize = 3;
 const NOT_FOUND: i64 = 93;
 const OUTSIDE: i64 = 94;
 const FOLDER: i64 = 95;
+const HARD_LINK: i64 = 96;
+const SPECIAL: i64 = 97;
 
 /// Finds where a path really is, links followed: the deepest part of it that exists must lie in the repository.
 /// `$1` is the repository, `$2` the relative path; sets `$p`.
@@ -31,16 +33,23 @@ rest=$root/$2
 p=$r${rest#"$t"}
 "#;
 
-/// The content goes to stdout, the real path, relative to the repository, to stderr.
+/// The content goes to stdout, the real path, relative to the repository, to stderr. A file with a second name may be one of `.git`'s, and
+/// nothing ends the reading of a pipe.
 const READ: &str = r#"
 [ -d "$p" ] && exit 95
 [ -e "$p" ] || exit 93
+[ -f "$p" ] || exit 97
+[ "$(stat -c %h "$p")" = 1 ] || exit 96
 printf %s "${p#"$root"/}" >&2
 exec cat "$p"
 "#;
 
 const WRITE: &str = r#"
 [ -d "$p" ] && exit 95
+if [ -e "$p" ]; then
+  [ -f "$p" ] || exit 97
+  [ "$(stat -c %h "$p")" = 1 ] || exit 96
+fi
 mkdir -p "${p%/*}" && cat > "$p" && printf %s "${p#"$root"/}" >&2
 "#;
 
@@ -193,7 +202,7 @@ impl Toolbox<'_> {
 fn check_exit(given: &str, end: CommandEnd, stderr: &[u8]) -> Result<(), ToolError> {
     let code = match end {
         CommandEnd::Exited { code } => code,
-        CommandEnd::TimedOut | CommandEnd::Flooded => -1,
+        CommandEnd::TimedOut | CommandEnd::Flooded | CommandEnd::EndedWorkspace => -1,
     };
     let why = match code {
         0 => return Ok(()),
@@ -202,6 +211,8 @@ fn check_exit(given: &str, end: CommandEnd, stderr: &[u8]) -> Result<(), ToolErr
             format!("`{given}` leads out of the repository, or into .git, through a link")
         }
         FOLDER => format!("`{given}` is a folder"),
+        HARD_LINK => format!("`{given}` has a second name, perhaps outside the repository: copy it first"),
+        SPECIAL => format!("`{given}` is not a plain file"),
         _ => format!("`{given}` cannot be used: {}", String::from_utf8_lossy(stderr).trim()),
     };
     Err(ToolError::Tell(why))

@@ -107,6 +107,7 @@ impl Toolbox<'_> {
             }
             CommandEnd::TimedOut => Err(ToolError::Tell("it took too long".to_owned())),
             CommandEnd::Flooded => Err(ToolError::Tell("it gave far too much output".to_owned())),
+            CommandEnd::EndedWorkspace => Err(ToolError::Tell("it ended the sandbox".to_owned())),
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::input::{self, parse};
 use super::text;
-use crate::agent::contract::{BoxError, Workspace, WorkspaceCommand, WorkspaceOutput};
+use crate::agent::contract::{BoxError, Snapshot, Workspace, WorkspaceCommand, WorkspaceOutput};
 use crate::agent::entry::SeenFile;
 use crate::agent::machine::{ToolCall, ToolOutcome};
 use crate::agent::settings::Limits;
@@ -91,17 +91,32 @@ impl Toolbox<'_> {
             },
             unknown => Err(ToolError::BadCall(format!("there is no tool `{unknown}`"))),
         };
-        match result {
-            Ok(mut outcome) => {
-                if is_mutating(&call.name) && !outcome.is_error {
-                    outcome.snapshot = Some(self.workspace.snapshot().await?);
-                }
-                Ok(outcome)
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(ToolError::Tell(text)) => self.refusal(&text, false),
+            Err(ToolError::BadCall(text)) => return Ok(self.refusal(&text, true)),
+            Err(ToolError::Gone(error)) => return Err(error),
+        };
+        if is_mutating(&call.name) { self.keep(outcome).await } else { Ok(outcome) }
+    }
+
+    /// Keeps what the tool changed, also where it failed: half of it may be done.
+    async fn keep(&self, mut outcome: ToolOutcome) -> Result<ToolOutcome, BoxError> {
+        match self.workspace.snapshot().await? {
+            Snapshot::Kept(snapshot) => outcome.snapshot = Some(snapshot),
+            Snapshot::TakenBack { why } => {
+                let why = self.present(why.as_bytes());
+                let why = why.trim();
+                outcome.text = format!(
+                    "{}\n[homeostat: what this changed cannot be kept and was taken back, the files are as they were before it: {why}]",
+                    outcome.text.trim_end()
+                );
+                outcome.is_error = true;
+                // The files are not what the tool has seen.
+                outcome.seen.clear();
             }
-            Err(ToolError::Tell(text)) => Ok(self.refusal(&text, false)),
-            Err(ToolError::BadCall(text)) => Ok(self.refusal(&text, true)),
-            Err(ToolError::Gone(error)) => Err(error),
         }
+        Ok(outcome)
     }
 
     fn refusal(&self, text: &str, is_bad_call: bool) -> ToolOutcome {
@@ -129,7 +144,7 @@ impl Toolbox<'_> {
     }
 }
 
-/// Whether the tool may change files. One that failed may have, too, but then the next that works brings it into its snapshot.
+/// Whether the tool may change files.
 fn is_mutating(name: &str) -> bool {
     matches!(name, "write_file" | "edit_file" | "run_command")
 }

@@ -126,6 +126,8 @@ pub struct SandboxSettings {
     /// Images for languages that the default one lacks: (language, image).
     pub language_images: Vec<(String, String)>,
     pub limits: SandboxLimits,
+    /// The engine's runtime for sandboxes; `None` for its default.
+    pub runtime: Option<String>,
 }
 
 /// Reads `[sandbox]`.
@@ -163,6 +165,7 @@ pub(in crate::config) fn sandbox(root: &Section<'_>) -> SandboxSettings {
         image: section.text("image").map_or_else(|| "homeostat/sandbox:1".to_owned(), |found| found.value),
         language_images,
         limits,
+        runtime: section.text("runtime").map(|found| found.value),
     };
     section.finish();
     settings

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::output::{capped, cleaned};
 use super::parts::FixParts;
-use super::room::{Room, setback, shell};
+use super::room::{Room, Use, setback, shell};
 use crate::base::id::JobId;
 use crate::base::redact::Clean;
 use crate::base::shutdown::Shutdown;
@@ -42,6 +42,7 @@ impl Checker<'_> {
             purpose,
             deadline: self.parts.clock.now() + lifetime,
             limits: self.parts.settings.sandbox,
+            runtime: self.parts.settings.runtime.clone(),
         }
     }
 
@@ -50,7 +51,7 @@ impl Checker<'_> {
         let settings = &self.parts.settings;
         // Making the container and removing it come on top.
         let spec = self.spec("check", settings.check_timeout + Duration::from_secs(600));
-        let room = Room::open(&self.parts.engine, &spec, tree, self.stop).await?;
+        let room = Room::open(&self.parts.engine, &spec, tree, Use::Check, self.stop).await?;
         let ran = tokio::select! {
             ran = room.exec(shell(command, self.folder, settings.check_timeout)) => ran.map_err(setback),
             () = self.stop.requested() => Err(Setback::Released),
@@ -61,7 +62,8 @@ impl Checker<'_> {
         let (exit_code, is_timed_out) = match ran.end {
             ExecEnd::Exited { code } => (code, false),
             ExecEnd::TimedOut => (-1, true),
-            ExecEnd::Flooded => (-1, false),
+            // What ends its own sandbox has not passed, like what writes without end.
+            ExecEnd::Flooded | ExecEnd::EndedSandbox => (-1, false),
         };
         let run = CheckRun {
             command: command.to_owned(),

@@ -21,20 +21,45 @@ pub(super) const ROOT: &str = "/sandbox/repo";
 /// comes from either is trusted outside.
 pub(super) const SHADOW: &str = "/sandbox/.homeostat.git";
 
-/// Makes the uploaded tree a repository with one commit, and its shadow.
-const PREPARE: &str = r#"
+/// Unpacks the tree from the standard input into `$1`, makes it a repository with one commit, and its shadow. Both share the objects, so
+/// that the base stands in the workspace no more than twice.
+const FOR_AGENT: &str = r#"
 set -e
+mkdir -p -- "$1"
 cd "$1"
+tar -xf -
 git init --quiet .
 # Files as they are, whatever the repository's attributes say: a snapshot that is brought back must give the same bytes.
 mkdir -p .git/info
-printf '* !text !crlf !eol !ident !filter !working-tree-encoding !diff\n' > .git/info/attributes
+printf '* !text !crlf !eol !ident !filter !working-tree-encoding !diff !export-ignore !export-subst\n' > .git/info/attributes
 git add --all --force .
 git commit --quiet --allow-empty --no-verify -m 'The code as it is on the base branch'
 git rev-parse HEAD
-cp -R .git "$2"
+mkdir "$2"
+cp -R .git/HEAD .git/config .git/index .git/refs .git/info "$2"
+cp -Rl .git/objects "$2/objects"
 printf '%s\n' __pycache__/ '*.pyc' .pytest_cache/ .mypy_cache/ .ruff_cache/ .coverage node_modules/ .gradle/ '*.class' > "$2/info/exclude"
 "#;
+
+/// The same for a check, which nobody takes anything out of: a repository that knows the names of its files and not their content.
+const FOR_CHECK: &str = r#"
+set -e
+mkdir -p -- "$1"
+cd "$1"
+tar -xf -
+git init --quiet .
+git commit --quiet --allow-empty --no-verify -m 'The code as it is checked'
+git add --intent-to-add --all --force .
+"#;
+
+/// What a room is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The agent works in it: its changes can be taken out.
+    Agent,
+    /// One command is run over the tree.
+    Check,
+}
 
 /// A container that holds a tree.
 #[derive(Debug)]
@@ -50,6 +75,7 @@ impl Room {
         engine: &Engine,
         spec: &SandboxSpec,
         tree: Archive,
+        used_for: Use,
         stop: &Shutdown,
     ) -> Result<Self, Setback> {
         let tar = tree.bytes()?;
@@ -57,7 +83,7 @@ impl Room {
         let sandbox = engine.start(spec).await.map_err(setback)?;
         let mut room = Self { sandbox, commit: String::new() };
         let filled = tokio::select! {
-            filled = room.fill(tar.into(), &spec.image) => filled,
+            filled = room.fill(tar.into(), used_for, &spec.image) => filled,
             () = stop.requested() => Err(Setback::Released),
         };
         match filled {
@@ -73,11 +99,15 @@ impl Room {
     }
 
     /// Gives the id of the commit that it makes.
-    async fn fill(&self, tar: Bytes, image: &str) -> Result<String, Setback> {
-        self.sandbox.upload(ROOT, tar).await.map_err(setback)?;
+    async fn fill(&self, tar: Bytes, used_for: Use, image: &str) -> Result<String, Setback> {
+        let script = match used_for {
+            Use::Agent => FOR_AGENT,
+            Use::Check => FOR_CHECK,
+        };
         let request = ExecRequest {
+            stdin: tar,
             env: environment(),
-            ..ExecRequest::new(["sh", "-c", PREPARE, "prepare", ROOT, SHADOW])
+            ..ExecRequest::new(["sh", "-c", script, "fill", ROOT, SHADOW])
         };
         let output = self.sandbox.exec(request).await.map_err(setback)?;
         if output.passed() {
@@ -85,18 +115,13 @@ impl Room {
         }
         let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
         Err(Setback::Failed {
-            reason: format!("the sandbox image `{image}` cannot hold a repository: {said}"),
+            reason: format!("the repository cannot be put into a sandbox of the image `{image}`: {said}"),
         })
     }
 
     /// Runs a command in it.
     pub(super) async fn exec(&self, request: ExecRequest) -> Result<ExecOutput, SandboxError> {
         self.sandbox.exec(ExecRequest { env: environment(), ..request }).await
-    }
-
-    /// Everything in its repository, as a hostile tar.
-    pub(super) async fn take_out(&self, max_bytes: usize) -> Result<Vec<u8>, SandboxError> {
-        self.sandbox.download(ROOT, max_bytes).await
     }
 
     /// Removes it. What cannot be removed now is removed by the reaper.

@@ -17,6 +17,8 @@ pub struct Settings {
     pub repository_images: Vec<String>,
     /// Limits of every container.
     pub sandbox: SandboxLimits,
+    /// The engine's runtime for every container; `None` for its default.
+    pub runtime: Option<String>,
     /// Most attempts of one job; each knows why the ones before were not enough.
     pub max_attempts: u32,
     /// How long one run of a project's tests may take.
@@ -51,6 +53,7 @@ impl Default for Settings {
             images: Language::ALL.into_iter().map(|language| (language, image(language))).collect(),
             repository_images: vec!["homeostat/sandbox*".to_owned()],
             sandbox: SandboxLimits::default(),
+            runtime: None,
             max_attempts: 2,
             check_timeout: Duration::from_secs(15 * 60),
             spend_per_issue: NanoUsd::from_usd(10.0),

@@ -9,11 +9,10 @@ use super::ground::{Ground, checker};
 use super::parts::FixParts;
 use super::record::{StoreLedger, StoreTranscript};
 use super::report::report;
-use super::room::{Room, setback};
 use super::subject::Subject;
 use super::validate::{Evidence, validate};
 use super::verdict::{Facts, Verdict, verdict};
-use super::workspace::RoomWorkspace;
+use super::workspace::{Builder, RoomWorkspace};
 use crate::agent::contract::{AgentEnd, AgentOutcome, AgentParts, AgentTask};
 use crate::agent::error::AgentError;
 use crate::agent::run as agent;
@@ -91,36 +90,38 @@ impl Trial<'_> {
     ) -> Result<(AgentEnd, Result<Vec<u8>, String>), Setback> {
         let Self { parts, ground, context, .. } = *self;
         let lifetime = parts.agent.limits.wall_time + Duration::from_secs(1800);
-        let spec = checker.spec("agent", lifetime);
-        let tree = ground.mirror.archive(&ground.base).await?;
-        let room = Arc::new(Room::open(&parts.engine, &spec, tree, &context.stop).await?);
+        let builder = Builder {
+            engine: parts.engine.clone(),
+            spec: checker.spec("agent", lifetime),
+            lifetime,
+            mirror: ground.mirror.clone(),
+            base: ground.base.clone(),
+            clock: Arc::clone(&parts.clock),
+            stop: context.stop.clone(),
+        };
+        let workspace = Arc::new(RoomWorkspace::open(builder).await?);
         context.progress.step("sandbox", &format!("{} without a network", ground.image)).await;
-        let ended = self.call_agent(attempt, &room).await;
+        let ended = self.call_agent(attempt, &workspace).await;
         let result = match ended {
             Ok(AgentEnd { how: AgentOutcome::Stopped, .. }) => Err(Setback::Released),
             Ok(end) => {
                 let max_bytes = usize::try_from(parts.settings.export.max_bytes).unwrap_or(usize::MAX);
                 tokio::select! {
-                    tar = room.take_out(max_bytes) => match tar {
-                        Ok(tar) => Ok((end, Ok(tar))),
-                        Err(error) if error.is_transient() => Err(setback(error)),
-                        Err(error) => Ok((end, Err(Chain(&error).to_string()))),
-                    },
+                    tar = workspace.take_out(max_bytes) => tar.map(|tar| (end, tar)),
                     () = context.stop.requested() => Err(Setback::Released),
                 }
             }
             Err(setback) => Err(setback),
         };
-        match Arc::into_inner(room) {
-            Some(room) => room.close().await,
-            None => tracing::warn!(
-                "a sandbox is still in use at the end of its attempt; it is removed when it is dropped"
-            ),
-        }
+        workspace.close().await;
         result
     }
 
-    async fn call_agent(&self, attempt: &Attempt, room: &Arc<Room>) -> Result<AgentEnd, Setback> {
+    async fn call_agent(
+        &self,
+        attempt: &Attempt,
+        workspace: &Arc<RoomWorkspace>,
+    ) -> Result<AgentEnd, Setback> {
         let Self { parts, subject, context, .. } = *self;
         let limits = SpendLimits {
             per_attempt: parts.agent.limits.cost,
@@ -129,7 +130,7 @@ impl Trial<'_> {
         };
         let agent_parts = AgentParts {
             settings: parts.agent.clone(),
-            workspace: Arc::new(RoomWorkspace::new(Arc::clone(room))),
+            workspace: Arc::<RoomWorkspace>::clone(workspace),
             transcript: Arc::new(StoreTranscript {
                 store: Arc::clone(&parts.store),
                 attempt: attempt.id,
@@ -148,7 +149,7 @@ impl Trial<'_> {
             redactor: parts.redactor.clone(),
         };
         context.progress.step("agent", &format!("attempt {} with {}", attempt.number, attempt.model)).await;
-        let ended = agent::run(self.task(&room.commit), agent_parts, &context.stop);
+        let ended = agent::run(self.task(&workspace.commit), agent_parts, &context.stop);
         // The agent stops by itself when it is asked to; a step that does not notice is left where it stands.
         let overdue = async {
             context.stop.requested().await;

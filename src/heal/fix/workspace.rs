@@ -1,17 +1,26 @@
 //! The agent's workspace: a room, with snapshots that a fresh room can be brought to.
+//!
+//! Whatever is done to the room or to what keeps the snapshots in it harms the changes since the last snapshot and nothing else: a fresh
+//! room takes its place, with all that was kept.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use tokio::sync::{Mutex, MutexGuard};
 
-use super::room::{ROOT, Room, SHADOW};
-use crate::agent::contract::{BoxError, CommandEnd, Workspace, WorkspaceCommand, WorkspaceOutput};
-use crate::sandbox::spec::{ExecEnd, ExecRequest};
+use super::room::{ROOT, Room, SHADOW, Use};
+use crate::agent::contract::{BoxError, CommandEnd, Snapshot, Workspace, WorkspaceCommand, WorkspaceOutput};
+use crate::base::clock::SharedClock;
+use crate::base::shutdown::Shutdown;
+use crate::model::stage::Setback;
+use crate::repo::{CommitId, Mirror};
+use crate::sandbox::engine::Engine;
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::spec::{ExecEnd, ExecOutput, ExecRequest, SandboxSpec};
 
-/// Largest snapshot. Changes beyond it cannot become a patch anyway, so the attempt goes on with the last one that fitted.
+/// Largest snapshot. Changes beyond it cannot become a patch anyway.
 const MAX_SNAPSHOT_BYTES: usize = 4 << 20;
 
 /// A snapshot that is not UTF-8 is written in base64 after this.
@@ -25,36 +34,167 @@ pub(super) fn diff_of(snapshot: &str) -> Option<&str> {
     (!snapshot.starts_with(ENCODED)).then_some(snapshot)
 }
 
+/// What rooms of one attempt are made of, the first and those that take a lost one's place.
+#[derive(Debug)]
+pub(super) struct Builder {
+    pub(super) engine: Engine,
+    /// Its deadline is set anew for each room.
+    pub(super) spec: SandboxSpec,
+    /// How long a room may be used.
+    pub(super) lifetime: Duration,
+    pub(super) mirror: Mirror,
+    pub(super) base: CommitId,
+    pub(super) clock: SharedClock,
+    pub(super) stop: Shutdown,
+}
+
+impl Builder {
+    async fn build(&self) -> Result<Room, Setback> {
+        let tree = self.mirror.archive(&self.base).await?;
+        let spec = SandboxSpec { deadline: self.clock.now() + self.lifetime, ..self.spec.clone() };
+        Room::open(&self.engine, &spec, tree, Use::Agent, &self.stop).await
+    }
+}
+
 /// The agent's hands in a room.
 #[derive(Debug)]
 pub(super) struct RoomWorkspace {
-    room: Arc<Room>,
-    /// The last snapshot that fitted.
-    last: Mutex<String>,
+    builder: Builder,
+    /// Id of the one commit inside, of every room.
+    pub(super) commit: String,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// `None` after a fresh one could not be made.
+    room: Option<Room>,
+    /// The last snapshot.
+    last: String,
+}
+
+/// A script in the room that did not do what it is for.
+#[derive(Debug)]
+enum Trouble {
+    /// The room, or what is in it, is not as it must be.
+    Room(String),
+    /// Anything else.
+    Other(BoxError),
 }
 
 impl RoomWorkspace {
-    pub(super) fn new(room: Arc<Room>) -> Self {
-        Self { room, last: Mutex::default() }
+    /// Opens the first room.
+    pub(super) async fn open(builder: Builder) -> Result<Self, Setback> {
+        let room = builder.build().await?;
+        let commit = room.commit.clone();
+        Ok(Self { builder, commit, inner: Mutex::new(Inner { room: Some(room), last: String::new() }) })
     }
 
+    /// Everything in its repository that git tracks or would, as a hostile tar: no build output, nothing of `.git`. The inner error
+    /// is a tree that cannot be taken out.
+    pub(super) async fn take_out(&self, max_bytes: usize) -> Result<Result<Vec<u8>, String>, Setback> {
+        let mut inner = self.inner.lock().await;
+        let script = format!(
+            "set -e\n{GIT} add --all .\ntree=$({GIT} write-tree)\n{GIT} archive --format=tar \"$tree\""
+        );
+        let mut first = None;
+        loop {
+            let why = match self.script(&mut inner, &script, Bytes::new(), max_bytes).await {
+                Ok((_, true)) => return Ok(Err(format!("it is larger than {max_bytes} bytes"))),
+                Ok((tar, false)) => return Ok(Ok(tar)),
+                Err(Trouble::Room(why)) => why,
+                Err(Trouble::Other(error)) => {
+                    return Err(Setback::Retry { reason: error.to_string(), after: None });
+                }
+            };
+            if first.is_some() {
+                return Ok(Err(why));
+            }
+            first = Some(why);
+            // What was kept with the last tool run is taken out of a fresh one.
+            self.renew(&mut inner).await?;
+        }
+    }
+
+    /// Removes the room.
+    pub(super) async fn close(&self) {
+        if let Some(room) = self.inner.lock().await.room.take() {
+            room.close().await;
+        }
+    }
+
+    /// Puts a fresh room, with the changes of the last snapshot, in the place of whatever there is.
+    async fn renew(&self, inner: &mut Inner) -> Result<(), Setback> {
+        if let Some(room) = inner.room.take() {
+            room.close().await;
+        }
+        inner.room = Some(self.builder.build().await?);
+        self.apply(inner).await.map_err(|trouble| match trouble {
+            Trouble::Room(reason) => Setback::Retry { reason, after: None },
+            Trouble::Other(error) => Setback::Retry { reason: error.to_string(), after: None },
+        })
+    }
+
+    /// Runs a command in the room; one that was taken away from outside before is renewed first.
+    async fn exec(&self, inner: &mut Inner, request: ExecRequest) -> Result<ExecOutput, BoxError> {
+        if let Some(room) = &inner.room {
+            match room.exec(request.clone()).await {
+                Err(SandboxError::Lost { .. }) => {}
+                ran => return Ok(ran?),
+            }
+        }
+        self.renew(inner).await.map_err(as_error)?;
+        let room = inner.room.as_ref().ok_or("the sandbox is gone")?;
+        Ok(room.exec(request).await?)
+    }
+
+    /// Runs a script of ours over the shadow; gives its output and whether some of it is missing.
     async fn script(
         &self,
+        inner: &mut Inner,
         script: &str,
         stdin: Bytes,
         output_cap: usize,
-    ) -> Result<(Vec<u8>, bool), BoxError> {
+    ) -> Result<(Vec<u8>, bool), Trouble> {
         let request = ExecRequest {
             stdin,
             output_cap,
             ..ExecRequest::new(["sh", "-c", script, "snapshot", SHADOW, ROOT])
         };
-        let output = self.room.exec(request).await?;
-        if !output.passed() {
-            let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
-            return Err(format!("git in the sandbox failed: {:?}: {said}", output.end).into());
+        let Some(room) = &inner.room else { return Err(Trouble::Room("the sandbox is gone".to_owned())) };
+        let output = match room.exec(request).await {
+            Ok(output) => output,
+            Err(error @ SandboxError::Lost { .. }) => return Err(Trouble::Room(error.to_string())),
+            Err(error) => return Err(Trouble::Other(error.into())),
+        };
+        if output.passed() {
+            return Ok((output.stdout, output.n_dropped > 0));
         }
-        Ok((output.stdout, output.n_dropped > 0))
+        let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
+        Err(Trouble::Room(match output.end {
+            ExecEnd::Exited { code } => format!("git in the sandbox ended with code {code}: {said}"),
+            ExecEnd::TimedOut => "git in the sandbox did not come to an end".to_owned(),
+            ExecEnd::Flooded => "they are far too large".to_owned(),
+            ExecEnd::EndedSandbox => "the sandbox came to an end".to_owned(),
+        }))
+    }
+
+    /// Applies the last snapshot to a room at the base commit.
+    async fn apply(&self, inner: &mut Inner) -> Result<(), Trouble> {
+        if inner.last.is_empty() {
+            return Ok(());
+        }
+        let diff = match inner.last.strip_prefix(ENCODED) {
+            Some(encoded) => STANDARD.decode(encoded).map_err(|error| Trouble::Other(error.into()))?,
+            None => inner.last.as_bytes().to_vec(),
+        };
+        let script = format!("cd \"$2\" && {GIT} apply --whitespace=nowarn -");
+        self.script(inner, &script, diff.into(), 1 << 16).await?;
+        Ok(())
+    }
+
+    async fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().await
     }
 }
 
@@ -65,6 +205,7 @@ impl Workspace for RoomWorkspace {
     }
 
     async fn run(&self, command: WorkspaceCommand) -> Result<WorkspaceOutput, BoxError> {
+        let mut inner = self.lock().await;
         let request = ExecRequest {
             stdin: command.stdin,
             env: Vec::new(),
@@ -73,46 +214,58 @@ impl Workspace for RoomWorkspace {
             output_cap: command.output_cap,
             argv: command.argv,
         };
-        let output = self.room.exec(request).await?;
+        let output = self.exec(&mut inner, request).await?;
         let is_truncated = output.is_truncated();
         let end = match output.end {
             ExecEnd::Exited { code } => CommandEnd::Exited { code },
             ExecEnd::TimedOut => CommandEnd::TimedOut,
             ExecEnd::Flooded => CommandEnd::Flooded,
+            ExecEnd::EndedSandbox => {
+                self.renew(&mut inner).await.map_err(as_error)?;
+                CommandEnd::EndedWorkspace
+            }
         };
         Ok(WorkspaceOutput { end, stdout: output.stdout, stderr: output.stderr, is_truncated })
     }
 
-    async fn snapshot(&self) -> Result<String, BoxError> {
+    async fn snapshot(&self) -> Result<Snapshot, BoxError> {
+        let mut inner = self.lock().await;
         let script = format!(
             "set -e\n{GIT} add --all .\n{GIT} diff --cached --binary --full-index --no-color --no-ext-diff --no-textconv HEAD"
         );
-        let (diff, is_cut) = self.script(&script, Bytes::new(), MAX_SNAPSHOT_BYTES).await?;
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if is_cut {
-            tracing::warn!(
-                "the changes in a sandbox are too large to be kept, the last ones that fitted stay"
-            );
-            return Ok(last.clone());
-        }
-        *last = match String::from_utf8(diff) {
-            Ok(text) => text,
-            Err(error) => format!("{ENCODED}{}", STANDARD.encode(error.as_bytes())),
+        let why = match self.script(&mut inner, &script, Bytes::new(), MAX_SNAPSHOT_BYTES).await {
+            Ok((diff, false)) => {
+                inner.last = match String::from_utf8(diff) {
+                    Ok(text) => text,
+                    Err(error) => format!("{ENCODED}{}", STANDARD.encode(error.as_bytes())),
+                };
+                return Ok(Snapshot::Kept(inner.last.clone()));
+            }
+            Ok((_, true)) => format!(
+                "all changes together are a diff of more than {} MiB; put what is not part of the fix into /tmp",
+                MAX_SNAPSHOT_BYTES >> 20
+            ),
+            Err(Trouble::Room(why)) => why,
+            Err(Trouble::Other(error)) => return Err(error),
         };
-        Ok(last.clone())
+        self.renew(&mut inner).await.map_err(as_error)?;
+        Ok(Snapshot::TakenBack { why })
     }
 
     async fn restore(&self, snapshot: &str) -> Result<(), BoxError> {
-        snapshot.clone_into(&mut self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        if snapshot.is_empty() {
-            return Ok(());
-        }
-        let diff = match snapshot.strip_prefix(ENCODED) {
-            Some(encoded) => STANDARD.decode(encoded)?,
-            None => snapshot.as_bytes().to_vec(),
-        };
-        let script = format!("cd \"$2\" && {GIT} apply --whitespace=nowarn -");
-        self.script(&script, diff.into(), 1 << 16).await?;
-        Ok(())
+        let mut inner = self.lock().await;
+        snapshot.clone_into(&mut inner.last);
+        self.apply(&mut inner).await.map_err(|trouble| match trouble {
+            Trouble::Room(why) => why.into(),
+            Trouble::Other(error) => error,
+        })
+    }
+}
+
+/// A setback as the agent sees it: it cannot go on here and now.
+fn as_error(setback: Setback) -> BoxError {
+    match setback {
+        Setback::Retry { reason, .. } | Setback::Failed { reason } => reason.into(),
+        Setback::Released => "a stop was requested".into(),
     }
 }

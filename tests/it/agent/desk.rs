@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use homeostat::agent::contract::{
-    AgentEnd, AgentParts, AgentTask, BoxError, CommandEnd, Ledger, ReserveAnswer, Transcript, Workspace,
-    WorkspaceCommand, WorkspaceOutput,
+    AgentEnd, AgentParts, AgentTask, BoxError, CommandEnd, Ledger, ReserveAnswer, Snapshot, Transcript,
+    Workspace, WorkspaceCommand, WorkspaceOutput,
 };
 use homeostat::agent::error::AgentError;
 use homeostat::agent::run::run;
@@ -50,6 +50,7 @@ impl Bench {
             purpose: "agent",
             deadline: SystemClock.now() + Duration::from_secs(600),
             limits: SandboxLimits::default(),
+            runtime: None,
         };
         let sandbox = engine.start(&spec).await.unwrap_or_else(|error| panic!("{error}: {error:?}"));
         let mut archive = tar::Builder::new(Vec::new());
@@ -99,14 +100,15 @@ impl Workspace for Bench {
             ExecEnd::Exited { code } => CommandEnd::Exited { code },
             ExecEnd::TimedOut => CommandEnd::TimedOut,
             ExecEnd::Flooded => CommandEnd::Flooded,
+            ExecEnd::EndedSandbox => CommandEnd::EndedWorkspace,
         };
         Ok(WorkspaceOutput { end, stdout: output.stdout, stderr: output.stderr, is_truncated })
     }
 
-    async fn snapshot(&self) -> Result<String, BoxError> {
+    async fn snapshot(&self) -> Result<Snapshot, BoxError> {
         let script =
             format!("git add --intent-to-add --all && git diff --binary --no-color {}", self.base_commit);
-        Ok(self.shell(&script).await)
+        Ok(Snapshot::Kept(self.shell(&script).await))
     }
 
     async fn restore(&self, snapshot: &str) -> Result<(), BoxError> {

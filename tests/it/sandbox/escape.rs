@@ -1,11 +1,15 @@
 //! There is no way out of the sandbox, and nothing in it worth taking.
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 
+use bollard::models::ContainerConfig;
+use bollard::query_parameters::CommitContainerOptionsBuilder;
 use homeostat::sandbox::spec::ExecEnd;
 
 use super::{python, shell, start, text};
-use crate::support::docker::SANDBOX;
+use crate::support::docker::{BUSYBOX, SANDBOX};
+use crate::support::name::unique;
 
 #[tokio::test]
 async fn no_address_answers() {
@@ -152,6 +156,25 @@ async fn only_the_workspace_and_tmp_can_be_written() {
         let output = shell(&sandbox, &format!("echo x > {path}")).await;
         assert_ne!(output.end, ExecEnd::Exited { code: 0 }, "{path} could be written");
     }
+    // Whatever else can be written is a small part of memory, and nothing of it is run: `/dev/shm`, devices, descriptors.
+    let writable = shell(&sandbox, "find / -xdev -type d -writable 2>/dev/null; awk '{print $2}' /proc/mounts | while read -r it; do [ -w \"$it\" ] && echo \"$it\"; done").await;
+    let mut writable: Vec<String> = text(&writable.stdout).lines().map(str::to_owned).collect();
+    writable.retain(|path| !path.starts_with("/proc") && !path.starts_with("/dev/pts"));
+    writable.sort();
+    writable.dedup();
+    let known = [
+        "/dev/mqueue",
+        "/dev/shm",
+        "/sandbox",
+        "/tmp",
+        "/dev/null",
+        "/dev/full",
+        "/dev/random",
+        "/dev/tty",
+        "/dev/urandom",
+        "/dev/zero",
+    ];
+    assert!(writable.iter().all(|path| known.contains(&path.as_str())), "{writable:?}");
     for path in ["/sandbox/x", "/tmp/x"] {
         let output = shell(
             &sandbox,
@@ -245,4 +268,36 @@ for pid in range(100, 2000):
     lines.sort();
     assert_eq!(lines, ["1000 docker-init", "1000 python3", "1000 sh"]);
     sandbox.remove().await.unwrap();
+}
+
+/// An image that declares volumes would be given a folder of the host for each, without a limit.
+#[tokio::test]
+async fn a_volume_of_the_image_is_empty_and_read_only() {
+    let docker = crate::support::docker::engine();
+    let name = format!("homeostat/volume-{}", unique("image"));
+    let (repository, tag) = (name.as_str(), "1");
+    let from = bollard::models::ContainerCreateBody {
+        image: Some(BUSYBOX.to_owned()),
+        labels: Some(HashMap::from([("homeostat.watch".to_owned(), "false".to_owned())])),
+        ..Default::default()
+    };
+    let made = docker.create_container(None, from).await.unwrap().id;
+    let options = CommitContainerOptionsBuilder::new()
+        .container(&made)
+        .repo(repository)
+        .tag(tag)
+        .changes("VOLUME [\"/data\", \"/var/cache/more\"]")
+        .build();
+    docker.commit_container(options, ContainerConfig::default()).await.unwrap();
+    docker.remove_container(&made, None).await.unwrap();
+
+    let image = format!("{repository}:{tag}");
+    let sandbox = start(&image).await;
+    let inspected = docker.inspect_container(sandbox.id(), None).await.unwrap();
+    let output = shell(&sandbox, "ls /data /var/cache/more; echo x > /data/x || echo refused; echo x > /var/cache/more/x || echo refused").await;
+    sandbox.remove().await.unwrap();
+    docker.remove_image(&image, None::<bollard::query_parameters::RemoveImageOptions>, None).await.unwrap();
+    assert_eq!(text(&output.stdout).matches("refused").count(), 2, "{}", text(&output.stdout));
+    let volumes: Vec<_> = inspected.mounts.unwrap_or_default().into_iter().filter_map(|it| it.name).collect();
+    assert_eq!(volumes, Vec::<String>::new());
 }

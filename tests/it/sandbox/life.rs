@@ -135,14 +135,33 @@ async fn a_command_whose_caller_went_away_does_not_run_into_the_next() {
 }
 
 #[tokio::test]
-async fn a_sandbox_that_kills_itself_is_lost_and_gone() {
+async fn a_command_that_ends_the_sandbox_is_a_value_and_the_sandbox_is_gone() {
+    let kill = "echo begun; kill -9 -1; sleep 1000";
+    // The sweeper is the shell that is the child of the container's init.
+    let stop = "echo begun; for it in /proc/[0-9]*; do
+        case $(cut -d' ' -f4 $it/stat) in 1) kill -STOP ${it#/proc/};; esac; done; sleep 1";
+    tokio::join!(ends_its_sandbox(kill), ends_its_sandbox(stop));
+}
+
+async fn ends_its_sandbox(script: &str) {
     let sandbox = start(SANDBOX).await;
-    let lost = sandbox.exec(shell_request("kill -9 -1; sleep 1000")).await;
-    assert!(matches!(lost, Err(SandboxError::Lost { .. })), "{lost:?}");
-    assert!(lost.unwrap_err().is_transient());
+    let lost = sandbox.exec(shell_request(script)).await.unwrap();
+    assert_eq!((lost.end, text(&lost.stdout).as_str()), (ExecEnd::EndedSandbox, "begun\n"), "{script}");
+    assert!(!lost.passed());
     let again = sandbox.exec(shell_request("true")).await;
     assert!(matches!(again, Err(SandboxError::Lost { .. })), "{again:?}");
     assert!(docker().inspect_container(sandbox.id(), None).await.is_err());
+    sandbox.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_taken_away_is_an_error() {
+    let sandbox = start(BUSYBOX).await;
+    let options = bollard::query_parameters::RemoveContainerOptionsBuilder::new().force(true).build();
+    docker().remove_container(sandbox.id(), Some(options)).await.unwrap();
+    let lost = sandbox.exec(shell_request("true")).await;
+    assert!(matches!(lost, Err(SandboxError::Lost { .. })), "{lost:?}");
+    assert!(lost.unwrap_err().is_transient());
     sandbox.remove().await.unwrap();
 }
 
@@ -183,13 +202,13 @@ async fn what_was_left_behind_is_reaped_and_nothing_else() {
     let abandoned = engine.start(&abandoned).await.unwrap();
 
     let jobs = HashSet::from([base.job]);
-    let mut names: Vec<String> = engine
-        .reap(&base.instance, &jobs, now)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|reaped| reaped.name)
-        .collect();
+    let listed = engine.sandboxes().await.unwrap();
+    // Started after the list was made: that its job is not known as running says nothing.
+    let late_spec = homeostat::sandbox::spec::SandboxSpec { job: JobId::new(), ..base.clone() };
+    let late = engine.start(&late_spec).await.unwrap();
+    let reaped = engine.reap(listed, &base.instance, &jobs, now).await;
+    let mut names: Vec<String> = reaped.into_iter().map(|reaped| reaped.name).collect();
+    assert!(shell(&late, "true").await.passed());
     // Whoever reaps first removes this one, a daemon of another test perhaps; and others may have left some behind.
     assert!(docker().inspect_container(abandoned.id(), None).await.is_err());
     names.retain(|name| [&live, &dead_job, &overdue, &other_instance].iter().any(|it| it.name() == name));
@@ -201,7 +220,7 @@ async fn what_was_left_behind_is_reaped_and_nothing_else() {
 
     let removed = engine.remove_of_job(&other.instance, other.job).await.unwrap();
     assert_eq!(removed.len(), 1);
-    for sandbox in [live, dead_job, overdue, other_instance, abandoned] {
+    for sandbox in [live, dead_job, overdue, other_instance, abandoned, late] {
         sandbox.remove().await.unwrap();
     }
 }

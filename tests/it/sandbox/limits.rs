@@ -90,6 +90,10 @@ async fn a_full_disk_is_full() {
         assert_eq!(text(&output.stdout), megabytes, "{folder}");
         assert!(text(&output.stderr).contains("No space left"), "{folder}: {}", text(&output.stderr));
     }
+    // Nor is there room besides: locks between processes need a little, message queues less.
+    let output = shell(&sandbox, "head -c 80M /dev/zero > /dev/shm/a; head -c 80M /dev/zero > /dev/shm/b; du -sm /dev/shm | cut -f1; rm /dev/shm/*").await;
+    let megabytes: u64 = text(&output.stdout).trim().parse().unwrap();
+    assert!(megabytes <= 64, "/dev/shm took {megabytes} MiB");
     // One file may not even take the whole workspace.
     let output = shell(&sandbox, "head -c 24M /dev/zero > /sandbox/big; stat -c %s /sandbox/big").await;
     assert_eq!(text(&output.stdout), format!("{}\n", 16 << 20));
@@ -119,7 +123,8 @@ async fn the_engine_was_told_every_limit() {
     let sandbox = engine().await.start(&spec).await.unwrap();
     let docker = crate::support::docker::engine();
     let host = docker.inspect_container(sandbox.id(), None).await.unwrap().host_config.unwrap();
-    let memory = (spec.limits.memory_bytes + spec.limits.workspace_bytes + spec.limits.tmp_bytes) as i64;
+    let limits = spec.limits;
+    let memory = (limits.memory_bytes + limits.workspace_bytes + limits.tmp_bytes + (64 << 20)) as i64;
     assert_eq!(
         (host.memory, host.memory_swap, host.nano_cpus, host.pids_limit, host.init),
         (Some(memory), Some(memory), Some(1_000_000_000), Some(64), Some(true))
@@ -128,6 +133,7 @@ async fn the_engine_was_told_every_limit() {
     assert_eq!((host.readonly_rootfs, host.privileged), (Some(true), Some(false)));
     assert_eq!(host.cap_drop, Some(vec!["ALL".to_owned()]));
     assert_eq!((host.binds, host.mounts, host.devices.unwrap_or_default().len()), (None, None, 0));
+    assert_eq!((host.ipc_mode.as_deref(), host.shm_size), (Some("private"), Some(64 << 20)));
     let ulimits = shell(&sandbox, "ulimit -n; ulimit -c").await;
     assert_eq!(text(&ulimits.stdout), "256\n0\n");
     sandbox.remove().await.unwrap();
