@@ -32,16 +32,21 @@ fn allowed(part: &str) -> Vec<&'static str> {
         part if WATCH_PARTS.contains(&part) || ADAPTERS.contains(&part) => BOTTOM.to_vec(),
         "watch/ingest" => [BOTTOM, WATCH_PARTS, &["store"]].concat(),
         // Walls: what touches hostile text cannot push, what pushes cannot talk to the model.
-        "heal/fix" => [&without(&["forge", "github"])[..], &["heal/story"]].concat(),
-        "heal/propose" | "heal/land" => [&without(&["agent"])[..], &["heal/story"]].concat(),
+        "heal/fix" => [&without(&["forge", "github"])[..], &["heal/story", "heal/policy"]].concat(),
+        "heal/propose" => [&without(&["agent"])[..], &["heal/story", "heal/policy"]].concat(),
+        "heal/land" => [&without(&["agent"])[..], &["heal/story"]].concat(),
         // The texts for people and the timeline, which every stage writes alike.
         "heal/story" => [BOTTOM, &["store"]].concat(),
+        // What a patch may not do, as data.
+        "heal/policy" => [BOTTOM, &["repo"]].concat(),
         part if STAGES.contains(&part) => [&below_stages()[..], &["heal/story"]].concat(),
         "watch" | "heal" => vec![],
         "http" => [&below_stages()[..], STAGES, &["watch/ingest"]].concat(),
         // `config` builds the settings of every part, `http`'s among them.
-        "config" => [&below_stages()[..], STAGES, &["watch/ingest", "http"]].concat(),
-        "daemon" => [&below_stages()[..], STAGES, &["watch/ingest", "http", "config"]].concat(),
+        "config" => [&below_stages()[..], STAGES, &["heal/policy", "watch/ingest", "http"]].concat(),
+        "daemon" => {
+            [&below_stages()[..], STAGES, &["heal/policy", "watch/ingest", "http", "config"]].concat()
+        }
         "cli" => [&below_stages()[..], STAGES, &["watch/ingest", "http", "config", "daemon"]].concat(),
         "lib.rs" | "main.rs" => vec!["cli"],
         other => panic!("`{other}` is not on the list of parts in tests/tidy.rs"),

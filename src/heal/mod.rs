@@ -3,6 +3,7 @@
 pub mod announce;
 pub mod fix;
 pub mod land;
+pub mod policy;
 pub mod propose;
 pub mod story;
 pub mod ticket;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use super::parts::FixParts;
-use super::patch::{Finding, Plan, examine, plan};
+use super::patch::{Finding, Look, Plan, examine, is_test_path, plan};
+use super::subject::Subject;
 use crate::base::chain::Chain;
 use crate::model::stage::Setback;
-use crate::repo::patch::{Change, Patch};
+use crate::repo::patch::{Change, FilePatch, Patch};
 use crate::repo::{CommitId, Mirror, RepoError, TreeId, WorkTree};
 
 /// What the agent left behind.
@@ -32,6 +33,7 @@ pub(super) async fn export(
     parts: &FixParts,
     mirror: &Mirror,
     base: &CommitId,
+    subject: &Subject,
     tar: Vec<u8>,
 ) -> Result<Result<Export, String>, Setback> {
     let clone = mirror.checkout(base).await?;
@@ -51,13 +53,19 @@ pub(super) async fn export(
         Ok(patch) => patch,
         Err(error) => return Ok(Err(Chain(&error).to_string())),
     };
-    let before = rust_sources(&clone, &clone.base_tree(), &patch).await?;
-    let after = rust_sources(&clone, &whole, &patch).await?;
+    let before = texts(&clone, &clone.base_tree(), &patch).await?;
+    let after = texts(&clone, &whole, &patch).await?;
     let plan = plan(&patch, |path| before.get(path).cloned(), |path| after.get(path).cloned());
     let tests = clone.compose(&clone.base_tree(), &whole, plan.steps.clone()).await?;
     let tests_patch = clone.diff_trees(&clone.base_tree(), &tests).await?;
     let rest_patch = clone.diff_trees(&tests, &whole).await?;
-    let findings = examine(&patch, &plan, &taken.refused);
+    let look = Look {
+        left_out: &taken.refused,
+        record: subject.record.as_str(),
+        has_frames: !subject.frames.is_empty(),
+        levels: &parts.settings.levels,
+    };
+    let findings = examine(&patch, look, |path| after.get(path).cloned());
     Ok(Ok(Export { clone, patch, plan, findings, tests, whole, tests_patch, rest_patch }))
 }
 
@@ -70,15 +78,15 @@ fn fault(error: RepoError) -> Result<Result<Export, String>, Setback> {
     }
 }
 
-/// Only these can hold tests beside other code.
-async fn rust_sources(
-    clone: &WorkTree,
-    tree: &TreeId,
-    patch: &Patch,
-) -> Result<BTreeMap<String, String>, Setback> {
+/// Texts of what holds tests: Rust sources may have them beside other code.
+async fn texts(clone: &WorkTree, tree: &TreeId, patch: &Patch) -> Result<BTreeMap<String, String>, Setback> {
     let mut texts = BTreeMap::new();
-    for file in patch.files.iter().filter(|file| file.path.ends_with(".rs") && file.change != Change::Deleted)
-    {
+    let wanted = |file: &&FilePatch| {
+        file.change != Change::Deleted
+            && !file.is_binary
+            && (file.path.ends_with(".rs") || is_test_path(&file.path))
+    };
+    for file in patch.files.iter().filter(wanted) {
         if let Some(content) = clone.read(tree, &file.path).await? {
             texts.insert(file.path.clone(), String::from_utf8_lossy(&content).into_owned());
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::project::Language;
+use crate::heal::policy::Levels;
 use crate::model::money::NanoUsd;
 use crate::repo::unpack;
 use crate::sandbox::spec::SandboxLimits;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub max_patch_bytes: usize,
     /// Largest work folder that is taken out of a container.
     pub export: unpack::Limits,
+    /// Levels of the policy's rules that differ from the shipped ones.
+    pub levels: Levels,
     /// How long a stage may clean up after it was asked to stop, before it is cut off.
     pub stop_grace: Duration,
 }
@@ -61,6 +64,7 @@ impl Default for Settings {
             output_bytes: 16 << 10,
             max_patch_bytes: 1 << 20,
             export: unpack::Limits { max_bytes: 512 << 20, ..unpack::Limits::default() },
+            levels: Levels::default(),
             stop_grace: Duration::from_secs(5),
         }
     }

@@ -54,7 +54,7 @@ impl Trial<'_> {
         attempt.n_model_calls = end.totals.n_model_calls;
         attempt.n_tool_calls = end.totals.n_tool_calls;
         let exported = match tar {
-            Ok(tar) => export(parts, &ground.mirror, &ground.base, tar).await?,
+            Ok(tar) => export(parts, &ground.mirror, &ground.base, self.subject, tar).await?,
             Err(why) => Err(why),
         };
         let verdict = match exported {

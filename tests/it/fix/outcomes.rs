@@ -187,7 +187,7 @@ async fn an_existing_test_that_is_changed_without_need_needs_a_person() {
         edit("tests/test_stats.py", "    assert mean([1, 2, 6]) == 3", "    assert mean([1, 2, 6])"),
         claim_fixed(TEST_COMMAND, &["tests/test_empty.py"]),
     ];
-    let attempt = check(turns, Outcome::NeedsPerson, 2, "tests.changed").await;
+    let attempt = check(turns, Outcome::NeedsPerson, 2, "tests.assertion_loosened").await;
     assert!(attempt.validation.unwrap().holds());
 }
 

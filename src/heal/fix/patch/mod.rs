@@ -1,10 +1,10 @@
 //! What a patch is made of: its tests, the rest, and what its proof cannot vouch for.
 
-mod inline;
+mod assertions;
+mod forged;
 mod integrity;
 mod split;
-mod test_path;
 
-pub use integrity::{Finding, examine};
+pub use crate::heal::policy::{Finding, is_test_path};
+pub use integrity::{Look, examine};
 pub use split::{Plan, plan};
-pub use test_path::is_test_path;

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::inline;
-use super::test_path::is_test_path;
+use crate::heal::policy::{is_all_test, is_test_path, test_lines};
 use crate::repo::Step;
 use crate::repo::patch::{Change, FilePatch, Line, Patch};
 
@@ -18,8 +17,6 @@ pub struct Plan {
     pub test_files: Vec<String>,
     /// Whether anything is left for S.
     pub has_rest: bool,
-    /// Tests that were there before and are changed or gone: path and what happened.
-    pub touched: Vec<(String, &'static str)>,
 }
 
 /// Splits `patch`. `base` and `last` give the text of a file before and after; they are asked for Rust sources only.
@@ -33,9 +30,6 @@ pub fn plan(
         if is_test_path(&file.path) {
             plan.steps.push(Step::Take(file.path.clone()));
             plan.test_files.push(file.path.clone());
-            if let Some(what) = what_happened(file) {
-                plan.touched.push((file.path.clone(), what));
-            }
             continue;
         }
         let sources = file.path.ends_with(".rs") && file.change == Change::Modified && !file.is_binary;
@@ -43,7 +37,7 @@ pub fn plan(
         let Some((before, after)) = texts else {
             let is_test = file.change == Change::Added
                 && file.path.ends_with(".rs")
-                && last(&file.path).is_some_and(|text| inline::is_all_test(&text));
+                && last(&file.path).is_some_and(|text| is_all_test(&text));
             if is_test {
                 plan.steps.push(Step::Take(file.path.clone()));
                 plan.test_files.push(file.path.clone());
@@ -62,24 +56,8 @@ pub fn plan(
                 Step::Take(file.path.clone())
             });
         }
-        if mixed.removes_tests {
-            plan.touched.push((file.path.clone(), "lines of an existing test are changed or removed"));
-        }
     }
     plan
-}
-
-/// What happened to tests that were there before.
-fn what_happened(file: &FilePatch) -> Option<&'static str> {
-    match file.change {
-        Change::Added => None,
-        Change::Deleted => Some("the file is removed"),
-        Change::Modified if file.is_binary => Some("a binary fixture is changed"),
-        Change::Modified if file.removed_lines().any(|line| !line.trim().is_empty()) => {
-            Some("lines of an existing test are changed or removed")
-        }
-        Change::Modified => None,
-    }
 }
 
 struct Mixed {
@@ -87,17 +65,15 @@ struct Mixed {
     text: String,
     has_tests: bool,
     has_rest: bool,
-    removes_tests: bool,
 }
 
 /// Goes through the hunks of a source that may hold tests of its own.
 fn mixed(file: &FilePatch, before: &str, after: &str) -> Mixed {
-    let in_tests =
-        |source: &str| -> BTreeSet<u32> { inline::test_lines(source).into_iter().flatten().collect() };
+    let in_tests = |source: &str| -> BTreeSet<u32> { test_lines(source).into_iter().flatten().collect() };
     let (old_tests, new_tests) = (in_tests(before), in_tests(after));
     let mut old_lines = before.split_inclusive('\n').zip(1_u32..).peekable();
     let new_lines: Vec<&str> = after.split_inclusive('\n').collect();
-    let mut mixed = Mixed { text: String::new(), has_tests: false, has_rest: false, removes_tests: false };
+    let mut mixed = Mixed { text: String::new(), has_tests: false, has_rest: false };
     for hunk in &file.hunks {
         // The start of an empty side names the line before it.
         let start = |(line, n): (u32, u32)| if n == 0 { line + 1 } else { line };
@@ -111,11 +87,10 @@ fn mixed(file: &FilePatch, before: &str, after: &str) -> Mixed {
                     mixed.text.extend(old_lines.next().map(|(line, _)| line));
                     (old, new) = (old + 1, new + 1);
                 }
-                Line::Removed(text) => {
+                Line::Removed(_) => {
                     let kept = old_lines.next().map(|(line, _)| line);
                     if old_tests.contains(&old) {
                         mixed.has_tests = true;
-                        mixed.removes_tests |= !text.trim().is_empty();
                     } else {
                         mixed.has_rest = true;
                         mixed.text.extend(kept);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::heal::policy::Level;
 use crate::model::proof::{CheckRun, ProjectCheck, Validation};
 
 fn run(exit_code: i64) -> CheckRun {
@@ -98,6 +99,7 @@ fn other_claims_end_the_job() {
 #[test]
 fn a_finding_takes_the_decision_to_a_person() {
     let finding = Finding {
+        level: Level::NeedsPerson,
         rule: "tests.changed",
         place: "tests/test_a.py".to_owned(),
         reason: "it is bent".to_owned(),

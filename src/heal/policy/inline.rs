@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 /// Lines (counted from 1) of test items, attributes included, in order.
-pub(super) fn test_lines(source: &str) -> Vec<RangeInclusive<u32>> {
+pub fn test_lines(source: &str) -> Vec<RangeInclusive<u32>> {
     let lines: Vec<&str> = source.lines().collect();
     let code = without_text(source);
     let code: Vec<&str> = code.lines().collect();
@@ -30,7 +30,7 @@ pub(super) fn test_lines(source: &str) -> Vec<RangeInclusive<u32>> {
 }
 
 /// Whether the whole file is under `#![cfg(test)]`.
-pub(super) fn is_all_test(source: &str) -> bool {
+pub fn is_all_test(source: &str) -> bool {
     source.lines().any(|line| line.trim() == "#![cfg(test)]")
 }
 

@@ -51,7 +51,7 @@ fn is_test_name(name: &str) -> bool {
 }
 
 /// Whether a file says how tests are run: who changes it can make any test pass.
-pub(super) fn is_runner_config(path: &str) -> bool {
+pub fn is_runner_config(path: &str) -> bool {
     const NAMES: &[&str] = &[
         "conftest.py",
         "pytest.ini",

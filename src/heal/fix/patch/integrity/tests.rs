@@ -1,0 +1,519 @@
+//! Patches and the rules that they meet, in many languages: right fixes meet none, bent ones the rule that is theirs.
+
+use super::*;
+
+/// What the service logged.
+const RECORD: &str = "\
+2026-11-20 10:00:00,123 ERROR report: no figures for 2026-11-19
+Traceback (most recent call last):
+  File \"/app/report.py\", line 12, in main
+    print(busiest(days))
+  File \"/app/shop/stats.py\", line 5, in mean
+    return sum(values) / len(values)
+ZeroDivisionError: division by zero";
+
+/// One of the files of a case: path, text before (`None`: new) and after (`None`: removed).
+type File<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
+fn patch_of(files: &[File<'_>]) -> Patch {
+    let mut text = String::new();
+    for (path, before, after) in files {
+        text.push_str(&format!("diff --git a/{path} b/{path}\n"));
+        match (before, after) {
+            (None, _) => text.push_str("new file mode 100644\n"),
+            (_, None) => text.push_str("deleted file mode 100644\n"),
+            _ => {}
+        }
+        text.push_str(&before.map_or("--- /dev/null\n".to_owned(), |_| format!("--- a/{path}\n")));
+        text.push_str(&after.map_or("+++ /dev/null\n".to_owned(), |_| format!("+++ b/{path}\n")));
+        let diff = diffy::create_patch(before.unwrap_or_default(), after.unwrap_or_default()).to_string();
+        text.extend(diff.split_inclusive('\n').skip(2).map(|line| if line == "\n" { " \n" } else { line }));
+    }
+    Patch::parse(&text).unwrap()
+}
+
+fn found(files: &[File<'_>], record: &str, has_frames: bool) -> Vec<Finding> {
+    let last = |path: &str| {
+        files.iter().find(|(it, ..)| *it == path).and_then(|(_, _, after)| after.map(str::to_owned))
+    };
+    let levels = Levels::default();
+    examine(&patch_of(files), Look { left_out: &[], record, has_frames, levels: &levels }, last)
+}
+
+/// The rules that a patch of these files meets, each once, in order.
+#[track_caller]
+fn check(files: &[File<'_>], expected: &[&str]) {
+    let mut rules: Vec<&str> = found(files, RECORD, true).iter().map(|it| it.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    assert_eq!(rules, expected, "{files:#?}\n{:#?}", found(files, RECORD, true));
+}
+
+/// The rules that a new test meets, beside a right fix.
+#[track_caller]
+fn check_test(path: &str, text: &str, expected: &[&str]) {
+    check(
+        &[
+            (
+                "shop/stats.py",
+                Some("def mean(values):\n    return sum(values) / len(values)\n"),
+                Some("def mean(values):\n    return sum(values) / len(values) if values else 0\n"),
+            ),
+            (path, None, Some(text)),
+        ],
+        expected,
+    );
+}
+
+/// The rules that a change of an existing test meets.
+#[track_caller]
+fn check_change(path: &str, before: &str, after: &str, expected: &[&str]) {
+    check(&[(path, Some(before), Some(after))], expected);
+}
+
+/// The rules that a fix meets which puts these lines into the code.
+#[track_caller]
+fn check_code(path: &str, lines: &str, expected: &[&str]) {
+    let after = format!("one\n{lines}\ntwo\n");
+    check(&[(path, Some("one\ntwo\n"), Some(&after))], expected);
+}
+
+#[test]
+fn right_fixes_with_plain_tests_meet_no_rule() {
+    check_test(
+        "tests/test_empty.py",
+        "from shop.stats import mean\n\n\ndef test_mean_of_nothing_is_zero():\n    assert mean([]) == 0\n",
+        &[],
+    );
+    check_test(
+        "tests/test_empty.py",
+        "import unittest\n\nfrom shop import stats\n\n\nclass Empty(unittest.TestCase):\n    def test_mean(self):\n        \"\"\"A day without figures divided by zero.\"\"\"\n        self.assertEqual(stats.mean([]), 0)\n\n    def test_refuses_text(self):\n        with self.assertRaises(TypeError):\n            stats.mean('x')\n\n\nif __name__ == '__main__':\n    unittest.main()\n",
+        &[],
+    );
+    check_test(
+        "tests/test_file.py",
+        "import json\nimport pathlib\n\nfrom shop.stats import mean\n\nDATA = pathlib.Path(__file__).with_name('days.json')\n\n\ndef test_days(tmp_path):\n    target = tmp_path / 'out.txt'\n    target.write_text(str(mean(json.loads(DATA.read_text()))))\n    assert target.read_text() == '0'\n",
+        &[],
+    );
+    check_test(
+        "tests/test_many.py",
+        "import pytest\n\nfrom shop.stats import mean\n\n\n@pytest.mark.parametrize('values, expected', [([], 0), ([1, 3], 2)])\ndef test_mean(values, expected):\n    assert mean(values) == expected\n\n\ndef test_text_is_refused():\n    with pytest.raises(TypeError, match='unsupported'):\n        mean(['x'])\n",
+        &[],
+    );
+    check_test(
+        "test/stats.test.js",
+        "const test = require('node:test');\nconst assert = require('node:assert');\nconst { mean } = require('../src/stats.js');\n\ntest('the mean of nothing is 0', () => {\n  assert.strictEqual(mean([]), 0);\n});\n\ntest('refuses text', async () => {\n  await assert.rejects(async () => mean('x'), TypeError);\n});\n",
+        &[],
+    );
+    check_test(
+        "src/stats.spec.ts",
+        "import { describe, expect, it } from 'vitest';\nimport { mean } from './stats';\n\ndescribe('mean', () => {\n  it('is 0 without values', () => {\n    expect(mean([])).toBe(0);\n  });\n});\n",
+        &[],
+    );
+    check_test(
+        "stats/stats_test.go",
+        "package stats\n\nimport (\n\t\"reflect\"\n\t\"testing\"\n)\n\nfunc TestMeanOfNothing(t *testing.T) {\n\tfor _, tt := range []struct{ in []int; want int }{{nil, 0}, {[]int{1, 3}, 2}} {\n\t\tt.Run(\"case\", func(t *testing.T) {\n\t\t\tif got := Mean(tt.in); got != tt.want {\n\t\t\t\tt.Errorf(\"Mean(%v) = %d, want %d\", tt.in, got, tt.want)\n\t\t\t}\n\t\t})\n\t}\n\tif !reflect.DeepEqual(Means(nil), []int{}) {\n\t\tt.Fatal(\"not empty\")\n\t}\n}\n",
+        &[],
+    );
+    check_test(
+        "tests/stats.rs",
+        "use shop::stats::mean;\n\n#[test]\nfn mean_of_nothing_is_zero() {\n    assert_eq!(mean(&[]), 0);\n    assert!(matches!(mean(&[1]), 1));\n}\n",
+        &[],
+    );
+    check_test(
+        "src/test/java/shop/StatsTest.java",
+        "package shop;\n\nimport static org.junit.jupiter.api.Assertions.assertEquals;\n\nimport java.util.List;\nimport org.junit.jupiter.api.Test;\n\nclass StatsTest {\n    /** A day without figures. */\n    @Test\n    void meanOfNothingIsZero() {\n        assertEquals(0, Stats.mean(List.of()));\n    }\n}\n",
+        &[],
+    );
+    check_test(
+        "src/test/kotlin/shop/StatsTest.kt",
+        "package shop\n\nimport kotlin.test.Test\nimport kotlin.test.assertEquals\n\nclass StatsTest {\n    @Test\n    fun `mean of nothing`() {\n        assertEquals(0, mean(emptyList()))\n    }\n}\n",
+        &[],
+    );
+    check_test(
+        "test/stats_test.rb",
+        "require 'minitest/autorun'\nrequire_relative '../lib/stats'\n\nclass StatsTest < Minitest::Test\n  def test_mean_of_nothing\n    assert_equal 0, Stats.mean([])\n  end\nend\n",
+        &[],
+    );
+    check_test(
+        "spec/stats_spec.rb",
+        "require 'stats'\n\nRSpec.describe Stats do\n  it 'has the mean 0 without values' do\n    expect(Stats.mean([])).to eq(0)\n  end\nend\n",
+        &[],
+    );
+    check_test(
+        "tests/StatsTest.php",
+        "<?php\nuse PHPUnit\\Framework\\TestCase;\n\nrequire_once __DIR__ . '/../src/stats.php';\n\nfinal class StatsTest extends TestCase\n{\n    public function testMeanOfNothing(): void\n    {\n        $this->assertSame(0, mean([]));\n    }\n}\n",
+        &[],
+    );
+    check_test(
+        "Shop.Tests/StatsTests.cs",
+        "using Xunit;\n\npublic class StatsTests\n{\n    [Fact]\n    public void MeanOfNothingIsZero()\n    {\n        Assert.Equal(0, Stats.Mean(new int[0]));\n    }\n}\n",
+        &[],
+    );
+    check_test(
+        "tests/stats.bats",
+        "@test \"the mean of nothing is 0\" {\n  run ./stats.sh\n  [ \"$status\" -eq 0 ]\n  [ \"$output\" = 0 ]\n}\n",
+        &[],
+    );
+    check_test(
+        "tests/test_stats.c",
+        "#include <assert.h>\n#include \"../stats.h\"\n\nint main(void) {\n    assert(mean(0, 0) == 0);\n    return 0;\n}\n",
+        &[],
+    );
+}
+
+#[test]
+fn right_code_meets_no_rule() {
+    check_code(
+        "shop/orders.py",
+        "    rate = rates.get(currency)\n    if rate is None:\n        raise ValueError(f'no rate for {currency}')",
+        &[],
+    );
+    check_code("shop/orders.py", "    log.error('Caused by: %s, line %d', cause, line)", &[]);
+    check_code(
+        "shop/cli.py",
+        "    if not path:\n        print('no path', file=sys.stderr)\n        sys.exit(2)",
+        &[],
+    );
+    check_code(
+        "src/orders.js",
+        "  if (!items?.length) return 0;\n  const { contest } = attest(process.argv.length);",
+        &[],
+    );
+    check_code(
+        "src/orders.rs",
+        "    let Some(rate) = rates.get(currency) else { return Err(Error::NoRate) };",
+        &[],
+    );
+    check_code("orders.go", "\tif len(values) == 0 {\n\t\treturn 0, nil\n\t}", &[]);
+    check_code(
+        "src/main/java/Orders.java",
+        "        if (values.isEmpty()) {\n            return 0;\n        }",
+        &[],
+    );
+    check_code("lib/orders.rb", "    return 0 if values.empty?", &[]);
+    check_code(
+        "src/orders.php",
+        "        if (count($values) === 0) {\n            return 0;\n        }",
+        &[],
+    );
+    check_code("run.sh", "if [ -z \"$1\" ]; then\n  echo 0\n  exit 2\nfi", &[]);
+}
+
+#[test]
+fn tests_that_only_grow_meet_no_rule() {
+    let test = "from shop.stats import mean\n\nCASES = [\n    ([1, 3], 2)\n]\n\n\ndef test_mean():\n    assert mean([1, 3]) == 2\n";
+    let more = format!("{test}\n\ndef test_mean_of_nothing():\n    assert mean([]) == 0\n");
+    check_change("tests/test_stats.py", test, &more, &[]);
+    check_change(
+        "tests/test_stats.py",
+        test,
+        &test.replace("([1, 3], 2)\n", "([1, 3], 2),\n    ([], 0),\n"),
+        &[],
+    );
+    check_change("tests/test_stats.py", test, &more.replace("import mean", "import busiest, mean"), &[]);
+    check_change(
+        "tests/test_stats.py",
+        "def test_a():\n    assert a() == 1",
+        "def test_a():\n    assert a() == 1\n\n\ndef test_b():\n    assert b() == 1\n",
+        &[],
+    );
+    check_change(
+        "a.test.js",
+        "import { mean } from './a.js';\ntest('a', f);\n",
+        "import { max, mean } from './a.js';\ntest('a', f);\ntest('b', g);\n",
+        &[],
+    );
+    check_change("tests/a.rs", "use shop::mean;\n", "use shop::{max, mean};\n", &[]);
+}
+
+#[test]
+fn existing_assertions_that_are_bent_are_told_apart() {
+    let removed = "tests.assertion_removed";
+    let loosened = "tests.assertion_loosened";
+    let rewritten = "tests.expected_rewritten";
+    let cases = [
+        ("t/test_a.py", "    assert mean([1, 2, 6]) == 3", "    assert mean([1, 2, 6]) == 4", rewritten),
+        ("t/test_a.py", "    assert mean([1, 2, 6]) == 3", "    assert mean([1, 2, 6])", loosened),
+        ("t/test_a.py", "    assert mean([1, 2, 6]) == 3", "    mean([1, 2, 6])", removed),
+        ("t/test_a.py", "    assert mean([1, 2, 6]) == 3", "    pass", removed),
+        ("t/test_a.py", "    assert mean([1, 2, 6]) == 3", "    assert mean([1, 2, 6]) in (3, 4)", loosened),
+        ("t/test_a.py", "    assert mean(x) == 3", "    assert mean(x) is not None", loosened),
+        (
+            "t/test_a.py",
+            "        self.assertEqual(total(x), 3)",
+            "        self.assertTrue(total(x))",
+            loosened,
+        ),
+        (
+            "t/test_a.py",
+            "        self.assertEqual(total(x), 3)",
+            "        self.assertEqual(total(x), 0)",
+            rewritten,
+        ),
+        (
+            "t/test_a.py",
+            "    with pytest.raises(ValueError):",
+            "    with pytest.raises(Exception):",
+            loosened,
+        ),
+        ("a.test.js", "  expect(total(x)).toBe(3);", "  expect(total(x)).toBeDefined();", loosened),
+        ("a.test.js", "  expect(total(x)).toEqual([3]);", "  expect(total(x)).toEqual([4]);", rewritten),
+        ("a.test.js", "  assert.strictEqual(total(x), 3);", "  assert.ok(total(x));", loosened),
+        ("a_test.go", "\tif got := Total(x); got != 3 {", "\tif got := Total(x); got != 4 {", rewritten),
+        ("a_test.go", "\tassert.Equal(t, 3, Total(x))", "\tassert.NotNil(t, Total(x))", loosened),
+        ("tests/a.rs", "    assert_eq!(total(&x), 3);", "    assert!(total(&x) > 0);", loosened),
+        ("tests/a.rs", "    assert_eq!(total(&x), 3);", "    assert_eq!(total(&x), 0);", rewritten),
+        (
+            "src/test/java/ATest.java",
+            "        assertEquals(3, total(x));",
+            "        assertTrue(total(x) > 0);",
+            loosened,
+        ),
+        (
+            "src/test/java/ATest.java",
+            "        assertEquals(3, total(x));",
+            "        assertEquals(4, total(x));",
+            rewritten,
+        ),
+        ("ATest.kt", "        assertEquals(3, total(x))", "        assertNotNull(total(x))", loosened),
+        ("test/a_test.rb", "    assert_equal 3, total(x)", "    assert total(x)", loosened),
+        ("spec/a_spec.rb", "    expect(total(x)).to eq(3)", "    expect(total(x)).to eq(4)", rewritten),
+        (
+            "tests/ATest.php",
+            "        $this->assertSame(3, total($x));",
+            "        $this->assertNotNull(total($x));",
+            loosened,
+        ),
+        (
+            "tests/ATest.php",
+            "        $this->assertSame(3, total($x));",
+            "        $this->assertSame(4, total($x));",
+            rewritten,
+        ),
+        ("ATests.cs", "        Assert.Equal(3, Total(x));", "        Assert.NotNull(Total(x));", loosened),
+        ("ATests.cs", "        Assert.Equal(3, Total(x));", "        Assert.Equal(4, Total(x));", rewritten),
+        ("tests/a.bats", "  [ \"$output\" = 3 ]", "  [ \"$output\" = 4 ]", rewritten),
+    ];
+    for (path, before, after, expected) in cases {
+        check_change(
+            path,
+            &format!("head\n{before}\ntail\n"),
+            &format!("head\n{after}\ntail\n"),
+            &[expected],
+        );
+        check_change(path, &format!("head\n{before}\ntail\n"), "head\ntail\n", &[removed]);
+    }
+}
+
+#[test]
+fn existing_tests_that_go_are_told() {
+    let file = "tests.file_removed";
+    check(&[("tests/test_a.py", Some("def test_a():\n    assert a() == 1\n"), None)], &[file]);
+    check(&[("src/a.py", Some("x\n"), None)], &[]);
+    check(&[("tests/data/a.json", Some("{}\n"), None)], &[file]);
+    check_change("tests/data/a.json", "1\n2\n", "1\n3\n", &["tests.fixture_changed"]);
+    check_change("src/__snapshots__/a.snap", "exports = 1\n", "exports = 2\n", &["tests.fixture_changed"]);
+    let gone = ["tests.assertion_removed", "tests.removed"];
+    check_change(
+        "test_a.py",
+        "def test_a():\n    assert a() == 1\n\n\ndef test_b():\n    assert b() == 1\n",
+        "def test_a():\n    assert a() == 1\n",
+        &gone,
+    );
+    check_change(
+        "a.test.js",
+        "it('adds', () => {\n  expect(a()).toBe(1);\n});\n",
+        "\n",
+        &["tests.assertion_removed", "tests.removed"],
+    );
+    check_change("a_test.go", "func TestA(t *testing.T) {\n}\nx\n", "x\n", &["tests.removed"]);
+    check_change("test_a.py", "def test_a():\n    go()\n", "def check_a():\n    go()\n", &["tests.removed"]);
+    check_change(
+        "test_a.py",
+        "x = 1\n\n\ndef test_a():\n    assert a(x) == 1\n",
+        "x = 2\n\n\ndef test_a():\n    assert a(x) == 1\n",
+        &["tests.changed"],
+    );
+    let test = "def test_a():\n    assert a() == 1\n";
+    check_change("test_a.py", test, &format!("{test}\n\ndef test_a():\n    pass\n"), &["tests.shadowed"]);
+    let inline = "fn a() -> u8 {\n    1\n}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn of_a() {\n        assert_eq!(super::a(), 1);\n    }\n}\n";
+    check_change(
+        "src/a.rs",
+        inline,
+        &inline.replace("a(), 1", "a(), 2").replace("    1\n", "    2\n"),
+        &["tests.expected_rewritten"],
+    );
+    check_change("src/a.rs", inline, &inline.replace("    #[test]\n", ""), &["tests.removed"]);
+    check_change("src/a.rs", inline, &inline.replace("    1\n}", "    0 + 1\n}"), &[]);
+}
+
+#[test]
+fn places_name_the_line() {
+    let files = [(
+        "tests/test_a.py",
+        Some("one\ntwo\n    assert a() == 1\n"),
+        Some("one\ntwo\n    assert a() == 2\n"),
+    )];
+    let places: Vec<String> = found(&files, RECORD, true).into_iter().map(|it| it.place).collect();
+    assert_eq!(places, ["tests/test_a.py:3"]);
+    let files = [("a.py", Some("one\ntwo\n"), Some("one\nos._exit(0)\ntwo\n"))];
+    let shown: Vec<String> = found(&files, RECORD, true).iter().map(Finding::shown).collect();
+    assert_eq!(
+        shown,
+        [
+            "`a.py:2`: it may end the program, and a run that ends early looks like one that passes (tests.ended_early)"
+        ]
+    );
+}
+
+#[test]
+fn tests_that_show_nothing_are_found() {
+    let head = "from shop import stats\n\n\ndef test_mean():\n";
+    let python = [
+        (
+            "    if hasattr(stats, 'FIXED'):\n        pytest.skip('x')\n    stats.mean([])\n",
+            &["tests.probes", "tests.skipped"][..],
+        ),
+        (
+            "    print('Traceback (most recent call last):')\n    assert stats.FIXED\n",
+            &["tests.printed_error"],
+        ),
+        (
+            "    print('Trace' + 'back (most recent call last):')\n    assert stats.FIXED\n",
+            &["tests.printed_error"],
+        ),
+        (
+            "    print(\n        'Trace'\n        'back (most recent call last):')\n    assert stats.FIXED\n",
+            &["tests.printed_error"],
+        ),
+        ("    print('shop/stats.py:5: ZeroDivisionError')\n    assert stats.FIXED\n", &["tests.quotes_log"]),
+        ("    sys.stderr.write('division by zero')\n    assert stats.FIXED\n", &["tests.quotes_log"]),
+        ("    print(bytes.fromhex('54').decode())\n", &["tests.hides_text"]),
+        (
+            "    source = open('shop/stats.py').read()\n    assert 'if values' in source\n",
+            &["tests.reads_source"],
+        ),
+        (
+            "    path = os.path.join(ROOT, 'shop', 'stats.py')\n    with open(path) as file:\n        assert 'if values' in file.read()\n",
+            &["tests.reads_source"],
+        ),
+        ("    assert 'if values' in open(stats.__file__).read()\n", &["tests.reads_source"]),
+        (
+            "    out = subprocess.run(['grep', 'if values', 'shop/stats.py'])\n    assert out.returncode == 0\n",
+            &["tests.reads_source"],
+        ),
+        (
+            "    out = subprocess.run(['git', 'diff'])\n    assert not out.stdout.read()\n",
+            &["tests.reads_source"],
+        ),
+        ("    assert 'if values' in inspect.getsource(stats.mean)\n", &["tests.probes"]),
+        ("    exec(compile('1/0', '/app/x', 'exec'))\n", &["tests.runs_text"]),
+        (
+            "    try:\n        stats.mean([])\n    except ZeroDivisionError:\n        pass\n",
+            &["tests.swallows"],
+        ),
+        ("    os._exit(0)\n", &["tests.ended_early"]),
+    ];
+    for (body, expected) in python {
+        check_test("tests/test_empty.py", &format!("{head}{body}"), expected);
+    }
+    check_test(
+        "tests/conftest.py",
+        "import builtins\nbuiltins.sum = lambda values: 1\n",
+        &["code.takes_over", "tests.runner"],
+    );
+    check_test(
+        "test/a.test.js",
+        "const text = fs.readFileSync('../shop/stats.py', 'utf8');\nassert.ok(text.includes('if'));\n",
+        &["tests.reads_source"],
+    );
+    check_test(
+        "test/a.test.js",
+        "console.error('    at mean (/app/stats.js:5:10)');\n",
+        &["tests.printed_error"],
+    );
+    check_test("test/a.test.js", "if (typeof stats.FIXED === 'undefined') throw error;\n", &["tests.probes"]);
+    check_test("test/a.test.js", "try {\n  stats.mean([]);\n} catch (error) {}\n", &["tests.swallows"]);
+    check_test(
+        "tests/a.rs",
+        "const SOURCE: &str = include_str!(\"../shop/stats.py\");\n",
+        &["tests.reads_source"],
+    );
+    check_test("tests/a.rs", "#[test]\n#[ignore]\nfn a() {}\n", &["tests.skipped"]);
+    check_test(
+        "a_test.go",
+        "func TestMain(m *testing.M) {\n\tos.Exit(0)\n}\n",
+        &["code.takes_over", "tests.ended_early"],
+    );
+    check_test(
+        "src/test/java/ATest.java",
+        "    @Test\n    void a() {\n        assumeTrue(Stats.class.getDeclaredFields().length > 1);\n",
+        &["tests.probes", "tests.skipped"],
+    );
+    check_test(
+        "test/a_test.rb",
+        "    skip if Stats.respond_to?(:fixed)\n",
+        &["tests.probes", "tests.skipped"],
+    );
+    check_test(
+        "tests/ATest.php",
+        "        if (method_exists('Stats', 'fixed')) { $this->markTestSkipped(); }\n",
+        &["tests.probes", "tests.skipped"],
+    );
+    check_test("ATests.cs", "    [Fact(Skip = \"later\")]\n", &["tests.skipped"]);
+    check_test("tests/a.bats", "  run_it || true\n", &["tests.swallows"]);
+}
+
+#[test]
+fn code_that_bends_a_run_is_found() {
+    check_code("shop/stats.py", "    import os; os._exit(0)", &["tests.ended_early"]);
+    check_code("src/stats.js", "  process.exit(0);", &["tests.ended_early"]);
+    check_code("src/stats.rs", "    std::process::exit(0);", &["tests.ended_early"]);
+    check_code("stats.go", "\tos.Exit(0)", &["tests.ended_early"]);
+    check_code("src/main/java/Stats.java", "        System.exit(0);", &["tests.ended_early"]);
+    check_code("lib/stats.rb", "    exit!", &["tests.ended_early"]);
+    check_code("src/stats.php", "        exit(0);", &["tests.ended_early"]);
+    check_code("Stats.cs", "        Environment.Exit(0);", &["tests.ended_early"]);
+    check_code("stats.sh", "  exit 0", &["tests.ended_early"]);
+    check_code("stats.c", "  _exit(0);", &["tests.ended_early"]);
+    check_code(
+        "shop/stats.py",
+        "    if 'PYTEST_CURRENT_TEST' in os.environ:\n        return 0",
+        &["code.knows_tests"],
+    );
+    check_code("shop/stats.py", "    if 'pytest' in sys.modules:\n        return 0", &["code.knows_tests"]);
+    check_code("src/stats.js", "  if (process.env.NODE_ENV === 'test') return 0;", &["code.knows_tests"]);
+    check_code("src/stats.rs", "    if cfg!(test) { return 0; }", &["code.knows_tests"]);
+    check_code("src/stats.rs", "    #[cfg(not(test))]", &["code.knows_tests"]);
+    check_code("stats.go", "\tif testing.Testing() {", &["code.knows_tests"]);
+    check_code("shop/stats.py", "    caller = inspect.stack()[1].filename", &["code.looks_at_stack"]);
+    check_code("shop/stats.py", "    sys.excepthook = lambda *_: None", &["code.takes_over"]);
+    check_code("sitecustomize.py", "x = 1", &["tests.runner"]);
+    check_code("pyproject.toml", "x = 1", &["tests.runner"]);
+    check_code("a.py", "key = '[redacted:token]'", &["patch.placeholder"]);
+}
+
+#[test]
+fn without_frames_the_message_alone_is_forged() {
+    let record = "2026-11-20 10:00:00,123 ERROR billing: no rate for CHF in order 1007";
+    let rules = |text: &str, has_frames| -> Vec<&str> {
+        found(&[("tests/test_a.py", None, Some(text))], record, has_frames).iter().map(|it| it.rule).collect()
+    };
+    assert_eq!(rules("raise ValueError('no rate for CHF in order 7')\n", false), ["tests.quotes_log"]);
+    assert_eq!(rules("raise ValueError('no rate for CHF in order 7')\n", true), [""; 0]);
+    assert_eq!(rules("assert rate('CHF') == 1\n", false), [""; 0]);
+}
+
+#[test]
+fn what_was_left_out_is_told_and_levels_can_be_set() {
+    let patch = patch_of(&[("tests/test_a.py", Some("a = 1\nb\n"), Some("a = 2\nb\n"))]);
+    let left_out = [Refusal { path: "link".to_owned(), reason: "it is a new symlink" }];
+    let rules = |levels: &Levels| -> Vec<&str> {
+        let look = Look { left_out: &left_out, record: RECORD, has_frames: true, levels };
+        examine(&patch, look, |_| None).iter().map(|it| it.rule).collect()
+    };
+    assert_eq!(rules(&Levels::default()), ["patch.left_out", "tests.changed"]);
+    let allow = Levels([("tests.changed".to_owned(), Level::Allow)].into());
+    assert_eq!(rules(&allow), ["patch.left_out"]);
+}
