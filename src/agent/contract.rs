@@ -190,9 +190,18 @@ pub struct AgentTotals {
     pub n_tool_calls: u32,
     /// Of the calls whose usage was seen.
     pub usage: Usage,
+    /// The most that the calls may have used that were cut off before their usage was seen.
+    pub unseen_tokens: u64,
     /// Of the calls whose usage was seen, plus the reservations of those cut off. After a kill between a reservation and its entry the
     /// ledger knows of one more, and the ledger is right.
     pub cost: NanoUsd,
+}
+
+impl AgentTotals {
+    /// The most tokens that all calls can have used.
+    pub const fn tokens(&self) -> u64 {
+        self.usage.total_tokens().saturating_add(self.unseen_tokens)
+    }
 }
 
 /// How an attempt of the agent ended.

@@ -3,6 +3,8 @@
 //! What was sent and what came back is kept raw, byte for byte. Entries are only ever added to; a reader of a later
 //! version knows the older ones.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -41,8 +43,10 @@ pub(super) enum EntryKind {
     CutOff(FailedEntry),
     /// The call was refused before an answer began: it cost nothing.
     Unspent(FailedEntry),
-    /// One tool ran.
+    /// One tool ran, or was not run and the model was told so.
     Tool(ToolEntry),
+    /// Nothing was done for so long before the next call; that time does not count.
+    Waited(WaitedEntry),
     /// A process took the attempt up again; the time since the entry before does not count.
     Resumed,
     /// The attempt is over.
@@ -59,6 +63,9 @@ pub(super) struct BeginEntry {
     pub(super) user_id: String,
     pub(super) system: String,
     pub(super) tools: Box<RawValue>,
+    /// What its first turn says after the task: why there is another conversation, and what the one before hands over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,12 +89,23 @@ pub(super) struct AssistantEntry {
     pub(super) stop_detail: String,
     pub(super) usage: UsageEntry,
     pub(super) cost_nano_usd: i64,
+    /// Time before the try that gave the answer: the API was busy or away. Does not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) waited_ms: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct FailedEntry {
     pub(super) reservation: String,
     pub(super) why: String,
+    /// As in [`AssistantEntry`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) waited_ms: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct WaitedEntry {
+    pub(super) waited_ms: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,6 +116,12 @@ pub(super) struct ToolEntry {
     /// Whether there is no such tool, or its input could not be read.
     #[serde(default)]
     pub(super) is_bad_call: bool,
+    /// Whether it was not run at all: its turn asks for more than there are steps left, or a hand-over was asked for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) is_skipped: bool,
+    /// Whether the text ends by asking for a hand-over to a new conversation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) asks_hand_over: bool,
     /// Exactly what is sent.
     pub(super) text: String,
     /// Of the action and its result without numbers; see `machine::stuck`.
@@ -163,6 +187,37 @@ pub(super) struct UsageEntry {
     output_tokens: u64,
 }
 
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+const fn is_false(is: &bool) -> bool {
+    !*is
+}
+
+/// As a transcript holds it.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl EntryKind {
+    /// How much of the time since the entry before was spent waiting for the model API.
+    pub(super) const fn waited(&self) -> Duration {
+        let waited_ms = match self {
+            Self::Assistant(entry) => entry.waited_ms,
+            Self::CutOff(entry) | Self::Unspent(entry) => entry.waited_ms,
+            Self::Waited(entry) => entry.waited_ms,
+            Self::Begin(_)
+            | Self::User(_)
+            | Self::Reserved(_)
+            | Self::Tool(_)
+            | Self::Resumed
+            | Self::End(_) => 0,
+        };
+        Duration::from_millis(waited_ms)
+    }
+}
+
 impl Entry {
     pub(super) fn new(kind: EntryKind, at: Timestamp) -> Self {
         Self { v: VERSION, at: at.to_string(), kind }
@@ -200,13 +255,14 @@ impl LeftBehind {
             match entry.kind {
                 EntryKind::Assistant(_) | EntryKind::CutOff(_) => left.n_model_calls += 1,
                 EntryKind::Tool(tool) => {
-                    left.n_tool_calls += 1;
+                    left.n_tool_calls += u32::from(!tool.is_skipped);
                     left.snapshot = tool.snapshot.or(left.snapshot);
                 }
                 EntryKind::Begin(_)
                 | EntryKind::User(_)
                 | EntryKind::Reserved(_)
                 | EntryKind::Unspent(_)
+                | EntryKind::Waited(_)
                 | EntryKind::Resumed
                 | EntryKind::End(_) => {}
             }
@@ -353,6 +409,9 @@ mod tests {
             r#"{"v":1,"at":"2026-11-21T07:00:00Z","entry":{"unspent":{"reservation":"0192f0c1-0000-7000-8000-000000000000","why":"529"}}}"#,
             r#"{"v":1,"at":"2026-11-21T07:00:00Z","entry":{"tool":{"tool_use_id":"t","name":"read_file","is_error":false,"is_bad_call":false,"text":"x","digest":"d","seen":[{"path":"a","hash":"h"}],"n_warnings":0,"is_nudged":false}}}"#,
             r#"{"v":1,"at":"2026-11-21T07:00:00Z","entry":"resumed"}"#,
+            r#"{"v":1,"at":"2026-11-22T07:00:00Z","entry":{"unspent":{"reservation":"0192f0c1-0000-7000-8000-000000000000","why":"529","waited_ms":9}}}"#,
+            r#"{"v":1,"at":"2026-11-22T07:00:00Z","entry":{"waited":{"waited_ms":20}}}"#,
+            r#"{"v":1,"at":"2026-11-22T07:00:00Z","entry":{"tool":{"tool_use_id":"t","name":"read_file","is_error":true,"is_bad_call":false,"is_skipped":true,"asks_hand_over":true,"text":"x","digest":"","n_warnings":0,"is_nudged":false}}}"#,
             r#"{"v":1,"at":"2026-11-21T07:00:00Z","entry":{"end":{"how":"gave_up","why":"stuck"}}}"#,
         ];
         for line in lines {

@@ -15,7 +15,7 @@ pub enum AgentError {
     #[error("failed to call the model API: {message}")]
     ModelAway {
         message: String,
-        /// How long it asked to be left alone.
+        /// How long to leave it alone: as long as it asked for, or longer with each time in a row.
         retry_after: Option<std::time::Duration>,
     },
     /// The workspace is gone; a fresh one can be restored from the transcript.

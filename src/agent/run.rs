@@ -4,10 +4,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::debug;
 
-use super::client::http::Client;
+use super::client::http::{Allowed, Called, Client};
 use super::client::request::ModelRequest;
 use super::contract::{AgentEnd, AgentOutcome, AgentParts, AgentTask, ReserveAnswer};
 use super::entry::Entry;
@@ -17,12 +19,17 @@ use super::prompt;
 use super::tools::run::Toolbox;
 use super::tools::schema;
 use super::tools::text::cap;
+use crate::base::backoff::Backoff;
+use crate::base::clock::Timestamp;
 use crate::base::id::ReservationId;
 use crate::base::shutdown::Shutdown;
 use crate::model::money::NanoUsd;
 
 /// Characters of a step's detail.
 const MAX_STEP_CHARS: usize = 400;
+
+/// How long an API that is away is left alone if it does not say so itself.
+const AWAY_BACKOFF: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(10 * 60));
 
 /// Runs one attempt until it ends or `stop` is requested. With a transcript that is not empty it goes on from there; a
 /// call that was under way is settled at its reservation and repeated, a tool run that was cut off is run again.
@@ -53,7 +60,9 @@ pub async fn run(task: AgentTask, parts: AgentParts, stop: &Shutdown) -> Result<
         machine.replay(&entry, at).map_err(broken)?;
     }
     let first = if lines.is_empty() { Event::Started { key } } else { Event::Resumed };
-    let mut driver = Driver { task: &task, parts: &parts, client, machine, stop };
+    let (began, began_at) = (Instant::now(), parts.clock.now());
+    let waited = Duration::ZERO;
+    let mut driver = Driver { task: &task, parts: &parts, client, machine, stop, began, began_at, waited };
     driver.restore().await?;
     driver.drive(first).await
 }
@@ -71,9 +80,19 @@ struct Driver<'a> {
     client: Client,
     machine: Machine,
     stop: &'a Shutdown,
+    began: Instant,
+    began_at: Timestamp,
+    /// How long this process has waited for the model API.
+    waited: Duration,
 }
 
 impl Driver<'_> {
+    /// The time, by the clock at the beginning and what has passed since: a clock that jumps neither ends an attempt nor prolongs it.
+    fn now(&self) -> Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or(jiff::SignedDuration::MAX);
+        self.began_at.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
     /// Brings the workspace to where the transcript ends; also where the attempt has ended, as its changes are still to be taken out.
     async fn restore(&self) -> Result<(), AgentError> {
         match self.machine.snapshot() {
@@ -90,7 +109,8 @@ impl Driver<'_> {
         let mut event = Some(first);
         loop {
             if let Some(event) = event.take() {
-                effects.extend(self.machine.handle(event, self.parts.clock.now()));
+                let now = self.now();
+                effects.extend(self.machine.handle(event, now));
             }
             let effect = effects.pop_front().expect("a machine that has not ended asks for something");
             match self.perform(effect, effects.is_empty()).await? {
@@ -110,6 +130,7 @@ impl Driver<'_> {
             }
             Effect::Reserve { model, amount } => return self.reserve(&model, amount).await.map(Done::Event),
             Effect::Call(request) => return Ok(Done::Event(self.call(&request).await)),
+            Effect::Pause(pause) => return Ok(Done::Event(self.pause(pause).await)),
             Effect::RunTool(call) => return self.run_tool(&call).await.map(Done::Event),
             Effect::End(how) => return Ok(Done::End(how)),
             Effect::Fail(failure) => return Err(error_of(failure)),
@@ -126,21 +147,30 @@ impl Driver<'_> {
                 let settled = self.parts.ledger.settle_cut_off().await;
                 settled.map_err(|source| AgentError::Ledger { action: "settle", source })?;
             }
-            Effect::Pause(pause) => {
-                // A stop ends the pause; what comes after looks for it.
-                self.stop.sleep(pause).await;
-            }
         }
         Ok(Done::Nothing)
     }
 
-    async fn call(&self, request: &ModelRequest) -> Event {
+    /// A stop ends the pause; what comes after looks for it.
+    async fn pause(&mut self, pause: Duration) -> Event {
+        let began = Instant::now();
+        self.stop.sleep(pause).await;
+        self.waited += began.elapsed();
+        Event::Waited(began.elapsed())
+    }
+
+    async fn call(&mut self, request: &ModelRequest) -> Event {
         let totals = self.machine.totals();
         let detail = format!("{} call {}, {} so far", request.model, totals.n_model_calls + 1, totals.cost);
         self.step("model call", &detail).await;
-        match self.client.call(request, self.stop).await {
-            Ok(turn) => Event::Answered(turn),
-            Err(error) => Event::CallFailed(error),
+        // Whoever waits for longer does so in the queue, where no container and no worker waits too.
+        let wait = self.parts.settings.timeouts.call.saturating_sub(self.waited);
+        let allowed = Allowed { answer: self.machine.time_left(self.now()), wait };
+        let Called { answer, waited } = self.client.call(request, allowed, self.stop).await;
+        self.waited += waited;
+        match answer {
+            Ok(turn) => Event::Answered { turn, waited },
+            Err(error) => Event::CallFailed { error, waited },
         }
     }
 
@@ -163,6 +193,7 @@ impl Driver<'_> {
             redactor: &self.parts.redactor,
             limits: self.parts.settings.limits,
             base_commit: &self.task.base_commit,
+            deadline: Instant::now() + self.machine.time_left(self.now()),
         };
         let machine = &self.machine;
         let ran = tokio::select! {
@@ -191,6 +222,9 @@ fn error_of(failure: Failure) -> AgentError {
     match failure {
         Failure::UnknownPrice { model } => AgentError::UnknownPrice { model },
         Failure::Refused { message } => AgentError::ModelRefused { message },
-        Failure::Away { message, retry_after } => AgentError::ModelAway { message, retry_after },
+        Failure::Away { message, retry_after, n_in_a_row } => {
+            let retry_after = retry_after.unwrap_or_else(|| AWAY_BACKOFF.delay(n_in_a_row));
+            AgentError::ModelAway { message, retry_after: Some(retry_after) }
+        }
     }
 }

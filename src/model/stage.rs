@@ -94,6 +94,11 @@ impl StageOutcome {
         Self { result: StageResult::Failed { reason: reason.into() }, next: Vec::new() }
     }
 
+    /// Try again after this time; no failure.
+    pub fn postponed(reason: impl Into<String>, after: Duration) -> Self {
+        Self { result: StageResult::Postponed { reason: reason.into(), after }, next: Vec::new() }
+    }
+
     /// Stopped on request before the end; the next lease goes on.
     pub const fn released() -> Self {
         Self { result: StageResult::Released, next: Vec::new() }
@@ -106,6 +111,8 @@ pub enum StageResult {
     Done { summary: String },
     Retry { reason: String, after: Option<Duration> },
     Failed { reason: String },
+    /// What the job needs is away, at no fault of the job's: again after this time, as if it had not been leased.
+    Postponed { reason: String, after: Duration },
     Released,
 }
 
@@ -116,6 +123,8 @@ pub enum Setback {
     Retry { reason: String, after: Option<Duration> },
     /// A person must do something first.
     Failed { reason: String },
+    /// Something outside is away and will be back; waiting for it is no failure, however long it takes.
+    Postponed { reason: String, after: Duration },
     /// The stage was asked to stop, or its lease is lost.
     Released,
 }
@@ -125,6 +134,7 @@ impl From<Setback> for StageOutcome {
         match setback {
             Setback::Retry { reason, after } => Self::retry(reason, after),
             Setback::Failed { reason } => Self::failed(reason),
+            Setback::Postponed { reason, after } => Self::postponed(reason, after),
             Setback::Released => Self::released(),
         }
     }

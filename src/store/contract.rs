@@ -126,7 +126,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn save_progress(&self, job: JobId, token: LeaseToken, state: &str, now: Timestamp) -> Result<()>;
     /// Ends a lease: result and next jobs together. `Done` ends the job; `Retry` queues it at `retry_at`, or lets it die
     /// when `retry_at` is `None` (the worker counts attempts); `Failed` lets it die; `Released` queues it at once
-    /// without counting a failure. A job whose cancel was requested becomes `Cancelled` whatever the outcome but `Done`. A fix, or
+    /// without counting a failure, `Postponed` at `retry_at` without counting the lease either. A job whose cancel was requested becomes `Cancelled` whatever the outcome but `Done`. A fix, or
     /// a proposal of one, that is dead or cancelled, here or by a person, moves its issue from `Fixing` to `NeedsPerson`.
     async fn complete(
         &self,

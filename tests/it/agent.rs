@@ -7,5 +7,6 @@
 mod attempt;
 mod client;
 mod desk;
+mod limits;
 mod refusals;
 mod tools;

@@ -3,7 +3,7 @@
 //! A retry here costs nothing: the request was refused before an answer began. Once an answer has begun, or the connection
 //! broke with the request already sent, nobody knows what it will cost; then the caller has to settle it before another try.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -51,6 +51,53 @@ pub(crate) enum CallError {
     Stopped { is_sent: bool },
 }
 
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed {
+    /// For the answer, once a try is taken.
+    pub(crate) answer: Duration,
+    /// For waiting until one is.
+    pub(crate) wait: Duration,
+}
+
+/// What came of a call, and how long it waited before its last try.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) answer: Result<AssistantTurn, CallError>,
+    pub(crate) waited: Duration,
+}
+
+/// Where a call stands that is under way.
+#[derive(Debug)]
+struct Course {
+    began: Instant,
+    /// Whether a request is on its way that may have to be paid; one that was refused has not.
+    is_sent: AtomicBool,
+    /// Milliseconds from the beginning to the try under way.
+    waited_ms: AtomicU64,
+}
+
+impl Course {
+    fn new() -> Self {
+        Self { began: Instant::now(), is_sent: AtomicBool::new(false), waited_ms: AtomicU64::new(0) }
+    }
+
+    fn note(&self, is_sent: bool) {
+        self.is_sent.store(is_sent, Ordering::Relaxed);
+        let waited_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.waited_ms.store(waited_ms, Ordering::Relaxed);
+    }
+
+    /// All of the time but that of a try that is on its way, or was the last.
+    fn waited(&self) -> Duration {
+        if self.is_sent.load(Ordering::Relaxed) {
+            Duration::from_millis(self.waited_ms.load(Ordering::Relaxed))
+        } else {
+            self.began.elapsed()
+        }
+    }
+}
+
 /// One try that failed.
 enum TryError {
     Final(CallError),
@@ -80,42 +127,45 @@ impl Client {
     }
 
     /// Makes one call, with retries where they are free.
-    pub(crate) async fn call(
-        &self,
-        request: &ModelRequest,
-        stop: &Shutdown,
-    ) -> Result<AssistantTurn, CallError> {
+    pub(crate) async fn call(&self, request: &ModelRequest, allowed: Allowed, stop: &Shutdown) -> Called {
+        let course = Course::new();
         if stop.is_requested() {
-            return Err(CallError::Stopped { is_sent: false });
+            return Called {
+                answer: Err(CallError::Stopped { is_sent: false }),
+                waited: Duration::ZERO,
+            };
         }
-        let is_sent = AtomicBool::new(false);
-        tokio::select! {
+        let answer = tokio::select! {
             biased;
-            () = stop.requested() => Err(CallError::Stopped { is_sent: is_sent.load(Ordering::Relaxed) }),
-            answer = self.call_with_retries(request, &is_sent) => answer,
-        }
+            () = stop.requested() => {
+                Err(CallError::Stopped { is_sent: course.is_sent.load(Ordering::Relaxed) })
+            }
+            answer = self.call_with_retries(request, allowed, &course) => answer,
+        };
+        Called { answer, waited: course.waited() }
     }
 
-    /// `is_sent` says whether a request is on its way that may have to be paid; one that was refused has not.
     async fn call_with_retries(
         &self,
         request: &ModelRequest,
-        is_sent: &AtomicBool,
+        allowed: Allowed,
+        course: &Course,
     ) -> Result<AssistantTurn, CallError> {
-        let deadline = Instant::now() + self.timeouts.call;
+        let patience = course.began + allowed.wait;
         let body = request.body();
         let mut n_failures = 0;
         loop {
-            is_sent.store(true, Ordering::Relaxed);
+            course.note(true);
+            let deadline = Instant::now() + allowed.answer.min(self.timeouts.call);
             let (message, after) = match self.attempt(body.clone(), deadline).await {
                 Ok(turn) => return Ok(turn),
                 Err(TryError::Final(error)) => return Err(error),
                 Err(TryError::Again { message, after }) => (message, after),
             };
-            is_sent.store(false, Ordering::Relaxed);
+            course.note(false);
             n_failures += 1;
             let wait = retry::wait(n_failures, after);
-            let is_too_long = after.is_some_and(|after| after > MAX_WAIT) || Instant::now() + wait > deadline;
+            let is_too_long = after.is_some_and(|after| after > MAX_WAIT) || Instant::now() + wait > patience;
             if n_failures > self.timeouts.retries || is_too_long {
                 return Err(CallError::Away { message, retry_after: after });
             }
@@ -145,7 +195,8 @@ impl Client {
             .header(ACCEPT, "text/event-stream")
             .body(body)
             .send();
-        let response = match timeout(self.timeouts.idle, sending).await {
+        let idle = Instant::now() + self.timeouts.idle;
+        let response = match timeout_at(idle.min(deadline), sending).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() || error.is_builder() => {
                 return Err(TryError::Again {
@@ -271,17 +322,21 @@ mod tests {
             tools: raw("[]".into()),
             messages: vec![Message { role: Role::User, blocks: vec![text_block("begin")] }],
         };
-        let (stop, is_sent) = (Shutdown::new(), AtomicBool::new(false));
+        let (stop, course) = (Shutdown::new(), Course::new());
+        let allowed = Allowed { answer: Duration::from_secs(60), wait: Duration::from_secs(600) };
         let refused = async {
-            while model.books().n_faults == 0 || is_sent.load(Ordering::Relaxed) {
+            while model.books().n_faults == 0 || course.is_sent.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::select! {
-            answer = client.call_with_retries(&request, &is_sent) => panic!("{answer:?}"),
+            answer = client.call_with_retries(&request, allowed, &course) => panic!("{answer:?}"),
             waits = timeout(Duration::from_secs(30), refused) => waits.expect("it waits for its next try"),
         }
         stop.request();
-        assert_eq!(client.call(&request, &stop).await.unwrap_err(), CallError::Stopped { is_sent: false });
+        // All of it was waiting: none of it is the attempt's.
+        assert!(course.waited() >= Duration::from_millis(course.waited_ms.load(Ordering::Relaxed)));
+        let called = client.call(&request, allowed, &stop).await;
+        assert_eq!(called.answer.unwrap_err(), CallError::Stopped { is_sent: false });
     }
 }

@@ -9,11 +9,23 @@ use crate::model::money::NanoUsd;
 /// Shares of a limit, in percent, at which the model is told.
 const WARN_AT: [u64; 2] = [75, 90];
 
+/// Most of the time that is kept for the end of a tool run.
+const MAX_KEPT_TIME: Duration = Duration::from_secs(10);
+
 /// What has been used of the limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Used {
     pub(super) totals: AgentTotals,
     pub(super) active: Duration,
+}
+
+impl Used {
+    /// Time that is left for tools and calls. A small share at the end is kept for what has to be done after them: a command is
+    /// killed, its changes are kept.
+    pub(super) fn time_left(&self, limits: &Limits) -> Duration {
+        let kept = (limits.wall_time / 50).min(MAX_KEPT_TIME);
+        limits.wall_time.saturating_sub(kept).saturating_sub(self.active)
+    }
 }
 
 /// The name of the first limit that a call of this worst case could pass.
@@ -25,11 +37,11 @@ pub(super) fn exceeded(
 ) -> Option<&'static str> {
     if used.totals.n_model_calls >= limits.model_calls {
         Some("model_calls")
-    } else if used.totals.usage.total_tokens() + worst_tokens > limits.total_tokens {
+    } else if used.totals.tokens() + worst_tokens > limits.total_tokens {
         Some("total_tokens")
     } else if used.totals.cost + worst_cost > limits.cost {
         Some("cost")
-    } else if used.active >= limits.wall_time {
+    } else if used.time_left(limits).is_zero() {
         Some("wall_time")
     } else {
         None
@@ -56,7 +68,7 @@ fn tightest(limits: &Limits, used: &Used) -> (&'static str, u64) {
     let money = |amount: NanoUsd| u128::try_from(amount.0).unwrap_or(0);
     [
         ("calls", percent(used.totals.n_model_calls.into(), limits.model_calls.into())),
-        ("tokens", percent(used.totals.usage.total_tokens().into(), limits.total_tokens.into())),
+        ("tokens", percent(used.totals.tokens().into(), limits.total_tokens.into())),
         ("money", percent(money(used.totals.cost), money(limits.cost))),
         ("time", percent(used.active.as_millis(), limits.wall_time.as_millis())),
     ]
@@ -82,7 +94,8 @@ mod tests {
 
     fn used(n_model_calls: u32, output_tokens: u64, usd: f64, seconds: u64) -> Used {
         let usage = Usage { output_tokens, ..Usage::default() };
-        let totals = AgentTotals { n_model_calls, n_tool_calls: 0, usage, cost: NanoUsd::from_usd(usd) };
+        let totals =
+            AgentTotals { n_model_calls, usage, cost: NanoUsd::from_usd(usd), ..AgentTotals::default() };
         Used { totals, active: Duration::from_secs(seconds) }
     }
 
@@ -91,11 +104,15 @@ mod tests {
         let check = |used: Used, expected| {
             assert_eq!(exceeded(&limits(), &used, 10_000, NanoUsd::from_usd(0.1)), expected);
         };
-        check(used(99, 990_000, 0.9, 999), None);
+        check(used(99, 990_000, 0.9, 989), None);
         check(used(100, 0, 0.0, 0), Some("model_calls"));
         check(used(0, 990_001, 0.0, 0), Some("total_tokens"));
         check(used(0, 0, 0.900_000_001, 0), Some("cost"));
-        check(used(0, 0, 0.0, 1000), Some("wall_time"));
+        check(used(0, 0, 0.0, 990), Some("wall_time"));
+        // What a call that was cut off may have used is used.
+        let mut cut_off = used(1, 900_000, 0.0, 0);
+        cut_off.totals.unseen_tokens = 90_001;
+        check(cut_off, Some("total_tokens"));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Conversation {
     results: Vec<Box<RawValue>>,
     /// Tokens of the history as the API counted them, and its bytes then.
     counted: Option<(u64, usize)>,
+    /// How often the model was asked for a hand-over.
+    n_asked: u32,
 }
 
 /// What the machine needs to know of a block.
@@ -46,7 +48,36 @@ impl Conversation {
             pending: VecDeque::new(),
             results: Vec::new(),
             counted: None,
+            n_asked: 0,
         }
+    }
+
+    /// How often the model was asked for a hand-over: once it was, no tool is run any more.
+    pub(super) const fn n_asked(&self) -> u32 {
+        self.n_asked
+    }
+
+    /// Whether the model said anything in it.
+    pub(super) fn has_answers(&self) -> bool {
+        self.messages.iter().any(|message| message.role == Role::Assistant)
+    }
+
+    /// How many calls of the last turn have their answer.
+    pub(super) fn n_answered(&self) -> usize {
+        self.results.len()
+    }
+
+    /// About how many tokens the next prompt will have, with so many more bytes.
+    pub(super) fn prompt_estimate(&self, more_bytes: usize) -> u64 {
+        const BYTES_PER_TOKEN: usize = 3;
+        let (tokens, counted_bytes) = self.counted.unwrap_or((OVERHEAD_TOKENS, 0));
+        let new_bytes = self.content_bytes().saturating_sub(counted_bytes) + more_bytes;
+        tokens + (new_bytes / BYTES_PER_TOKEN) as u64
+    }
+
+    /// The most tokens that the next call can use.
+    pub(super) fn worst_tokens(&self) -> u64 {
+        self.prompt_bound() + self.max_tokens
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -59,6 +90,11 @@ impl Conversation {
 
     pub(super) const fn max_tokens(&self) -> u64 {
         self.max_tokens
+    }
+
+    /// What its first turn says after the task.
+    pub(super) fn note(&self) -> Option<&str> {
+        self.begin.note.as_deref()
     }
 
     /// Whether nothing has been said yet.
@@ -127,6 +163,7 @@ impl Conversation {
         if call.id != entry.tool_use_id {
             return Err(format!("the call `{}` waits, not `{}`", call.id, entry.tool_use_id));
         }
+        self.n_asked += u32::from(entry.asks_hand_over);
         self.results.push(tool_result_block(&entry.tool_use_id, &entry.text, entry.is_error));
         if self.pending.is_empty() {
             let blocks = std::mem::take(&mut self.results);
@@ -136,7 +173,7 @@ impl Conversation {
     }
 
     fn content_bytes(&self) -> usize {
-        let messages = self.messages.iter().flat_map(|message| &message.blocks);
+        let messages = self.messages.iter().flat_map(|message| &message.blocks).chain(&self.results);
         self.begin.system.len()
             + self.begin.tools.get().len()
             + messages.map(|block| block.get().len()).sum::<usize>()

@@ -29,8 +29,17 @@ pub(in crate::agent) enum Event {
     NotReserved {
         limit: String,
     },
-    Answered(AssistantTurn),
-    CallFailed(CallError),
+    /// The call gave an answer, after waiting for so long for a try that was taken.
+    Answered {
+        turn: AssistantTurn,
+        waited: Duration,
+    },
+    CallFailed {
+        error: CallError,
+        waited: Duration,
+    },
+    /// A pause is over, after so long.
+    Waited(Duration),
     /// The tool that was asked for has run.
     ToolRan(ToolOutcome),
     /// A stop was requested while no call was under way.
@@ -63,7 +72,7 @@ pub(in crate::agent) enum Effect {
     },
     /// Let the open reservations count in full.
     SettleCutOff,
-    /// Wait before what follows.
+    /// Wait before the next call; the time is not the attempt's.
     Pause(Duration),
     RunTool(ToolCall),
     End(AgentOutcome),
@@ -76,7 +85,8 @@ pub(in crate::agent) enum Effect {
 pub(in crate::agent) enum Failure {
     UnknownPrice { model: String },
     Refused { message: String },
-    Away { message: String, retry_after: Option<Duration> },
+    /// `n_in_a_row` counts this time and those directly before it.
+    Away { message: String, retry_after: Option<Duration>, n_in_a_row: u32 },
 }
 
 /// A tool call of the model.

@@ -19,6 +19,14 @@ use crate::model::money::NanoUsd;
 /// Tokens of output that every model of the price table can give.
 const MAX_OUTPUT: u64 = 64_000;
 
+/// A call under way, and the most that it can take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenCall {
+    pub(super) id: ReservationId,
+    pub(super) amount: NanoUsd,
+    tokens: u64,
+}
+
 /// What follows from the entries so far.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -30,7 +38,7 @@ pub(super) struct State {
     pub(super) conversation: Option<Conversation>,
     pub(super) totals: AgentTotals,
     /// The reservation of a call under way.
-    pub(super) open: Option<(ReservationId, NanoUsd)>,
+    pub(super) open: Option<OpenCall>,
     /// The last call whose usage was seen, in case it was not settled any more.
     pub(super) last_settled: Option<(ReservationId, Usage, NanoUsd)>,
     pub(super) snapshot: Option<String>,
@@ -40,6 +48,8 @@ pub(super) struct State {
     /// In a row.
     pub(super) n_bad_calls: u32,
     pub(super) n_cut_offs: u32,
+    /// Calls in a row that were refused before an answer began.
+    pub(super) n_unspent: u32,
     pub(super) n_empty: u32,
     pub(super) n_cut_short: u32,
     pub(super) n_pauses: u32,
@@ -68,7 +78,7 @@ impl State {
             return Err("the attempt was over".to_owned());
         }
         if !matches!(kind, EntryKind::Resumed) {
-            self.active += since(self.last_at, at);
+            self.active += since(self.last_at, at).saturating_sub(kind.waited());
         }
         self.last_at = Some(at);
         self.n_entries += 1;
@@ -81,6 +91,7 @@ impl State {
                     self.key.clone_from(&begin.user_id);
                 }
                 self.seen.clear();
+                (self.n_empty, self.n_cut_short, self.n_pauses, self.n_lapses) = (0, 0, 0, 0);
                 self.conversation = Some(Conversation::new(begin.clone()));
             }
             EntryKind::User(user) => {
@@ -90,18 +101,24 @@ impl State {
                 self.conversation()?.push_user(user.content.clone());
             }
             EntryKind::Reserved(reserved) => {
-                self.open = Some((reservation_id(&reserved.reservation)?, NanoUsd(reserved.amount_nano_usd)));
+                let id = reservation_id(&reserved.reservation)?;
+                let tokens = self.conversation()?.worst_tokens();
+                self.open = Some(OpenCall { id, amount: NanoUsd(reserved.amount_nano_usd), tokens });
             }
             EntryKind::Assistant(entry) => self.apply_answer(entry)?,
             EntryKind::CutOff(_) => {
-                let (_, amount) = self.open.take().ok_or("no call was under way")?;
+                let open = self.open.take().ok_or("no call was under way")?;
                 self.totals.n_model_calls += 1;
-                self.totals.cost += amount;
+                self.totals.cost += open.amount;
+                self.totals.unseen_tokens = self.totals.unseen_tokens.saturating_add(open.tokens);
                 self.n_cut_offs += 1;
             }
-            EntryKind::Unspent(_) => self.open = None,
+            EntryKind::Unspent(_) => {
+                self.open = None;
+                self.n_unspent += 1;
+            }
             EntryKind::Tool(entry) => self.apply_tool(entry)?,
-            EntryKind::Resumed => {}
+            EntryKind::Waited(_) | EntryKind::Resumed => {}
             EntryKind::End(end) => self.ended = Some(end.outcome()?),
         }
         Ok(())
@@ -114,7 +131,7 @@ impl State {
         self.totals.n_model_calls += 1;
         self.totals.usage += usage;
         self.totals.cost += cost;
-        self.n_cut_offs = 0;
+        (self.n_cut_offs, self.n_unspent) = (0, 0);
         let reaction = Reaction::to(entry);
         let is_first_cut = self.n_cut_short == 0;
         let conversation = self.conversation()?;
@@ -130,9 +147,10 @@ impl State {
             }
             Reaction::Said(_) => {
                 conversation.push_assistant(entry, Vec::new());
+                let is_lapse = u32::from(conversation.n_asked() == 0);
                 (self.n_pauses, self.n_empty, self.n_cut_short) = (0, 0, 0);
-                self.n_lapses += 1;
-                self.n_lapses_in_all += 1;
+                self.n_lapses += is_lapse;
+                self.n_lapses_in_all += is_lapse;
             }
             Reaction::Empty => {
                 conversation.pass_over(entry, max_tokens);
@@ -153,6 +171,9 @@ impl State {
 
     fn apply_tool(&mut self, entry: &ToolEntry) -> Result<(), String> {
         self.conversation()?.push_result(entry)?;
+        if entry.is_skipped {
+            return Ok(());
+        }
         self.totals.n_tool_calls += 1;
         self.n_bad_calls = if entry.is_bad_call { self.n_bad_calls + 1 } else { 0 };
         self.n_warnings = entry.n_warnings;

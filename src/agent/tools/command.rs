@@ -23,7 +23,7 @@ const KILLED: i64 = 137;
 impl Toolbox<'_> {
     pub(super) async fn run_command(&self, input: RunCommand) -> ToolResult {
         let timeout = input.timeout_seconds.map_or(DEFAULT_TIME, Duration::from_secs);
-        let timeout = timeout.max(Duration::from_secs(1)).min(self.limits.command_time);
+        let timeout = self.within_time(timeout.max(Duration::from_secs(1)).min(self.limits.command_time));
         let output = self.shell(&input.command, timeout).await?;
         let head = describe(output.end, timeout);
         let text = format!("{head}\n{}", self.present(&output.stdout));

@@ -77,7 +77,7 @@ impl Toolbox<'_> {
         if diff.text == "nothing is changed" {
             return Err(ToolError::Tell("outcome fixed, but no file is changed".to_owned()));
         }
-        let timeout = self.limits.command_time;
+        let timeout = self.within_time(self.limits.command_time);
         let command = claim.test_command.clone().unwrap_or_default();
         let output = self.shell(&command, timeout).await?;
         if output.end == (CommandEnd::Exited { code: 0 }) {

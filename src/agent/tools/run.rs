@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::input::{self, parse};
 use super::text;
@@ -24,6 +25,8 @@ pub(in crate::agent) struct Toolbox<'a> {
     pub(in crate::agent) redactor: &'a Redactor,
     pub(in crate::agent) limits: Limits,
     pub(in crate::agent) base_commit: &'a str,
+    /// When the attempt's time is over: no command goes on after it.
+    pub(in crate::agent) deadline: Instant,
 }
 
 /// Why a tool did not give what it was asked for.
@@ -139,8 +142,15 @@ impl Toolbox<'_> {
         let mut argv = vec!["sh", "-c", script, "tool", self.workspace.root()];
         argv.extend(arguments);
         let argv = argv.into_iter().map(str::to_owned).collect();
-        let command = WorkspaceCommand { argv, stdin, timeout: TOOL_TIME, output_cap: OUTPUT_CAP };
+        let timeout = self.within_time(TOOL_TIME);
+        let command = WorkspaceCommand { argv, stdin, timeout, output_cap: OUTPUT_CAP };
         self.workspace.run(command).await
+    }
+
+    /// `timeout`, or what is left of the attempt's time if that is less.
+    pub(super) fn within_time(&self, timeout: Duration) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        timeout.min(left).max(Duration::from_millis(1))
     }
 }
 

@@ -36,6 +36,8 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
     }
     let fallback = section.text("fallback_model");
     settings.fallback_model = fallback.as_ref().map(|found| found.value.clone());
+    let first = section.text("first_model");
+    settings.first_model = first.as_ref().map(|found| found.value.clone());
     let efforts =
         [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
     settings.effort = section.choice("effort", &efforts, None).map(str::to_owned);
@@ -49,6 +51,7 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
     }
     let wanted = [
         ("model", Some(&settings.model), &model),
+        ("first_model", settings.first_model.as_ref(), &first),
         ("fallback_model", settings.fallback_model.as_ref(), &fallback),
     ];
     for (key, name, found) in wanted {
@@ -76,7 +79,19 @@ fn limits(section: &Section<'_>, default: Limits) -> Limits {
         cost: section.dollars("max_usd").map_or(default.cost, |found| found.value),
         wall_time: section.duration("max_time", minutes(1)..=minutes(24 * 60), default.wall_time),
         command_time: section.duration("max_command_time", minutes(1)..=minutes(120), default.command_time),
-        tool_result_chars: default.tool_result_chars,
+        tool_result_chars: usize::try_from(section.number(
+            "tool_result_chars",
+            1000..=200_000,
+            default.tool_result_chars as u64,
+        ))
+        .unwrap_or(default.tool_result_chars),
+        context_tokens: section.number("context_tokens", 20_000..=10_000_000, default.context_tokens),
+        conversations: u32::try_from(section.number(
+            "max_conversations",
+            1..=100,
+            u64::from(default.conversations),
+        ))
+        .unwrap_or(default.conversations),
     }
 }
 

@@ -125,6 +125,7 @@ fn ending(setbacks: Vec<Setback>, n_told: usize) -> StageOutcome {
         match setback {
             Setback::Released => return StageOutcome::released(),
             Setback::Failed { reason } => reasons.push(reason),
+            Setback::Postponed { reason, after } => return StageOutcome::postponed(reason, after),
             Setback::Retry { reason, after } => {
                 is_final = false;
                 wait = wait.max(after);

@@ -102,12 +102,13 @@ impl FixStage {
     /// An attempt that has not begun.
     fn begin(&self, issue: IssueId, context: &StageContext, earlier: &[Attempt], base: String) -> Attempt {
         let number = earlier.iter().map(|it| it.number).max().unwrap_or(0) + 1;
+        let n_of_job = earlier.iter().filter(|it| it.job == context.job.id).count();
         Attempt {
             id: AttemptId::new(),
             issue,
             job: context.job.id,
             number,
-            model: self.parts.agent.model.clone(),
+            model: self.parts.agent.model_of_attempt(n_of_job).to_owned(),
             base_commit: base,
             started_at: self.parts.clock.now(),
             ended_at: None,

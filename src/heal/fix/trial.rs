@@ -33,6 +33,12 @@ pub(super) struct Trial<'a> {
     pub(super) earlier: &'a [Attempt],
 }
 
+/// How long a container lives beyond the longest run of an attempt.
+const SPARE_LIFETIME: Duration = Duration::from_secs(20 * 60);
+
+/// How long a model API is left alone that does not say for how long.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+
 /// Longest account of an earlier attempt that the next one is given, in bytes.
 const MAX_ACCOUNT_BYTES: usize = 6_000;
 
@@ -75,11 +81,16 @@ impl Trial<'_> {
                 Verdict { outcome: Outcome::GaveUp, reasons, may_retry: true }
             }
         };
+        // What a cheaper model could not do within its limits is no answer yet.
+        let was_first = attempt.model != parts.agent.model;
+        let may_retry = verdict.may_retry
+            || (was_first && matches!(verdict.outcome, Outcome::OverBudget | Outcome::GaveUp))
+            || (was_first && matches!(end.how, AgentOutcome::Refused { .. }));
         attempt.report = report(&end.how, &verdict);
         attempt.outcome = Some(verdict.outcome);
         attempt.ended_at = Some(parts.clock.now());
         parts.store.save_attempt(&attempt).await?;
-        Ok((attempt, verdict.may_retry))
+        Ok((attempt, may_retry))
     }
 
     /// Lets the agent work in a room, and takes out what it leaves. A work folder that cannot be taken out is a value.
@@ -89,7 +100,8 @@ impl Trial<'_> {
         checker: &Checker<'_>,
     ) -> Result<(AgentEnd, Result<Vec<u8>, String>), Setback> {
         let Self { parts, ground, context, .. } = *self;
-        let lifetime = parts.agent.limits.wall_time + Duration::from_secs(1800);
+        // The container outlives whatever the agent may do in it, and then its changes are taken out.
+        let lifetime = parts.agent.longest_run() + SPARE_LIFETIME;
         let builder = Builder {
             engine: parts.engine.clone(),
             spec: checker.spec("agent", lifetime),
@@ -128,8 +140,10 @@ impl Trial<'_> {
             per_issue: parts.settings.spend_per_issue,
             per_day: parts.settings.spend_per_day,
         };
+        let mut settings = parts.agent.clone();
+        settings.model.clone_from(&attempt.model);
         let agent_parts = AgentParts {
-            settings: parts.agent.clone(),
+            settings,
             workspace: Arc::<RoomWorkspace>::clone(workspace),
             transcript: Arc::new(StoreTranscript {
                 store: Arc::clone(&parts.store),
@@ -156,7 +170,13 @@ impl Trial<'_> {
             tokio::time::sleep(parts.settings.stop_grace).await;
         };
         tokio::select! {
-            ended = ended => ended.map_err(of_agent),
+            ended = ended => match ended.map_err(of_agent) {
+                Err(Setback::Postponed { reason, after }) => {
+                    context.progress.step("waiting", &format!("{} s, {reason}", after.as_secs())).await;
+                    Err(Setback::Postponed { reason, after })
+                }
+                ended => ended,
+            },
             () = overdue => Err(Setback::Released),
         }
     }
@@ -242,20 +262,22 @@ fn judge(end: &AgentOutcome, exported: &Export, ground: &Ground, evidence: Optio
     Verdict { outcome, reasons: as_it_stands.reasons, may_retry }
 }
 
-/// An overloaded API, a lost workspace or a busy database come back; a refused key or an unknown price do not.
+/// A lost workspace or a busy database come back, and so does an overloaded API, at no fault of the job's; a refused key or an unknown
+/// price do not.
 fn of_agent(error: AgentError) -> Setback {
     let reason = Chain(&error).to_string();
     if !error.is_transient() {
         return Setback::Failed { reason };
     }
-    let after = match error {
-        AgentError::ModelAway { retry_after, .. } => retry_after,
+    match error {
+        AgentError::ModelAway { retry_after, .. } => {
+            Setback::Postponed { reason, after: retry_after.unwrap_or(DEFAULT_WAIT) }
+        }
         AgentError::UnknownPrice { .. }
         | AgentError::ModelRefused { .. }
         | AgentError::Workspace { .. }
         | AgentError::Transcript { .. }
         | AgentError::BrokenTranscript { .. }
-        | AgentError::Ledger { .. } => None,
-    };
-    Setback::Retry { reason, after }
+        | AgentError::Ledger { .. } => Setback::Retry { reason, after: None },
+    }
 }

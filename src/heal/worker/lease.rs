@@ -143,7 +143,10 @@ impl Runner {
         let is_dead = self.verdict(job, &outcome.result, self.clock.now()).1 == DEAD;
         let end = match &outcome.result {
             StageResult::Done { .. } => return outcome,
-            StageResult::Retry { .. } | StageResult::Failed { .. } | StageResult::Released
+            StageResult::Retry { .. }
+            | StageResult::Failed { .. }
+            | StageResult::Postponed { .. }
+            | StageResult::Released
                 if is_cancelled =>
             {
                 JobEnd::Cancelled
@@ -151,7 +154,10 @@ impl Runner {
             StageResult::Retry { reason, .. } | StageResult::Failed { reason } if is_dead => {
                 JobEnd::Dead { reason: reason.clone() }
             }
-            StageResult::Retry { .. } | StageResult::Failed { .. } | StageResult::Released => return outcome,
+            StageResult::Retry { .. }
+            | StageResult::Failed { .. }
+            | StageResult::Postponed { .. }
+            | StageResult::Released => return outcome,
         };
         let Some(stage) = self.stages.0.get(&job.kind()).cloned() else { return outcome };
         let (id, kind) = (job.id, job.kind().name());
@@ -258,15 +264,18 @@ impl Runner {
                 if n_failures >= self.settings.max_failures_of(job.kind()) {
                     return (None, DEAD);
                 }
-                let delay = after.map_or_else(
-                    || self.settings.backoff.delay(n_failures),
-                    |asked| asked.min(MAX_ASKED_WAIT),
-                );
-                let delay = jiff::SignedDuration::try_from(delay).unwrap_or(jiff::SignedDuration::MAX);
-                (Some(now.saturating_add(delay).unwrap_or(Timestamp::MAX)), "retried")
+                let delay = after.unwrap_or_else(|| self.settings.backoff.delay(n_failures));
+                (Some(later(now, delay)), "retried")
             }
+            StageResult::Postponed { after, .. } => (Some(later(now, *after)), "postponed"),
         }
     }
+}
+
+/// No server's wish is believed beyond [`MAX_ASKED_WAIT`].
+fn later(now: Timestamp, delay: Duration) -> Timestamp {
+    let delay = jiff::SignedDuration::try_from(delay.min(MAX_ASKED_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
+    now.saturating_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 /// The name, in metrics, of a job's end that no retry follows.
@@ -319,6 +328,7 @@ fn capped(result: StageResult) -> StageResult {
         StageResult::Done { summary } => StageResult::Done { summary: cap(summary) },
         StageResult::Retry { reason, after } => StageResult::Retry { reason: cap(reason), after },
         StageResult::Failed { reason } => StageResult::Failed { reason: cap(reason) },
+        StageResult::Postponed { reason, after } => StageResult::Postponed { reason: cap(reason), after },
         StageResult::Released => StageResult::Released,
     }
 }

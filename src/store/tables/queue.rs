@@ -61,6 +61,7 @@ where id = $1 and lease_token = $2 and state = 'running' and lease_expires_at > 
         "-- held_job\nselect ", columns!(), " from jobs
 where id = $1 and lease_token = $2 and state = 'running' and lease_expires_at > $3"
     );
+    UNLEASE = Sql::both("-- unlease_job\nupdate jobs set n_leases = n_leases - 1 where id = $1 and n_leases > 0");
     SET_STATE = Sql::both(
         "-- set_job_state
 update jobs set state = $2, run_at = $3, n_failures = $4, result = $5, is_cancel_requested = $6, updated_at = $7,
@@ -166,6 +167,12 @@ pub(in crate::store) async fn complete(
             job.n_failures += 1;
             job.result = Some(reason.clone());
             job.state = JobState::Dead;
+        }
+        // Nothing was tried: neither a failure nor a lease that counts.
+        StageResult::Postponed { reason, after: _ } => {
+            session.run(&UNLEASE, args![id]).await?;
+            job.result = Some(reason.clone());
+            (job.state, job.run_at) = (JobState::Queued, retry_at.unwrap_or(now));
         }
         // Its time to run stays, and with it its place in the queue.
         StageResult::Released => job.state = JobState::Queued,

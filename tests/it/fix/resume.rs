@@ -181,6 +181,30 @@ async fn a_job_that_dies_before_its_first_attempt_is_told_and_can_be_requeued() 
     assert_eq!(attempt.base_commit, given.repository.git(&["rev-parse", "main"]));
 }
 
+/// Nobody is at fault when the model API is away for hours: the job waits in the queue, its container is gone, and it goes on.
+#[tokio::test]
+async fn a_model_api_that_is_away_is_waited_for_in_the_queue() {
+    let mut given = Given::new(SHOP).await;
+    let mut turns = right_fix();
+    let headers = vec![("retry-after".to_owned(), "3600".to_owned())];
+    turns[2].before = vec![Instead::Status { status: 529, kind: "overloaded_error".to_owned(), headers }];
+    let model = model(always(turns)).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    let desk = Desk::default();
+    let outcome = given.run_until(&leased, &model, &desk).await;
+    let StageResult::Postponed { reason, after } = &outcome.result else { panic!("{outcome:?}") };
+    assert_eq!(*after, Duration::from_secs(3600));
+    assert!(reason.starts_with("failed to call the model API: status 529"), "{reason}");
+    assert!(desk.steps().iter().any(|step| step.starts_with("waiting: 3600 s, ")), "{:#?}", desk.steps());
+    assert_eq!(given.containers().await, Vec::<String>::new());
+    given.release(&leased).await;
+
+    let again = given.lease().await;
+    given.run(&again, &model).await;
+    let attempt = given.attempt().await;
+    assert_eq!((attempt.outcome, attempt.cost), (Some(Outcome::Fixed), model.books().cost), "{attempt:#?}");
+}
+
 #[tokio::test]
 async fn a_pause_stops_a_running_command_within_seconds() {
     let mut given = Given::new(SHOP).await;

@@ -21,6 +21,7 @@ stories! {
     progress_is_saved_under_the_lease_only,
     a_result_and_its_next_jobs_come_together,
     a_retry_waits_and_a_release_does_not,
+    waiting_for_what_is_away_counts_as_nothing,
     a_job_out_of_tries_is_dead_and_can_be_requeued,
     a_queued_job_is_cancelled_at_once,
     a_running_job_is_cancelled_at_its_heartbeat,
@@ -174,6 +175,20 @@ async fn a_retry_waits_and_a_release_does_not(db: Db) {
     db.store.complete(id, token, StageOutcome::released(), None, at(31)).await.unwrap();
     let (job, _) = leased(&*db.store, 31).await;
     assert_eq!((job.n_failures, job.n_leases, job.result.as_deref()), (1, 3, Some("away")));
+}
+
+async fn waiting_for_what_is_away_counts_as_nothing(db: Db) {
+    let issue = issue(&*db.store).await;
+    let id = db.store.enqueue(job(issue, "x"), at(1)).await.unwrap();
+    for second in [10, 20, 30] {
+        let (_, token) = leased(&*db.store, second).await;
+        let outcome = StageOutcome::postponed("the model is busy", Duration::from_secs(10));
+        db.store.complete(id, token, outcome, Some(at(second + 10)), at(second)).await.unwrap();
+        assert_eq!(lease(&*db.store, second + 9).await, None);
+        let job = db.store.job(id).await.unwrap();
+        let seen = (job.state, job.n_failures, job.n_leases, job.result.as_deref());
+        assert_eq!(seen, (JobState::Queued, 0, 0, Some("the model is busy")));
+    }
 }
 
 async fn a_job_out_of_tries_is_dead_and_can_be_requeued(db: Db) {

@@ -97,7 +97,7 @@ fn each_reason_to_stop_has_its_end() {
     assert_eq!(ended, gave_up("the model paused again and again"));
 
     let (ended, world) = end_of(vec![turn(&[said("x")], "model_context_window_exceeded")]);
-    assert_eq!(ended, gave_up("the model's context was full twice"));
+    assert_eq!(ended, gave_up("the model's context was full again"));
     assert_eq!(world.requests.iter().map(|it| it.user_id.as_str()).collect::<Vec<_>>(), ["key", "key-2"]);
     assert_eq!(world.requests[1].messages[0].blocks.len(), 2);
 }
@@ -127,13 +127,13 @@ fn a_call_that_failed_costs_what_it_may_have_cost() {
         assert_eq!((world.paid(), totals.cost), (paid, paid), "{error:?}");
     };
     let away = CallError::Away { message: "529".into(), retry_after: Some(Duration::from_secs(9)) };
-    let failure = Failure::Away { message: "529".into(), retry_after: Some(Duration::from_secs(9)) };
+    let failure = Failure::Away { message: "529".into(), retry_after: Some(Duration::from_secs(9)), n_in_a_row: 1 };
     check(away, Ended::Failed(failure), 1, false);
     let refused = Failure::Refused { message: "401".into() };
     check(CallError::Refused { message: "401".into() }, Ended::Failed(refused), 1, false);
-    let cut_off = Failure::Away { message: "reset".into(), retry_after: None };
+    let cut_off = Failure::Away { message: "reset".into(), retry_after: None, n_in_a_row: 4 };
     check(CallError::CutOff { message: "reset".into() }, Ended::Failed(cut_off), 4, true);
-    check(CallError::PromptTooLong, gave_up("the model's context was full twice"), 2, false);
+    check(CallError::PromptTooLong, gave_up("the model's context was full again"), 2, false);
     let stopped = || Ended::Well(AgentOutcome::Stopped);
     check(CallError::Stopped { is_sent: true }, stopped(), 1, true);
     check(CallError::Stopped { is_sent: false }, stopped(), 1, false);

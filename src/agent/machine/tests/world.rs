@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) steps: Vec<&'static str>,
     /// Stops like a kill once so many entries are written.
     pub(super) kill_at: Option<usize>,
+    /// How long the next call waits for a try that is taken.
+    pub(super) waits: Duration,
 }
 
 /// How a run ended.
@@ -57,6 +59,7 @@ impl World {
             requests: Vec::new(),
             steps: Vec::new(),
             kill_at: None,
+            waits: Duration::ZERO,
         }
     }
 
@@ -96,7 +99,10 @@ impl World {
                     self.lines.push(entry.to_line());
                 }
                 Effect::Step { name, .. } => self.steps.push(name),
-                Effect::Pause(_) => {}
+                Effect::Pause(pause) => {
+                    self.clock.advance(pause);
+                    event = Some(Event::Waited(pause));
+                }
                 Effect::Reserve { amount, .. } => event = Some(self.reserve(amount)),
                 Effect::Settle { id, cost, .. } => {
                     let (amount, settled) = self.ledger.get_mut(&id).unwrap();
@@ -110,9 +116,11 @@ impl World {
                 }
                 Effect::Call(request) => {
                     self.check(&request);
+                    let waited = std::mem::take(&mut self.waits);
+                    self.clock.advance(waited);
                     event = Some(match model(&request) {
-                        Ok(turn) => Event::Answered(turn),
-                        Err(error) => Event::CallFailed(error),
+                        Ok(turn) => Event::Answered { turn, waited },
+                        Err(error) => Event::CallFailed { error, waited },
                     });
                     self.requests.push(request);
                 }
