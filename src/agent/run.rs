@@ -89,7 +89,8 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// The time, by the clock at the beginning and what has passed since: a clock that jumps neither ends an attempt nor prolongs it.
     fn now(&self) -> Timestamp {
-        let passed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or(jiff::SignedDuration::MAX);
+        let passed =
+            jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or(jiff::SignedDuration::MAX);
         self.began_at.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
 

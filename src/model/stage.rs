@@ -108,11 +108,21 @@ impl StageOutcome {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StageResult {
-    Done { summary: String },
-    Retry { reason: String, after: Option<Duration> },
-    Failed { reason: String },
+    Done {
+        summary: String,
+    },
+    Retry {
+        reason: String,
+        after: Option<Duration>,
+    },
+    Failed {
+        reason: String,
+    },
     /// What the job needs is away, at no fault of the job's: again after this time, as if it had not been leased.
-    Postponed { reason: String, after: Duration },
+    Postponed {
+        reason: String,
+        after: Duration,
+    },
     Released,
 }
 

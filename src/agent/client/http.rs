@@ -130,10 +130,7 @@ impl Client {
     pub(crate) async fn call(&self, request: &ModelRequest, allowed: Allowed, stop: &Shutdown) -> Called {
         let course = Course::new();
         if stop.is_requested() {
-            return Called {
-                answer: Err(CallError::Stopped { is_sent: false }),
-                waited: Duration::ZERO,
-            };
+            return Called { answer: Err(CallError::Stopped { is_sent: false }), waited: Duration::ZERO };
         }
         let answer = tokio::select! {
             biased;

@@ -137,7 +137,10 @@ impl Machine {
              workspace. Begin with git_status and git_diff, and keep what is right."
         );
         if let Some(hand_over) = hand_over {
-            note = format!("{note}\n\nIts hand-over to you:\n\n{}", cap(&reveal(hand_over), MAX_HAND_OVER_CHARS));
+            note = format!(
+                "{note}\n\nIts hand-over to you:\n\n{}",
+                cap(&reveal(hand_over), MAX_HAND_OVER_CHARS)
+            );
         }
         self.effects.push(Effect::Step { name: "conversation begun anew", detail: why.to_owned() });
         self.begin(number, model, key, Some(note), now);

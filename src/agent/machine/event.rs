@@ -83,10 +83,18 @@ pub(in crate::agent) enum Effect {
 /// Why the attempt cannot go on now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::agent) enum Failure {
-    UnknownPrice { model: String },
-    Refused { message: String },
+    UnknownPrice {
+        model: String,
+    },
+    Refused {
+        message: String,
+    },
     /// `n_in_a_row` counts this time and those directly before it.
-    Away { message: String, retry_after: Option<Duration>, n_in_a_row: u32 },
+    Away {
+        message: String,
+        retry_after: Option<Duration>,
+        n_in_a_row: u32,
+    },
 }
 
 /// A tool call of the model.

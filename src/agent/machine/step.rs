@@ -176,7 +176,8 @@ impl Machine {
         if conversation.n_asked() > 0 {
             return Some(HAND_OVER_NOTE.to_owned());
         }
-        let n_left = self.config.settings.limits.model_calls.saturating_sub(self.state.totals.n_model_calls) + 1;
+        let n_left =
+            self.config.settings.limits.model_calls.saturating_sub(self.state.totals.n_model_calls) + 1;
         if call.name == COMPLETE || conversation.n_answered() < n_left as usize {
             return None;
         }

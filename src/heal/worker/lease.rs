@@ -274,7 +274,8 @@ impl Runner {
 
 /// No server's wish is believed beyond [`MAX_ASKED_WAIT`].
 fn later(now: Timestamp, delay: Duration) -> Timestamp {
-    let delay = jiff::SignedDuration::try_from(delay.min(MAX_ASKED_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
+    let delay =
+        jiff::SignedDuration::try_from(delay.min(MAX_ASKED_WAIT)).unwrap_or(jiff::SignedDuration::MAX);
     now.saturating_add(delay).unwrap_or(Timestamp::MAX)
 }
 

@@ -123,7 +123,9 @@ async fn says_what_a_person_can_do() {
         let opened = tracker(with_token(&github, token)).open(place(home), &ticket()).await;
         match Setback::from(opened.unwrap_err()) {
             Setback::Failed { reason } => reason,
-            other @ (Setback::Retry { .. } | Setback::Postponed { .. } | Setback::Released) => panic!("{other:?}"),
+            other @ (Setback::Retry { .. } | Setback::Postponed { .. } | Setback::Released) => {
+                panic!("{other:?}")
+            }
         }
     };
     let words = refused("ghp_wrong", &home).await;

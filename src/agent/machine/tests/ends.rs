@@ -127,7 +127,8 @@ fn a_call_that_failed_costs_what_it_may_have_cost() {
         assert_eq!((world.paid(), totals.cost), (paid, paid), "{error:?}");
     };
     let away = CallError::Away { message: "529".into(), retry_after: Some(Duration::from_secs(9)) };
-    let failure = Failure::Away { message: "529".into(), retry_after: Some(Duration::from_secs(9)), n_in_a_row: 1 };
+    let failure =
+        Failure::Away { message: "529".into(), retry_after: Some(Duration::from_secs(9)), n_in_a_row: 1 };
     check(away, Ended::Failed(failure), 1, false);
     let refused = Failure::Refused { message: "401".into() };
     check(CallError::Refused { message: "401".into() }, Ended::Failed(refused), 1, false);

@@ -98,10 +98,7 @@ fn waiting_for_the_model_is_not_work() {
     world.kill_at = Some(5);
     assert_eq!(world.run(&mut scripted(turns()), &mut tool).0, Ended::Killed);
     world.kill_at = None;
-    assert_eq!(
-        world.run(&mut scripted(turns()), &mut tool).0,
-        Ended::Well(AgentOutcome::Claimed(claim()))
-    );
+    assert_eq!(world.run(&mut scripted(turns()), &mut tool).0, Ended::Well(AgentOutcome::Claimed(claim())));
 }
 
 /// Answers of a model whose context is small: it is asked for a hand-over after its first tool run.
