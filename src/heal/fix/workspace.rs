@@ -265,9 +265,9 @@ impl Workspace for RoomWorkspace {
 /// A setback as the agent sees it: it cannot go on here and now.
 fn as_error(setback: Setback) -> BoxError {
     match setback {
-        Setback::Retry { reason, .. }
-        | Setback::Failed { reason }
-        | Setback::Postponed { reason, .. } => reason.into(),
+        Setback::Retry { reason, .. } | Setback::Failed { reason } | Setback::Postponed { reason, .. } => {
+            reason.into()
+        }
         Setback::Released => "a stop was requested".into(),
     }
 }
