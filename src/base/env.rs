@@ -20,6 +20,8 @@ pub const TEST_DATABASE_URL: &str = "HOMEOSTAT_TEST_DATABASE_URL";
 pub const TEST_ACTIONS: &str = "HOMEOSTAT_ACTIONS";
 /// What their chance begins with.
 pub const TEST_SEED: &str = "HOMEOSTAT_SEED";
+/// How often the daemon is killed in the tests that do so at random moments.
+pub const TEST_KILLS: &str = "HOMEOSTAT_KILLS";
 /// Folder with shared logs and traces to measure against; tests that use it are complete without it.
 pub const CORPUS: &str = "HOMEOSTAT_CORPUS";
 

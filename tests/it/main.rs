@@ -12,6 +12,8 @@ mod any_order;
 mod cli;
 /// Wrong configs, one clear line each.
 mod config;
+/// Small services with a bug each, and models that fix it rightly, wrongly or dishonestly.
+mod corpus;
 /// Kill -9 in each stage.
 mod crash;
 /// The whole loop in one command.

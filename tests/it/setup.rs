@@ -55,6 +55,23 @@ async fn the_sandbox_image_has_its_tools_and_its_user() {
 }
 
 #[tokio::test]
+async fn the_image_of_each_language_can_test_it() {
+    for (image, script) in [
+        ("homeostat/sandbox-go:1", "go version"),
+        ("homeostat/sandbox-jvm:1", "javac -version && javap org.junit.runner.JUnitCore && mvn -v"),
+        ("homeostat/sandbox-node:1", "node --version && npm --version"),
+        ("homeostat/sandbox-ruby:1", "ruby -rminitest -e '' && rspec --version && rake --version"),
+        ("homeostat/sandbox-rust:1", "cargo --version && cc --version"),
+    ] {
+        let container = Launch::shell(image, &format!("set -e; id -un | grep -x agent; {script}"));
+        let container =
+            container.host(|host| host.network_mode = Some("none".to_owned())).start(&engine()).await;
+        let code = container.exit_code().await;
+        assert_eq!(code, 0, "{image}: {:?}", container.output().await);
+    }
+}
+
+#[tokio::test]
 async fn a_database_is_empty_and_is_dropped() {
     let database = Database::create().await;
     let mut connection = sqlx::PgConnection::connect(database.url()).await.unwrap();

@@ -31,6 +31,8 @@ pub(super) struct Ledgers {
     pub(super) by_conversation: BTreeMap<String, Books>,
     /// What was refused, in order: status, kind and message.
     pub(super) refusals: Vec<String>,
+    /// What each answer cost that was sent whole, in order.
+    pub(super) answers: Vec<NanoUsd>,
 }
 
 impl Ledgers {

@@ -95,6 +95,11 @@ impl ScriptedModel {
         lock(&self.shared.books).by_conversation.clone().into_iter().collect()
     }
 
+    /// What each answer cost that was sent whole, in order: a bill with a line for each call.
+    pub fn bill(&self) -> Vec<NanoUsd> {
+        lock(&self.shared.books).answers.clone()
+    }
+
     /// What was refused because it was wrong, in order: status, kind and message.
     pub fn refusals(&self) -> Vec<String> {
         lock(&self.shared.books).refusals.clone()
@@ -231,8 +236,11 @@ impl Shared {
         let message_id = message_id(accepted, &sent);
         let stop = (stop_reason, turn.stop_category.as_deref());
         let mut events = events(&message_id, &accepted.model, &sent, stop, &usage);
-        let mut books = lock(&self.books);
-        let books = books.of(&accepted.key);
+        let mut ledgers = lock(&self.books);
+        if cut.is_none() {
+            ledgers.answers.push(cost(&accepted.model, &usage));
+        }
+        let books = ledgers.of(&accepted.key);
         match &cut {
             Some((n_events, _)) => {
                 events.truncate(*n_events);
