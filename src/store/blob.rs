@@ -12,7 +12,7 @@ use crate::base::id::{AttemptId, ProposalId};
 use crate::model::cursor::{Ahead, Cursor, FilePlace, MixedPlace};
 use crate::model::job::JobPayload;
 use crate::model::notice::NoticeKind;
-use crate::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
+use crate::model::proof::{CheckRun, ProjectCheck, Proof, Tests, Validation};
 
 const VERSION: u32 = 1;
 
@@ -222,6 +222,16 @@ struct RunV1 {
     is_timed_out: bool,
     output: String,
     took_millis: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tests: Option<TestsV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TestsV1 {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    names_of_failed: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -229,6 +239,10 @@ struct CheckV1 {
     name: String,
     baseline: RunV1,
     patched: RunV1,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    worse: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    flaky: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +251,8 @@ struct ValidationV1 {
     before_matches_issue: bool,
     after: RunV1,
     reverted: RunV1,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    doubts: Vec<String>,
     checks: Vec<CheckV1>,
 }
 
@@ -247,6 +263,12 @@ fn run_row(run: &CheckRun) -> RunV1 {
         is_timed_out: run.is_timed_out,
         output: run.output.clone(),
         took_millis: u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX),
+        tests: run.tests.clone().map(|Tests { n_passed, n_failed, n_skipped, failed }| TestsV1 {
+            passed: n_passed,
+            failed: n_failed,
+            skipped: n_skipped,
+            names_of_failed: failed,
+        }),
     }
 }
 
@@ -257,6 +279,12 @@ fn run_of(row: RunV1) -> CheckRun {
         is_timed_out: row.is_timed_out,
         output: row.output,
         took: Duration::from_millis(row.took_millis),
+        tests: row.tests.map(|TestsV1 { passed, failed, skipped, names_of_failed }| Tests {
+            n_passed: passed,
+            n_failed: failed,
+            n_skipped: skipped,
+            failed: names_of_failed,
+        }),
     }
 }
 
@@ -267,12 +295,15 @@ pub(super) fn write_validation(validation: &Validation) -> Result<String, Fault>
         before_matches_issue: proof.before_matches_issue,
         after: run_row(&proof.after),
         reverted: run_row(&proof.reverted),
+        doubts: proof.doubts.clone(),
         checks: checks
             .iter()
             .map(|check| CheckV1 {
                 name: check.name.clone(),
                 baseline: run_row(&check.baseline),
                 patched: run_row(&check.patched),
+                worse: check.worse.clone(),
+                flaky: check.flaky.clone(),
             })
             .collect(),
     })
@@ -286,6 +317,7 @@ pub(super) fn read_validation(text: &str) -> Result<Validation, Fault> {
             before_matches_issue: row.before_matches_issue,
             after: run_of(row.after),
             reverted: run_of(row.reverted),
+            doubts: row.doubts,
         },
         checks: row
             .checks
@@ -294,6 +326,8 @@ pub(super) fn read_validation(text: &str) -> Result<Validation, Fault> {
                 name: check.name,
                 baseline: run_of(check.baseline),
                 patched: run_of(check.patched),
+                worse: check.worse,
+                flaky: check.flaky,
             })
             .collect(),
     })

@@ -11,6 +11,8 @@ mod broken;
 mod demo;
 /// Every outcome, and the evidence it rests on.
 mod outcomes;
+/// Exit codes that say less than the tests.
+mod results;
 /// Stopped, killed and cut off: nothing is done twice, nothing is left.
 mod resume;
 /// What the agent can find in its container.

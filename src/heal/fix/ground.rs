@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{Checker, in_words};
+use super::check::{Checked, Checker, in_words};
 use super::parts::FixParts;
 use super::project::{FILES_TO_READ, Listing, Project, detect, folders, missing_dependency};
+use super::results::Results;
 use super::subject::Subject;
 use crate::base::id::JobId;
 use crate::base::shutdown::Shutdown;
@@ -27,7 +28,14 @@ pub(super) struct Ground {
     pub(super) image: String,
     pub(super) instance: String,
     /// The project's own tests on the base commit.
-    pub(super) baseline: CheckRun,
+    pub(super) baseline: Baseline,
+}
+
+/// A run of all tests on the base commit.
+#[derive(Debug, Clone)]
+pub(super) struct Baseline {
+    pub(super) run: CheckRun,
+    pub(super) results: Results,
 }
 
 /// Why there is nothing to stand on.
@@ -58,10 +66,11 @@ struct Saved {
     is_timed_out: bool,
     output: String,
     took_ms: u64,
+    results: Results,
 }
 
 /// Version of [`Saved`]; another one is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Largest of the files that say what a project is.
 const MAX_TEXT_BYTES: u64 = 256 << 10;
@@ -92,20 +101,21 @@ pub(super) async fn prepare(
     let instance = parts.store.instance_id().await.map_err(Setback::from)?;
     let whole = project.whole();
     let baseline = match saved(context, &base, &whole) {
-        Some(run) => run,
+        Some(baseline) => baseline,
         None => {
-            let checker = checker(parts, &instance, context.job.id, &image, &project.folder, &context.stop);
+            let checker = checker(parts, &instance, context.job.id, &image, &project, &context.stop);
             let tree = mirror.archive(&base).await.map_err(Setback::from)?;
-            let run = checker.run(tree, &whole).await?.run;
+            let Checked { run, results, .. } = checker.run(tree, &whole).await?;
             context
                 .progress
                 .step("baseline", &format!("`{whole}` {} on the base branch", in_words(&run)))
                 .await;
-            save(context, &base, &run).await?;
-            run
+            let baseline = Baseline { run, results };
+            save(context, &base, &baseline).await?;
+            baseline
         }
     };
-    if let Some(name) = missing_dependency(&baseline, |name| is_own(&entries, name)) {
+    if let Some(name) = missing_dependency(&baseline.run, |name| is_own(&entries, name)) {
         return Err(Halt::Missing {
             base: Some(base),
             why: format!(
@@ -162,10 +172,10 @@ pub(super) fn checker<'a>(
     instance: &'a str,
     job: JobId,
     image: &'a str,
-    folder: &'a str,
+    project: &'a Project,
     stop: &'a Shutdown,
 ) -> Checker<'a> {
-    Checker { parts, instance, job, image, folder, stop }
+    Checker { parts, instance, job, image, project, stop }
 }
 
 /// The mirror and the base commit.
@@ -223,18 +233,23 @@ fn is_own(entries: &[TreeEntry], name: &str) -> bool {
         .any(|entry| entry.path.split('/').any(|part| part == first || part.split('.').next() == Some(first)))
 }
 
-fn saved(context: &StageContext, base: &CommitId, command: &str) -> Option<CheckRun> {
+fn saved(context: &StageContext, base: &CommitId, command: &str) -> Option<Baseline> {
     let saved: Saved = serde_json::from_str(context.job.progress.as_deref()?).ok()?;
-    (saved.version == VERSION && saved.base == base.as_str() && saved.command == command).then(|| CheckRun {
-        command: saved.command,
-        exit_code: saved.exit_code,
-        is_timed_out: saved.is_timed_out,
-        output: saved.output,
-        took: Duration::from_millis(saved.took_ms),
+    (saved.version == VERSION && saved.base == base.as_str() && saved.command == command).then(|| Baseline {
+        run: CheckRun {
+            command: saved.command,
+            exit_code: saved.exit_code,
+            is_timed_out: saved.is_timed_out,
+            output: saved.output,
+            took: Duration::from_millis(saved.took_ms),
+            tests: saved.results.short(),
+        },
+        results: saved.results,
     })
 }
 
-async fn save(context: &StageContext, base: &CommitId, run: &CheckRun) -> Result<(), Setback> {
+async fn save(context: &StageContext, base: &CommitId, baseline: &Baseline) -> Result<(), Setback> {
+    let Baseline { run, results } = baseline;
     let saved = Saved {
         version: VERSION,
         base: base.to_string(),
@@ -243,6 +258,7 @@ async fn save(context: &StageContext, base: &CommitId, run: &CheckRun) -> Result
         is_timed_out: run.is_timed_out,
         output: run.output.clone(),
         took_ms: u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX),
+        results: results.clone(),
     };
     let text = serde_json::to_string(&saved).expect("numbers and texts are JSON");
     Ok(context.progress.save(&text).await?)

@@ -19,6 +19,7 @@ pub mod patch;
 pub mod project;
 mod record;
 mod report;
+mod results;
 mod room;
 mod settings;
 mod stage;

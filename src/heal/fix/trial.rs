@@ -46,14 +46,8 @@ impl Trial<'_> {
     /// Runs `attempt` to its end and makes that durable. Gives it back with whether another one may do better.
     pub(super) async fn run(&self, mut attempt: Attempt) -> Result<(Attempt, bool), Setback> {
         let Self { parts, ground, context, .. } = *self;
-        let checker = checker(
-            parts,
-            &ground.instance,
-            context.job.id,
-            &ground.image,
-            &ground.project.folder,
-            &context.stop,
-        );
+        let checker =
+            checker(parts, &ground.instance, context.job.id, &ground.image, &ground.project, &context.stop);
         let (end, tar) = self.work(&attempt, &checker).await?;
         // The ledger knows of calls that the transcript does not: a kill may come between the two.
         attempt.cost = parts.store.spend_of_attempt(attempt.id).await?.total();

@@ -1,6 +1,7 @@
 //! What the evidence says, whatever the agent says.
 
 use super::patch::Finding;
+use super::results::compare::Fault;
 use super::validate::Evidence;
 use crate::model::attempt::Outcome;
 use crate::model::proof::Proof;
@@ -77,8 +78,11 @@ fn of_fix(facts: Facts<'_>) -> Verdict {
     if let Some(reason) = proof_fault(proof, evidence.reverted_matches_issue) {
         return again(Outcome::GaveUp, reason);
     }
-    let worse =
-        evidence.validation.checks.iter().find(|check| check.baseline.passed() && !check.patched.passed());
+    if let Some(verdict) = of_faults(&evidence.faults) {
+        return verdict;
+    }
+    // What the results of single tests do not show, the exit codes may.
+    let worse = evidence.validation.checks.iter().find(|check| !check.is_no_worse());
     if let Some(check) = worse {
         let reason = format!("With the change the project's {} fail that passed before it.", check.name);
         return again(Outcome::GaveUp, &reason);
@@ -98,12 +102,23 @@ fn proof_fault(proof: &Proof, reverted_matches_issue: bool) -> Option<&'static s
     if !proof.after.passed() {
         return Some("The new test fails with the change too.");
     }
+    if !proof.doubts.is_empty() {
+        return None;
+    }
     if proof.reverted.passed() {
         return Some("The new test passes with the change taken back, so it proves nothing.");
     }
     (!reverted_matches_issue).then_some(
         "With the change taken back the new test fails, but not with the issue's error, so it does not fail reliably.",
     )
+}
+
+/// The results of single tests against a change: what is worse is tried again, what cannot be read is a person's.
+fn of_faults(faults: &[Fault]) -> Option<Verdict> {
+    let reasons: Vec<String> = faults.iter().map(|fault| fault.text().to_owned()).collect();
+    let is_worse = faults.iter().any(|fault| matches!(fault, Fault::Worse(_)));
+    let outcome = if is_worse { Outcome::GaveUp } else { Outcome::NeedsPerson };
+    (!reasons.is_empty()).then_some(Verdict { outcome, reasons, may_retry: true })
 }
 
 fn of_earlier_fix(facts: Facts<'_>) -> Verdict {

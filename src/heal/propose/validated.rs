@@ -68,12 +68,25 @@ mod tests {
             is_timed_out: false,
             output: String::new(),
             took: Duration::ZERO,
+            tests: None,
         }
     }
 
     fn attempt() -> Attempt {
-        let proof = Proof { before: run(1), before_matches_issue: true, after: run(0), reverted: run(1) };
-        let check = ProjectCheck { name: "all".to_owned(), baseline: run(0), patched: run(0) };
+        let proof = Proof {
+            before: run(1),
+            before_matches_issue: true,
+            after: run(0),
+            reverted: run(1),
+            doubts: Vec::new(),
+        };
+        let check = ProjectCheck {
+            name: "all".to_owned(),
+            baseline: run(0),
+            patched: run(0),
+            worse: Vec::new(),
+            flaky: Vec::new(),
+        };
         Attempt {
             id: AttemptId::new(),
             issue: IssueId::new(),

@@ -5,12 +5,14 @@ use crate::base::markdown::{block, cell, details};
 use crate::model::attempt::Attempt;
 use crate::model::issue::Issue;
 use crate::model::occurrence::Sample;
-use crate::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
+use crate::model::proof::{CheckRun, ProjectCheck, Proof, Tests, Validation};
 
 /// Longest record shown, in bytes.
 const MAX_RECORD_BYTES: usize = 6_000;
 /// Longest output of one run shown, in bytes.
 const MAX_OUTPUT_BYTES: usize = 3_000;
+/// Longest note on a check, in bytes.
+const MAX_NOTE_BYTES: usize = 600;
 /// Rows of a table of checks.
 const MAX_CHECKS: usize = 20;
 
@@ -92,21 +94,47 @@ pub fn checks(validation: &Validation) -> String {
         format!("| New test, change taken back | | {} |", result(&proof.reverted)),
     ];
     rows.extend(validation.checks.iter().take(MAX_CHECKS).map(|check| {
-        let ProjectCheck { name, baseline, patched } = check;
+        let ProjectCheck { name, baseline, patched, .. } = check;
         format!("| {} | {} | {} |", cell(name, 100), result(baseline), result(patched))
     }));
     if let Some(n_more) = validation.checks.len().checked_sub(MAX_CHECKS).filter(|n| *n > 0) {
         rows.push(format!("| {n_more} more | | |"));
     }
-    rows.join("\n")
+    let notes = notes(validation);
+    if notes.is_empty() { rows.join("\n") } else { format!("{}\n\n{}", rows.join("\n"), notes.join("\n")) }
 }
 
-const fn result(run: &CheckRun) -> &'static str {
-    match (run.is_timed_out, run.exit_code) {
+/// What the table does not show: what single tests say against it, and what is not known of them.
+fn notes(validation: &Validation) -> Vec<String> {
+    let note = |text: &str| format!("- {}", cell(text, MAX_NOTE_BYTES));
+    let mut notes: Vec<String> = validation.proof.doubts.iter().map(|doubt| note(doubt)).collect();
+    for check in &validation.checks {
+        notes.extend(check.worse.iter().map(|worse| note(&format!("{} {worse}", check.name))));
+        if !check.flaky.is_empty() {
+            let names = check.flaky.join(", ");
+            notes.push(note(&format!("Flaky on the base branch, and not counted: {names}")));
+        }
+    }
+    if validation.proof.after.passed() && validation.proof.is_by_exit_code() {
+        notes.push("- The tests told no results one by one: this rests on exit codes alone.".to_owned());
+    }
+    notes
+}
+
+/// `passed (12 tests, 1 skipped)`
+fn result(run: &CheckRun) -> String {
+    let end = match (run.is_timed_out, run.exit_code) {
         (true, _) => "timed out",
         (false, 0) => "passed",
         (false, _) => "failed",
-    }
+    };
+    let Some(Tests { n_passed, n_failed, n_skipped, .. }) = run.tests else { return end.to_owned() };
+    let n_all = n_passed + n_failed;
+    let noun = if n_all == 1 { "test" } else { "tests" };
+    let count =
+        if n_failed == 0 { format!("{n_all} {noun}") } else { format!("{n_failed} of {n_all} {noun}") };
+    let skipped = if n_skipped == 0 { String::new() } else { format!(", {n_skipped} skipped") };
+    format!("{end} ({count}{skipped})")
 }
 
 /// What the attempt took.

@@ -11,7 +11,7 @@ use crate::model::fingerprint::{Fingerprint, Levels};
 use crate::model::issue::{Issue, IssueState};
 use crate::model::money::NanoUsd;
 use crate::model::occurrence::{Around, Sample};
-use crate::model::proof::{CheckRun, ProjectCheck, Proof, Validation};
+use crate::model::proof::{CheckRun, ProjectCheck, Proof, Tests, Validation};
 use crate::model::proposal::{Proposal, ProposalState};
 use crate::model::ticket::Ticket;
 use crate::model::trace::Runtime;
@@ -71,13 +71,23 @@ fn run(exit_code: i64, output: &str) -> CheckRun {
         is_timed_out: false,
         output: output.to_owned(),
         took: Duration::from_millis(1_250),
+        tests: None,
     }
 }
 
 pub(super) fn attempt() -> Attempt {
-    let passed = run(0, "1 passed in 0.01s\n");
-    let failed = run(1, "E   ZeroDivisionError: division by zero\n1 failed in 0.02s\n");
-    let check = ProjectCheck { name: "pytest".to_owned(), baseline: passed.clone(), patched: passed.clone() };
+    let mut passed = run(0, "1 passed in 0.01s\n");
+    passed.tests = Some(Tests { n_passed: 1, ..Tests::default() });
+    let mut failed = run(1, "E   ZeroDivisionError: division by zero\n1 failed in 0.02s\n");
+    let name = "tests/test_average.py::test_empty".to_owned();
+    failed.tests = Some(Tests { n_failed: 1, failed: vec![name], ..Tests::default() });
+    let check = ProjectCheck {
+        name: "pytest".to_owned(),
+        baseline: passed.clone(),
+        patched: passed.clone(),
+        worse: Vec::new(),
+        flaky: Vec::new(),
+    };
     Attempt {
         id: AttemptId::from_uuid(ID),
         issue: IssueId::from_uuid(ID),
@@ -96,6 +106,7 @@ pub(super) fn attempt() -> Attempt {
                 before_matches_issue: true,
                 after: passed,
                 reverted: failed,
+                doubts: Vec::new(),
             },
             checks: vec![check],
         }),

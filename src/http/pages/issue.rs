@@ -19,7 +19,7 @@ use crate::http::state::App;
 use crate::model::attempt::{Attempt, Outcome};
 use crate::model::issue::{Issue, IssueState};
 use crate::model::job::{Job, JobState, JobStep};
-use crate::model::proof::{CheckRun, Validation};
+use crate::model::proof::{CheckRun, Tests, Validation};
 use crate::model::proposal::{Proposal, ProposalState};
 use crate::model::ticket::Ticket;
 use crate::store::types::{JobFilter, LocalTicket};
@@ -199,25 +199,25 @@ fn attempt_view(attempt: &Attempt, jobs: &[Job], now: Timestamp) -> AttemptView 
 fn proof_runs(validation: &Validation) -> Vec<Run> {
     let proof = &validation.proof;
     let fails_right = !proof.before.passed() && proof.before_matches_issue;
+    let passes_right = proof.after.passed() && proof.doubts.is_empty();
+    let mut after = run("after", "with the fix: passes", &proof.after, passes_right);
+    after.verdict.extend(proof.doubts.iter().map(|doubt| format!("; {doubt}")));
     vec![
         run("before", "base and the new test: fails with the logged error", &proof.before, fails_right),
-        run("after", "with the fix: passes", &proof.after, proof.after.passed()),
+        after,
         run("reverted", "with the fix taken out again: fails", &proof.reverted, !proof.reverted.passed()),
     ]
 }
 
 fn check_runs(validation: &Validation) -> Vec<Run> {
     let checks = validation.checks.iter().flat_map(|check| {
-        let is_no_worse = check.patched.passed() || !check.baseline.passed();
-        [
-            run(&format!("{} on base", check.name), "for comparison", &check.baseline, true),
-            run(
-                &format!("{} with the patch", check.name),
-                "no worse than on base",
-                &check.patched,
-                is_no_worse,
-            ),
-        ]
+        let name = format!("{} with the patch", check.name);
+        let mut patched = run(&name, "no worse than on base", &check.patched, check.is_no_worse());
+        patched.verdict.extend(check.worse.iter().map(|worse| format!("; {} {worse}", check.name)));
+        if !check.flaky.is_empty() {
+            patched.verdict.push_str(&format!("; flaky on base: {}", check.flaky.join(", ")));
+        }
+        [run(&format!("{} on base", check.name), "for comparison", &check.baseline, true), patched]
     });
     checks.collect()
 }
@@ -227,6 +227,13 @@ fn run(name: &str, expected: &'static str, check: &CheckRun, is_as_expected: boo
         (true, _) => "timed out".to_owned(),
         (false, true) => format!("passed in {:.1} s", check.took.as_secs_f64()),
         (false, false) => format!("failed ({}) in {:.1} s", check.exit_code, check.took.as_secs_f64()),
+    };
+    let verdict = match &check.tests {
+        Some(tests) => {
+            let Tests { n_passed, n_failed, n_skipped, .. } = tests;
+            format!("{verdict}: {n_passed} passed, {n_failed} failed, {n_skipped} skipped")
+        }
+        None => verdict,
     };
     Run {
         name: name.to_owned(),

@@ -110,6 +110,7 @@ fn a_validation_of_version_1_is_read_and_written() {
         is_timed_out: exit_code == 124,
         output: "out\n".to_owned(),
         took: Duration::from_millis(1500),
+        tests: None,
     };
     let validation = Validation {
         proof: Proof {
@@ -117,11 +118,14 @@ fn a_validation_of_version_1_is_read_and_written() {
             before_matches_issue: true,
             after: run("pytest", 0),
             reverted: run("pytest", 124),
+            doubts: Vec::new(),
         },
         checks: vec![ProjectCheck {
             name: "tests".to_owned(),
             baseline: run("make test", 0),
             patched: run("make test", 0),
+            worse: Vec::new(),
+            flaky: Vec::new(),
         }],
     };
     let text = concat!(
@@ -136,6 +140,20 @@ fn a_validation_of_version_1_is_read_and_written() {
     );
     assert_eq!(read_validation(text).unwrap(), validation);
     assert_eq!(write_validation(&validation).unwrap(), text);
+
+    // Results of tests came later; a row without them is as above.
+    let mut later = validation;
+    let failed = vec!["test_a".to_owned()];
+    later.proof.after.tests = Some(Tests { n_passed: 2, n_failed: 1, n_skipped: 3, failed });
+    later.proof.doubts = vec!["it is skipped".to_owned()];
+    later.checks[0].worse = vec!["fail".to_owned()];
+    later.checks[0].flaky = vec!["test_b".to_owned()];
+    let text = write_validation(&later).unwrap();
+    assert!(
+        text.contains(r#""tests":{"passed":2,"failed":1,"skipped":3,"names_of_failed":["test_a"]}"#),
+        "{text}"
+    );
+    assert_eq!(read_validation(&text).unwrap(), later);
 }
 
 #[test]

@@ -328,12 +328,19 @@ pub(crate) fn run(exit_code: i64, output: &str) -> CheckRun {
         is_timed_out: false,
         output: output.to_owned(),
         took: Duration::from_secs(1),
+        tests: None,
     }
 }
 
 fn attempt(issue: IssueId, patch: &str, base_commit: String, now: Timestamp) -> Attempt {
     let (passed, failed) = (run(0, "1 passed"), run(1, "ZeroDivisionError"));
-    let check = ProjectCheck { name: "pytest".to_owned(), baseline: passed.clone(), patched: passed.clone() };
+    let check = ProjectCheck {
+        name: "pytest".to_owned(),
+        baseline: passed.clone(),
+        patched: passed.clone(),
+        worse: Vec::new(),
+        flaky: Vec::new(),
+    };
     Attempt {
         id: AttemptId::new(),
         issue,
@@ -352,6 +359,7 @@ fn attempt(issue: IssueId, patch: &str, base_commit: String, now: Timestamp) -> 
                 before_matches_issue: true,
                 after: passed,
                 reverted: failed,
+                doubts: Vec::new(),
             },
             checks: vec![check],
         }),

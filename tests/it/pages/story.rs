@@ -263,11 +263,14 @@ impl Given {
             before_matches_issue: true,
             after: run(0, texts::PASSES, 1.3),
             reverted: failing,
+            doubts: Vec::new(),
         };
         let check = ProjectCheck {
             name: "pytest".to_owned(),
             baseline: run(0, "41 passed in 3.02s", 4.1),
             patched: run(0, "43 passed in 3.09s", 4.2),
+            worse: Vec::new(),
+            flaky: Vec::new(),
         };
         Attempt {
             id: AttemptId::new(),
@@ -336,6 +339,7 @@ fn run(exit_code: i64, output: &str, seconds: f64) -> CheckRun {
         is_timed_out: false,
         output: output.to_owned(),
         took: Duration::from_secs_f64(seconds),
+        tests: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn run(exit_code: i64) -> CheckRun {
         is_timed_out: false,
         output: "…\n\u{1b}[31m".to_owned(),
         took: Duration::from_millis(1250),
+        tests: None,
     }
 }
 
@@ -59,8 +60,20 @@ async fn an_attempt_is_written_whole_and_again(db: Db) {
     db.store.save_attempt(&second).await.unwrap();
     db.store.save_attempt(&first).await.unwrap();
     assert_eq!(db.store.attempts(issue).await.unwrap(), [first.clone(), second.clone()]);
-    let proof = Proof { before: run(1), before_matches_issue: true, after: run(0), reverted: run(1) };
-    let check = ProjectCheck { name: "tests".to_owned(), baseline: run(0), patched: run(0) };
+    let proof = Proof {
+        before: run(1),
+        before_matches_issue: true,
+        after: run(0),
+        reverted: run(1),
+        doubts: Vec::new(),
+    };
+    let check = ProjectCheck {
+        name: "tests".to_owned(),
+        baseline: run(0),
+        patched: run(0),
+        worse: Vec::new(),
+        flaky: Vec::new(),
+    };
     first.ended_at = Some(at(100));
     first.outcome = Some(Outcome::Fixed);
     first.report = "# Cause\nA typo.".to_owned();

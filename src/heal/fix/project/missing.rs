@@ -75,6 +75,7 @@ mod tests {
             is_timed_out: false,
             output: output.to_owned(),
             took: Duration::ZERO,
+            tests: None,
         };
         assert_eq!(missing_dependency(&run, |name| name == "shop").as_deref(), expected, "{output}");
     }

@@ -1,7 +1,10 @@
 //! The commands of test runners.
 //!
 //! A failure must show its trace in the runtime's own form, so that it can be compared with the issue's; [`Runner::ENVIRONMENT`]
-//! asks for that without changing a project's own command.
+//! asks for that without changing a project's own command. What a check needs besides, so that each test is named, stands in
+//! [`Runner::TELLING`]; the agent's own runs do without, since it would only be told more than it asked for.
+
+use super::super::results::Form;
 
 /// What runs a project's tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +64,36 @@ impl Runner {
         ("CARGO_TERM_COLOR", "never"),
     ];
 
+    /// Put before the command of a check: asks the runners that listen to the environment for a line per test, whatever calls them.
+    pub(in super::super) const TELLING: &str = "export PYTEST_ADDOPTS=\"${PYTEST_ADDOPTS-} -rfEsxXp\" GOFLAGS=\"${GOFLAGS-} -v\" TESTOPTS=\"${TESTOPTS--v}\"";
+
+    /// How its results are told; `None` where nothing is known of the command, so that any form may be met, or none.
+    pub(in super::super) const fn forms(&self) -> Option<&'static [Form]> {
+        match self {
+            Self::Pytest => Some(&[Form::Pytest]),
+            Self::Unittest { .. } => Some(&[Form::Unittest]),
+            Self::NodeTest { .. } => Some(&[Form::NodeSpec, Form::Tap]),
+            Self::NodeModule { .. } => Some(&[Form::Jest, Form::Vitest, Form::Mocha, Form::Tap]),
+            Self::Cargo => Some(&[Form::Libtest]),
+            Self::Go => Some(&[Form::Go]),
+            Self::Maven { .. } => Some(&[Form::Surefire]),
+            Self::Gradle { .. } => Some(&[Form::Gradle]),
+            Self::Rspec { .. } => Some(&[Form::Rspec]),
+            Self::Minitest { .. } => Some(&[Form::Minitest, Form::TestUnit]),
+            Self::Phpunit => Some(&[Form::Phpunit]),
+            Self::Dotnet => Some(&[Form::Dotnet]),
+            Self::Given { .. } | Self::NpmScript | Self::Make => None,
+        }
+    }
+
     /// Runs everything.
     pub fn whole(&self) -> String {
         match self {
             Self::Given { command, .. } => command.clone(),
             Self::Pytest => "python3 -m pytest -q".to_owned(),
-            Self::Unittest { start: None } => "python3 -m unittest".to_owned(),
+            Self::Unittest { start: None } => "python3 -m unittest -v".to_owned(),
             Self::Unittest { start: Some(start) } => {
-                format!("python3 -m unittest discover -s {}", quoted(start))
+                format!("python3 -m unittest discover -v -s {}", quoted(start))
             }
             Self::NodeTest { script: false } => "node --test --test-reporter=spec".to_owned(),
             Self::NodeTest { script: true } | Self::NodeModule { .. } | Self::NpmScript => {
@@ -77,7 +102,7 @@ impl Runner {
             Self::Cargo => "cargo test --offline --no-fail-fast".to_owned(),
             Self::Go => "go test ./...".to_owned(),
             Self::Maven { wrapper } => format!("{} -o -B test", maven(*wrapper)),
-            Self::Gradle { wrapper } => format!("{} --offline test", gradle(*wrapper)),
+            Self::Gradle { wrapper } => format!("{} test", gradle(*wrapper)),
             Self::Rspec { bundle } => format!("{}rspec --no-color", bundled(*bundle)),
             Self::Minitest { rake: true, bundle } => format!("{}rake test", bundled(*bundle)),
             Self::Minitest { rake: false, bundle } => {
@@ -106,7 +131,7 @@ impl Runner {
             }
             Self::Given { files: None, .. } | Self::NpmScript | Self::Make => None,
             Self::Pytest => with("python3 -m pytest -q", python_tests(files)),
-            Self::Unittest { .. } => with("python3 -m unittest", python_tests(files)),
+            Self::Unittest { .. } => with("python3 -m unittest -v", python_tests(files)),
             Self::NodeTest { .. } => with("node --test --test-reporter=spec", ending(NODE_TESTS)),
             Self::NodeModule { program } => with(&format!("node_modules/.bin/{program}"), ending(NODE_TESTS)),
             Self::Cargo => cargo_only(files),
@@ -135,7 +160,7 @@ impl Runner {
                     .iter()
                     .map(|class| format!("--tests {}", quoted(&format!("*{class}"))))
                     .collect();
-                with(&format!("{} --offline test", gradle(*wrapper)), filters)
+                with(&format!("{} test", gradle(*wrapper)), filters)
             }
             Self::Rspec { bundle } => {
                 with(&format!("{}rspec --no-color", bundled(*bundle)), ending(&["_spec.rb"]))
@@ -218,8 +243,11 @@ const fn maven(wrapper: bool) -> &'static str {
     if wrapper { "./mvnw" } else { "mvn" }
 }
 
-const fn gradle(wrapper: bool) -> &'static str {
-    if wrapper { "./gradlew" } else { "gradle" }
+/// Gradle says nothing of tests that pass unless a build asks for it; this one asks for every build.
+fn gradle(wrapper: bool) -> String {
+    let program = if wrapper { "./gradlew" } else { "gradle" };
+    let events = "allprojects { tasks.withType(Test) { testLogging { events 'passed', 'skipped', 'failed'; exceptionFormat 'full' } } }";
+    format!("echo \"{events}\" > /tmp/telling.gradle && {program} --offline -I /tmp/telling.gradle")
 }
 
 /// A word for the shell.
@@ -248,7 +276,7 @@ mod tests {
         check(&pytest, &["tests/test_a.py", "tests/data.json"], Some("python3 -m pytest -q tests/test_a.py"));
         check(&pytest, &["tests/data.json", "tests/__init__.py"], None);
         let unittest = Runner::Unittest { start: None };
-        check(&unittest, &["tests/test_a.py"], Some("python3 -m unittest tests/test_a.py"));
+        check(&unittest, &["tests/test_a.py"], Some("python3 -m unittest -v tests/test_a.py"));
         check(
             &Runner::NodeTest { script: true },
             &["test/a b.test.js"],

@@ -13,6 +13,7 @@ fn run(exit_code: i64) -> CheckRun {
         is_timed_out: false,
         output: String::new(),
         took: Duration::ZERO,
+        tests: None,
     }
 }
 
@@ -23,14 +24,21 @@ fn evidence(before: i64, matches: bool, after: i64, reverted: i64) -> Evidence {
         before_matches_issue: matches,
         after: run(after),
         reverted: run(reverted),
+        doubts: Vec::new(),
     };
     let validation = Validation { proof, checks: Vec::new() };
-    Evidence { validation, reverted_matches_issue: reverted != 0, fails_on_running: None }
+    Evidence { validation, reverted_matches_issue: reverted != 0, fails_on_running: None, faults: Vec::new() }
 }
 
 fn with_checks(baseline: i64, patched: i64) -> Evidence {
     let mut evidence = evidence(1, true, 0, 1);
-    let check = ProjectCheck { name: "tests".to_owned(), baseline: run(baseline), patched: run(patched) };
+    let check = ProjectCheck {
+        name: "tests".to_owned(),
+        baseline: run(baseline),
+        patched: run(patched),
+        worse: Vec::new(),
+        flaky: Vec::new(),
+    };
     evidence.validation.checks.push(check);
     evidence
 }
@@ -75,6 +83,25 @@ fn a_fix_needs_the_whole_proof() {
     check(O::Fixed, true, Some(other_error), again(O::GaveUp));
     check(O::Fixed, true, Some(running(evidence(0, false, -1, -1), true)), (O::AlreadyFixed, false));
     check(O::Fixed, true, Some(running(evidence(0, false, -1, -1), false)), again(O::NotReproduced));
+}
+
+#[test]
+fn results_of_single_tests_stand_above_exit_codes() {
+    use Outcome as O;
+    let with = |faults: Vec<Fault>| {
+        let mut evidence = evidence(1, true, 0, 1);
+        evidence.validation.proof.doubts = faults.iter().map(|it| it.text().to_owned()).collect();
+        Evidence { faults, ..evidence }
+    };
+    let worse = Fault::Worse("`a` is skipped.".to_owned());
+    let unreadable = Fault::Unreadable("odd".to_owned());
+    check(O::Fixed, true, Some(with(vec![worse.clone()])), (O::GaveUp, true));
+    check(O::Fixed, true, Some(with(vec![unreadable.clone()])), (O::NeedsPerson, true));
+    check(O::Fixed, true, Some(with(vec![unreadable, worse])), (O::GaveUp, true));
+    // A check that fails on base too, and is worse all the same.
+    let mut red = with_checks(1, 1);
+    red.validation.checks[0].worse = vec!["fail that passed before it: `b`".to_owned()];
+    check(O::Fixed, true, Some(red), (O::GaveUp, true));
 }
 
 #[test]

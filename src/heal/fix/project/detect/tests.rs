@@ -28,11 +28,11 @@ fn check(files: &[(&str, &str)], folder: &str, runtime: Runtime, expected: Optio
 fn python() {
     let python = Language::Python;
     let message = Runtime::Message;
-    check(&[("app.py", ""), ("test_app.py", "")], "", message, Some((python, "python3 -m unittest", "")));
+    check(&[("app.py", ""), ("test_app.py", "")], "", message, Some((python, "python3 -m unittest -v", "")));
     let packaged = [("shop/app.py", ""), ("tests/__init__.py", ""), ("tests/test_app.py", "")];
-    check(&packaged, "", message, Some((python, "python3 -m unittest", "")));
+    check(&packaged, "", message, Some((python, "python3 -m unittest -v", "")));
     let plain = [("app.py", ""), ("tests/test_app.py", "")];
-    check(&plain, "", message, Some((python, "python3 -m unittest discover -s tests", "")));
+    check(&plain, "", message, Some((python, "python3 -m unittest discover -v -s tests", "")));
     for configured in [
         ("pytest.ini", ""),
         ("pyproject.toml", "[tool.pytest.ini_options]\n"),
@@ -70,7 +70,8 @@ fn compiled_languages_and_make() {
     check(&[("go.mod", ""), ("main.go", "")], "", any, Some((Language::Go, "go test ./...", "")));
     check(&[("pom.xml", "")], "", any, Some((Language::Jvm, "mvn -o -B test", "")));
     let gradle = [("build.gradle.kts", ""), ("gradlew", "")];
-    check(&gradle, "", any, Some((Language::Jvm, "./gradlew --offline test", "")));
+    let project = detect(&listing(&gradle), &[String::new()], any).unwrap().unwrap();
+    assert_eq!(project.runner, Runner::Gradle { wrapper: true });
     check(&[("Makefile", "build test: dep\n\tcc\n")], "", any, Some((Language::Other, "make test", "")));
     for no_rule in ["test := 1\n", "\ttest: x\n", "#test: x\n", "tests: x\n"] {
         check(&[("Makefile", no_rule)], "", any, None);
