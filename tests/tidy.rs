@@ -36,7 +36,7 @@ fn allowed(part: &str) -> Vec<&'static str> {
         "heal/propose" => [&without(&["agent"])[..], &["heal/story", "heal/policy"]].concat(),
         "heal/land" => [&without(&["agent"])[..], &["heal/story"]].concat(),
         // The texts for people and the timeline, which every stage writes alike.
-        "heal/story" => [BOTTOM, &["store"]].concat(),
+        "heal/story" => [BOTTOM, &["store", "heal/policy"]].concat(),
         // What a patch may not do, as data.
         "heal/policy" => [BOTTOM, &["repo"]].concat(),
         part if STAGES.contains(&part) => [&below_stages()[..], &["heal/story"]].concat(),

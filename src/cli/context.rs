@@ -6,6 +6,7 @@ use super::exit::Failure;
 use super::problems;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::env;
+use crate::base::redact::Redactor;
 use crate::config::Settings;
 use crate::store::{self, Store};
 
@@ -14,6 +15,8 @@ use crate::store::{self, Store};
 pub(super) struct Context {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: SharedClock,
+    /// For what is stored as it was made: patches.
+    pub(super) redactor: Redactor,
 }
 
 impl Context {
@@ -21,7 +24,7 @@ impl Context {
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
         let opened = store::open(&settings.store).await;
         let store = opened.map_err(|error| problems::told(&problems::of_store(settings, &error)))?;
-        Ok(Self { store, clock: SystemClock::shared() })
+        Ok(Self { store, clock: SystemClock::shared(), redactor: settings.redactor.clone() })
     }
 }
 

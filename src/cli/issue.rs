@@ -33,6 +33,10 @@ pub(super) async fn run(context: &Context, command: IssueCommand) -> Result<(), 
             let issue = find(context, &args.issue).await?;
             let filter =
                 JobFilter { issue: Some(issue.id), kind: Some(JobKind::Fix), state: None, limit: 1000 };
+            let proposals = context.store.proposals(issue.id).await.map_err(anyhow::Error::new)?;
+            if let Some(open) = Proposal::open_of(&proposals) {
+                return Err(anyhow!("{}", open.in_the_way()).into());
+            }
             let fixes = context.store.jobs(&filter).await.map_err(anyhow::Error::new)?;
             let Some(fix) = NewJob::another_fix(issue.id, &fixes) else {
                 return Err(anyhow!("a fix of this issue is queued or running already").into());
@@ -75,7 +79,10 @@ async fn show(context: &Context, issue: &str, as_json: bool) -> Result<(), Failu
     let store = &context.store;
     let mut detail = store.issue_detail(issue.id).await.map_err(anyhow::Error::new)?;
     detail.issue.state = detail.issue.state.at(context.clock.now());
-    let attempts = store.attempts(issue.id).await.map_err(anyhow::Error::new)?;
+    let mut attempts = store.attempts(issue.id).await.map_err(anyhow::Error::new)?;
+    for attempt in &mut attempts {
+        attempt.patch = context.redactor.redact(&attempt.patch).into_string();
+    }
     let proposals = store.proposals(issue.id).await.map_err(anyhow::Error::new)?;
     if as_json {
         let mut value = detail_json(&detail, &attempts, &proposals);

@@ -3,7 +3,7 @@
 //! serde stops at the first error and loses the place of a value; here every problem is collected with its line and
 //! key, so that one run of `homeostat check` shows all of them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,7 @@ impl<'a> Document<'a> {
             path: String::new(),
             span: None,
             asked: RefCell::default(),
+            is_open: Cell::default(),
         }
     }
 
@@ -94,6 +95,8 @@ pub(super) struct Section<'d> {
     path: String,
     span: Option<Range<usize>>,
     asked: RefCell<BTreeSet<&'static str>>,
+    /// Whether its keys are names of other things.
+    is_open: Cell<bool>,
 }
 
 /// A value with its place, for checks that come after reading.
@@ -192,6 +195,7 @@ impl<'d> Section<'d> {
             path,
             span: entry.map(Spanned::span),
             asked: RefCell::default(),
+            is_open: Cell::default(),
         }
     }
 
@@ -220,8 +224,33 @@ impl<'d> Section<'d> {
                 path: format!("{path}[{}]", idx + 1),
                 span: Some(span),
                 asked: RefCell::default(),
+                is_open: Cell::default(),
             })
             .collect()
+    }
+
+    /// All keys with their texts, of a table whose keys are not known beforehand; it then has no unknown one. Other values are told of.
+    pub(super) fn each_text(&self) -> Vec<(String, Found<String>)> {
+        self.is_open.set(true);
+        let mut texts = Vec::new();
+        for (name, entry) in self.table.into_iter().flatten() {
+            let name = name.get_ref().as_ref();
+            match entry.get_ref().as_str() {
+                Some(text) => {
+                    texts.push((name.to_owned(), Found { value: text.to_owned(), span: entry.span() }))
+                }
+                None => {
+                    let message = format!("{} is not allowed here", shown(entry.get_ref()));
+                    self.document.push(
+                        Some(&entry.span()),
+                        self.key(name),
+                        message,
+                        "expected a text".to_owned(),
+                    );
+                }
+            }
+        }
+        texts
     }
 
     /// Reports every key that nobody asked for.
@@ -229,7 +258,7 @@ impl<'d> Section<'d> {
         let asked = self.asked.borrow();
         for (name, _) in self.table.into_iter().flatten() {
             let key = name.get_ref().as_ref();
-            if asked.contains(key) {
+            if self.is_open.get() || asked.contains(key) {
                 continue;
             }
             let nearest = asked.iter().map(|known| (strsim::jaro_winkler(known, key), known));

@@ -18,6 +18,7 @@ use crate::base::redact::Redactor;
 use crate::github as github_client;
 use crate::heal::fix;
 use crate::heal::fix::project::Language;
+use crate::heal::propose::policy;
 use crate::heal::worker;
 use crate::http;
 use crate::messenger;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub fetch_tokens: FetchTokens,
     pub agent: AgentSettings,
     pub sandbox: SandboxSettings,
+    /// What a patch may do.
+    pub policy: policy::Settings,
     pub messengers: Vec<messenger::Settings>,
     pub alerts: AlertSettings,
     pub loki: loki::Settings,
@@ -90,19 +93,20 @@ impl Settings {
         let (services, files) = sections::services::services(root, default_route);
         let rules = watch::rules(root);
         let service_rules = sections::service_rules::service_rules(root, &rules);
+        let redactor = watch::redactor(root);
         Self {
             file: root.file(),
             sections: SectionHashes::default(),
             rule_folders: watch::rule_folders(root),
             lines: lines(root),
             store: serve::database(root, &state_folder),
-            http: serve::http(root),
+            http: http::Settings { redactor: redactor.clone(), ..serve::http(root) },
             docker: watch::docker(root),
             files,
             rules,
             service_rules,
             fingerprints: sections::fingerprints::fingerprints(root),
-            redactor: watch::redactor(root),
+            redactor,
             triage,
             around: sections::samples::samples(root),
             services,
@@ -113,6 +117,7 @@ impl Settings {
             fetch_tokens: github::fetch_tokens(root),
             agent: agent::agent(root),
             sandbox: agent::sandbox(root),
+            policy: sections::policy::policy(root),
             messengers: heal::messengers(root),
             alerts: alerts::alerts(root),
             loki: sections::loki::loki(root),
@@ -167,6 +172,7 @@ impl Settings {
             max_attempts: self.agent.max_attempts,
             spend_per_issue: self.agent.spend.per_issue,
             spend_per_day: self.agent.spend.per_day,
+            levels: self.policy.levels.clone(),
             ..fix::Settings::default()
         };
         for language in [Language::Python, Language::Other] {

@@ -13,7 +13,7 @@ use crate::github::Client;
 use crate::heal::announce::{AnnounceParts, AnnounceStage};
 use crate::heal::fix::{FixParts, FixStage};
 use crate::heal::land::{LandParts, LandStage};
-use crate::heal::propose::policy::{self, Policy};
+use crate::heal::propose::policy::Policy;
 use crate::heal::propose::{self, ProposeParts, ProposeStage};
 use crate::heal::ticket::{TicketParts, TicketStage};
 use crate::messenger;
@@ -56,7 +56,7 @@ pub(super) async fn stages(ground: Ground<'_>) -> Result<Vec<Arc<dyn Stage>>, Da
     let repos = repos.map_err(|source| DaemonError::Part { part: "repositories", source: source.into() })?;
     let trackers = trackers(settings, &store, &clock, github.as_ref(), &public_url);
     let forges = forges(settings, github.as_ref(), &public_url);
-    let policy = Policy::new(policy::Settings::default(), redactor.clone());
+    let policy = Policy::new(settings.policy.clone(), redactor.clone());
     let policy = policy.map_err(|source| DaemonError::Part { part: "diff policy", source: source.into() })?;
     let messengers = messenger::build(settings.messengers.clone());
     let messengers =

@@ -13,7 +13,7 @@ use super::state::App;
 use crate::base::id::{IssueId, JobId, ProposalId};
 use crate::model::issue::IssueEvent;
 use crate::model::job::{JobKind, NewJob};
-use crate::model::proposal::ProposalState;
+use crate::model::proposal::{Proposal, ProposalState};
 use crate::store::types::{JobFilter, TimelineEntry};
 
 /// Who is named in stories and in the audit chain. The dashboard has one token and so knows no names.
@@ -50,6 +50,10 @@ pub(super) async fn unmute(State(app): State<App>, PathId(id): PathId) -> Answer
 
 pub(super) async fn retry(State(app): State<App>, PathId(id): PathId) -> Answer {
     let issue = IssueId::from_uuid(id);
+    let proposals = app.store.proposals(issue).await?;
+    if let Some(open) = Proposal::open_of(&proposals) {
+        return Err(HttpError::new(StatusCode::CONFLICT, open.in_the_way()));
+    }
     let filter = JobFilter { issue: Some(issue), kind: Some(JobKind::Fix), state: None, limit: 1000 };
     let fixes = app.store.jobs(&filter).await?;
     let Some(fix) = NewJob::another_fix(issue, &fixes) else {
@@ -81,6 +85,21 @@ pub(super) async fn accept(State(app): State<App>, PathId(id): PathId) -> Answer
         app.store.audit(ACTOR, "accept proposal", &proposal.id.to_string(), &proposal.branch, now).await?;
     }
     Ok(Redirect::to(&format!("/issues/{}", proposal.issue)).into_response())
+}
+
+/// Gives a proposal up: its issue may be fixed anew. At a forge elsewhere it is closed there.
+pub(super) async fn close(State(app): State<App>, PathId(id): PathId) -> Answer {
+    let proposal = app.store.proposal(ProposalId::from_uuid(id)).await?;
+    if proposal.state != ProposalState::Open {
+        let text = format!("this proposal is {}", proposal.state.name());
+        return Err(HttpError::new(StatusCode::CONFLICT, text));
+    }
+    let (now, issue) = (app.clock.now(), proposal.issue);
+    app.store.set_proposal_state(proposal.id, ProposalState::Closed, now).await?;
+    let entry = entry(&app, "proposal closed", proposal.branch.clone());
+    app.store.apply_issue_event(issue, IssueEvent::ProposalClosed, Vec::new(), entry).await?;
+    app.store.audit(ACTOR, "close proposal", &proposal.id.to_string(), &proposal.branch, now).await?;
+    Ok(back(Some(issue)).into_response())
 }
 
 pub(super) async fn cancel_job(State(app): State<App>, PathId(id): PathId) -> Answer {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use url::Url;
 
+use crate::base::redact::Redactor;
 use crate::base::secret::Secret;
 
 /// Where to listen and who may come in.
@@ -15,6 +16,8 @@ pub struct Settings {
     pub token: Option<Secret>,
     /// Address under which people reach the dashboard, for links in tickets and notices.
     pub public_url: Url,
+    /// For what is stored as it was made: patches.
+    pub redactor: Redactor,
 }
 
 impl Default for Settings {
@@ -23,6 +26,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8686)),
             token: None,
             public_url: Url::parse("http://127.0.0.1:8686").expect("a constant address"),
+            redactor: Redactor::builtin(),
         }
     }
 }

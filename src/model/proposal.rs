@@ -30,6 +30,18 @@ pub struct Proposal {
     pub opened_at: Timestamp,
 }
 
+impl Proposal {
+    /// The one of an issue's proposals that is open: while there is one, there is no other fix.
+    pub fn open_of(proposals: &[Self]) -> Option<&Self> {
+        proposals.iter().find(|proposal| proposal.state == ProposalState::Open)
+    }
+
+    /// Why an issue with this open proposal gets no other fix, for people.
+    pub fn in_the_way(&self) -> String {
+        format!("a proposal of this issue is open: merge or close {} first", self.url)
+    }
+}
+
 /// How far a proposal has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProposalState {

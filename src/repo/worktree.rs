@@ -252,6 +252,18 @@ impl WorkTree {
         archive::entries(&self.git, &self.tree, &tree.0).await
     }
 
+    /// Whether any text file of a tree holds this text, which is one line.
+    pub async fn holds(&self, tree: &TreeId, text: &str) -> Result<bool, RepoError> {
+        // The text comes from a stranger: not as an argument, which every user of the machine can read.
+        let arguments = ["grep", "--quiet", "--fixed-strings", "--no-textconv", "-I", "-f", "-", &tree.0];
+        let reply = self.call("search a tree").args(arguments).stdin(text).reply().await?;
+        match reply.code {
+            0 => Ok(true),
+            1 => Ok(false),
+            _ => Err(RepoError::Refused { action: "search a tree", message: in_short(&reply.stderr) }),
+        }
+    }
+
     /// The content of a file in a tree; `None` if it has none of that name.
     pub async fn read(&self, tree: &TreeId, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
         let entries = self.files(tree).await?;

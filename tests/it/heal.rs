@@ -11,6 +11,8 @@ mod announce;
 mod forge;
 /// Killed between any two requests: one ticket, one branch, one proposal.
 mod kill;
+/// What the diff policy holds back, and that an issue has one open proposal.
+mod policy;
 /// From the ticket to the merge at the local forge, and everything that is refused on the way.
 mod stages;
 /// GitHub Issues through the real client.

@@ -6,6 +6,7 @@ pub(super) mod fingerprints;
 pub(super) mod github;
 pub(super) mod heal;
 pub(super) mod loki;
+pub(super) mod policy;
 pub(super) mod receive;
 pub(super) mod samples;
 pub(super) mod serve;

@@ -130,7 +130,7 @@ pub(in crate::config) fn http(root: &Section<'_>) -> http::Settings {
     let public_url = section.web_address("public_url").map(|found| found.value);
     let public_url = public_url.or_else(|| address_of(listen)).unwrap_or(default.public_url);
     section.finish();
-    http::Settings { listen, token, public_url }
+    http::Settings { listen, token, public_url, ..default }
 }
 
 /// Where people on this machine reach what listens there; `None` if the port is not known yet.

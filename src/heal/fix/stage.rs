@@ -15,6 +15,7 @@ use crate::model::issue::{IssueEvent, IssueState};
 use crate::model::job::{JobKind, NewJob};
 use crate::model::money::NanoUsd;
 use crate::model::notice::NoticeKind;
+use crate::model::proposal::Proposal;
 use crate::model::stage::{JobEnd, Setback, Stage, StageContext, StageOutcome};
 use crate::store::StoreError;
 
@@ -56,6 +57,12 @@ impl FixStage {
         let subject = Subject::load(parts, issue).await?;
         if matches!(subject.issue.state, IssueState::Muted { .. }) {
             return Ok(StageOutcome::done("the issue is muted", Vec::new()));
+        }
+        let proposals = parts.store.proposals(issue).await?;
+        if let Some(open) = Proposal::open_of(&proposals)
+            && parts.store.attempts(issue).await?.iter().all(|it| it.job != context.job.id)
+        {
+            return Ok(StageOutcome::done(open.in_the_way(), Vec::new()));
         }
         // What an earlier lease of this job left behind when its process was killed.
         let instance = parts.store.instance_id().await?;

@@ -133,6 +133,10 @@ fn of_earlier_fix(facts: Facts<'_>) -> Verdict {
         );
     }
     match evidence.fails_on_running {
+        Some(true) if !facts.findings.is_empty() => {
+            let reasons = facts.findings.iter().map(|it| format!("{}.", it.shown())).collect();
+            Verdict { outcome: Outcome::NeedsPerson, reasons, may_retry: false }
+        }
         Some(true) => already_fixed(),
         Some(false) => again(
             Outcome::NotReproduced,
@@ -142,13 +146,11 @@ fn of_earlier_fix(facts: Facts<'_>) -> Verdict {
             Outcome::NeedsPerson,
             "The new test passes on the base branch; it could not be run on the commit that logged the error.",
         ),
-        None => Verdict {
-            outcome: Outcome::AlreadyFixed,
-            reasons: vec![
-                "The new test passes on the base branch. Which commit logged the error is not known, so it was not shown to fail there.".to_owned(),
-            ],
-            may_retry: false,
-        },
+        // Any test that passes would do: nothing is closed on the agent's word.
+        None => last(
+            Outcome::NeedsPerson,
+            "The new test passes on the base branch. Which commit logged the error is not known, so it was not shown to fail there.",
+        ),
     }
 }
 

@@ -70,6 +70,8 @@ pub struct PatchLine<'a> {
     pub code: &'a str,
     /// Code of the line below, where the patch shows it.
     pub below: &'a str,
+    /// Whether the patch takes the same line away elsewhere in the file: it is only moved, or stands deeper now.
+    pub is_moved: bool,
 }
 
 impl PatchLine<'_> {
@@ -102,6 +104,7 @@ impl<'a> Lines<'a> {
 
 fn of_file<'a>(file: &'a FilePatch, tests: &TestLines) -> Vec<PatchLine<'a>> {
     let language = Language::of(&file.path);
+    let removed: BTreeSet<&str> = file.removed_lines().map(str::trim).collect();
     let mut lines = Vec::new();
     for hunk in &file.hunks {
         // All lines of the side after the patch, with whether they are new.
@@ -131,6 +134,7 @@ fn of_file<'a>(file: &'a FilePatch, tests: &TestLines) -> Vec<PatchLine<'a>> {
                 language,
                 text,
                 code: code_of(language, text),
+                is_moved: removed.contains(text.trim()),
                 below: after.get(at + 1).map_or("", |(below, _)| code_of(language, below)),
             });
         }

@@ -4,6 +4,7 @@
 //! says would be pushed. **Invariant:** killed between any two outside calls and run again, it leaves one branch and
 //! one proposal.
 
+mod one_open;
 pub mod policy;
 mod stage;
 mod validated;

@@ -1,19 +1,21 @@
 //! What may be pushed: a pure judgement over the patch as git itself wrote it.
 //!
-//! A refusal is final for the patch: nothing is pushed, the diff goes to the ticket and a person decides. What is
-//! only worth a closer look stands in the proposal's body. Detectors of bad intent are signals; the refusals here
-//! rest on what a file is, not on what it seems to mean.
+//! A refusal is final for the patch: nothing is pushed, the diff is kept with its attempt. What needs a person is not pushed either;
+//! what is only worth a closer look stands in the proposal's body. Detectors of bad intent are signals; the refusals here rest on what a
+//! file is, not on what it seems to mean. The rules are data (`rules/policy.toml`).
 
-mod tables;
+mod provenance;
 
 use std::collections::BTreeSet;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use regex::RegexSet;
+
+pub use provenance::{Candidate, candidates};
 
 use crate::base::markdown::is_invisible;
 use crate::base::redact::Redactor;
-use crate::repo::patch::{Change, FilePatch, Patch};
+use crate::heal::policy::{Finding, Level, Levels, Lines, Rules, TestLines};
+use crate::repo::patch::{FilePatch, Patch};
 
 /// Settings of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,30 +28,49 @@ pub struct Settings {
     pub max_line_chars: usize,
     /// Paths that are never touched, as globs relative to the repository, besides the built-in ones.
     pub protected: Vec<String>,
+    /// Levels of rules that differ from the shipped ones.
+    pub levels: Levels,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_files: 20, max_changed_lines: 800, max_line_chars: 1_000, protected: Vec::new() }
+        Self {
+            max_files: 20,
+            max_changed_lines: 800,
+            max_line_chars: 1_000,
+            protected: Vec::new(),
+            levels: Levels::default(),
+        }
     }
 }
 
-/// One thing found in the patch.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Finding {
-    /// The file; empty for the patch as a whole.
-    pub path: String,
-    /// What is wrong with it, for people.
-    pub reason: String,
-}
-
-/// The judgement. It may be pushed if nothing is refused.
+/// The judgement.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
-    /// Sorted, each once.
-    pub refusals: Vec<Finding>,
-    /// Worth a reviewer's closer look. Sorted, each once.
-    pub look_at: Vec<Finding>,
+    /// Sorted by weight, each once.
+    findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// Whether it may be pushed.
+    pub fn may_be_pushed(&self) -> bool {
+        self.holding_back().next().is_none()
+    }
+
+    /// What keeps it from being pushed, the weightiest first.
+    pub fn holding_back(&self) -> impl Iterator<Item = &Finding> {
+        [Level::Refuse, Level::NeedsPerson].into_iter().flat_map(|level| self.of_level(level))
+    }
+
+    /// Worth a reviewer's closer look.
+    pub fn look_at(&self) -> impl Iterator<Item = &Finding> {
+        self.of_level(Level::Allow)
+    }
+
+    /// Findings of this level.
+    pub fn of_level(&self, level: Level) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.level == level)
+    }
 }
 
 /// The policy, compiled.
@@ -57,17 +78,7 @@ pub struct Verdict {
 pub struct Policy {
     settings: Settings,
     redactor: Redactor,
-    protected: Globs,
-    sensitive: Globs,
-    tests: GlobSet,
-    calls: RegexSet,
-}
-
-/// Globs with a reason each.
-#[derive(Debug, Clone)]
-struct Globs {
-    set: GlobSet,
-    reasons: Vec<&'static str>,
+    protected: GlobSet,
 }
 
 impl Policy {
@@ -76,96 +87,97 @@ impl Policy {
     /// # Errors
     /// A glob of `settings.protected` that cannot be read.
     pub fn new(settings: Settings, redactor: Redactor) -> Result<Self, globset::Error> {
-        let own = settings.protected.iter().map(|glob| (glob.as_str(), "the configuration protects it"));
-        Ok(Self {
-            protected: Globs::new(tables::PROTECTED.iter().copied().chain(own))?,
-            sensitive: Globs::new(tables::SENSITIVE.iter().copied())?,
-            tests: Globs::new(tables::TESTS.iter().map(|glob| (*glob, "")))?.set,
-            calls: RegexSet::new(tables::CALLS.iter().map(|(regex, _)| *regex)).expect("constant patterns"),
-            settings,
-            redactor,
-        })
+        let mut protected = GlobSetBuilder::new();
+        for glob in &settings.protected {
+            protected.add(Glob::new(&glob.to_lowercase())?);
+        }
+        Ok(Self { protected: protected.build()?, settings, redactor })
     }
 
-    /// Judges a patch.
-    pub fn judge(&self, patch: &Patch) -> Verdict {
-        let mut findings = Findings::default();
-        if patch.is_empty() {
-            findings.refuse("", "it changes nothing");
+    /// Judges a patch. `last` gives the text of a file after it and is asked for Rust sources, which may hold tests beside other code;
+    /// `from_log` is what else was found: see [`candidates`].
+    pub fn judge(
+        &self,
+        patch: &Patch,
+        last: impl FnMut(&str) -> Option<String>,
+        from_log: Vec<Finding>,
+    ) -> Verdict {
+        let rules = Rules::builtin();
+        let mut findings = self.of_size(patch);
+        for file in &patch.files {
+            self.of_path(file, &mut findings);
+            of_mode(file, &mut findings);
         }
-        if patch.files.len() > self.settings.max_files {
-            let reason = format!("{} files, more than {}", patch.files.len(), self.settings.max_files);
-            findings.refuse("", reason);
+        let lines = Lines::of(patch, &TestLines::of(patch, last));
+        for file in &patch.files {
+            self.of_texts(file, &lines, &mut findings);
+        }
+        findings.extend(rules.of_lines(&lines));
+        findings.extend(from_log);
+        Verdict { findings: self.settings.levels.applied(findings) }
+    }
+
+    fn of_size(&self, patch: &Patch) -> Vec<Finding> {
+        let rules = Rules::builtin();
+        let mut findings = Vec::new();
+        if patch.is_empty() {
+            findings.push(rules.finding("patch.empty", "", ""));
+        }
+        let Settings { max_files, max_changed_lines, .. } = self.settings;
+        let n_files = patch.files.len();
+        if n_files > max_files {
+            findings.push(rules.finding("patch.files", "", &format!("{n_files}, more than {max_files}")));
         }
         let n_lines: usize = patch.files.iter().map(FilePatch::n_changed).map(|(new, old)| new + old).sum();
-        if n_lines > self.settings.max_changed_lines {
-            let reason = format!("{n_lines} changed lines, more than {}", self.settings.max_changed_lines);
-            findings.refuse("", reason);
+        if n_lines > max_changed_lines {
+            let detail = format!("{n_lines}, more than {max_changed_lines}");
+            findings.push(rules.finding("patch.lines", "", &detail));
         }
-        for file in &patch.files {
-            self.judge_path(file, &mut findings);
-            judge_mode(file, &mut findings);
-            self.judge_lines(file, &mut findings);
-        }
-        findings.into_verdict()
+        findings
     }
 
-    fn judge_path(&self, file: &FilePatch, findings: &mut Findings) {
+    fn of_path(&self, file: &FilePatch, findings: &mut Vec<Finding>) {
+        let rules = Rules::builtin();
         let path = file.path.as_str();
         let lower = path.to_lowercase();
         let parts: Vec<&str> = lower.split('/').collect();
+        let mut find = |id: &str| findings.push(rules.finding(id, path, ""));
         if path.chars().any(|c| is_invisible(c) || c.is_control() || c == '\\') {
-            findings.refuse(path, "its name holds invisible characters, controls or backslashes");
+            find("path.name");
         }
         if parts.iter().any(|part| part.is_empty() || *part == "." || *part == "..") {
-            findings.refuse(path, "its path leaves the repository or is not plain");
+            find("path.outside");
         }
         if parts.iter().any(|part| part.starts_with(".git") || part.starts_with("git~")) {
-            findings.refuse(path, "git's or the forge's own files decide what runs and who reviews");
+            find("path.git");
         }
-        for reason in self.protected.reasons_for(&lower) {
-            findings.refuse(path, reason);
+        if self.protected.is_match(&lower) {
+            find("path.protected");
         }
-        for reason in self.sensitive.reasons_for(&lower) {
-            findings.look_at(path, reason);
-        }
-        if self.tests.is_match(&lower) {
-            match file.change {
-                Change::Added => {}
-                Change::Modified => findings.look_at(path, "an existing test is changed"),
-                Change::Deleted => findings.look_at(path, "an existing test is deleted"),
-            }
-        }
+        findings.extend(rules.of_path(path));
     }
 
-    fn judge_lines(&self, file: &FilePatch, findings: &mut Findings) {
-        let path = file.path.as_str();
+    /// What no rule of lines can say: characters nobody sees, length, secrets.
+    fn of_texts(&self, file: &FilePatch, lines: &Lines<'_>, findings: &mut Vec<Finding>) {
+        let rules = Rules::builtin();
         let known: BTreeSet<char> = file.removed_lines().flat_map(hidden).collect();
-        let is_test = self.tests.is_match(path.to_lowercase());
-        for line in file.added_lines() {
-            let line = line.trim_end_matches('\r');
-            if hidden(line).any(|c| !known.contains(&c)) {
-                findings.refuse(path, "a new line holds invisible or text-reversing characters");
+        for line in lines.of_path(&file.path) {
+            let text = line.text.trim_end_matches('\r');
+            let place = || line.shown();
+            if hidden(text).any(|c| !known.contains(&c)) {
+                findings.push(rules.finding("line.hidden", place(), ""));
             }
-            if line.chars().count() > self.settings.max_line_chars {
-                findings.refuse(path, "a new line is too long to be reviewed");
+            if text.chars().count() > self.settings.max_line_chars {
+                findings.push(rules.finding("line.long", place(), ""));
             }
-            if line.contains("[redacted:") {
-                findings
-                    .refuse(path, "a new line holds a placeholder of the redactor in the place of a secret");
+            if text.contains("[redacted:") {
+                findings.push(rules.finding("patch.placeholder", place(), ""));
                 continue;
             }
-            for kind in self.secrets_in(line) {
-                if tables::LIKELY_KINDS.contains(&kind.as_str()) {
-                    findings.look_at(path, format!("a new line may hold a secret ({kind})"));
-                } else {
-                    findings.refuse(path, format!("a new line holds a secret ({kind})"));
-                }
-            }
-            if !is_test {
-                for call in &self.calls.matches(line) {
-                    findings.look_at(path, tables::CALLS[call].1);
-                }
+            for kind in self.secrets_in(text) {
+                let is_likely = LIKELY_KINDS.contains(&kind.as_str());
+                let id = if is_likely { "line.likely_secret" } else { "line.secret" };
+                findings.push(rules.finding(id, place(), &kind));
             }
         }
     }
@@ -178,23 +190,26 @@ impl Policy {
     }
 }
 
-fn judge_mode(file: &FilePatch, findings: &mut Findings) {
+/// Kinds of secrets that the redactor recognises by what stands beside them; in source code that is often a variable.
+const LIKELY_KINDS: &[&str] = &["password", "token", "authorization", "cookie", "email", "card"];
+
+fn of_mode(file: &FilePatch, findings: &mut Vec<Finding>) {
     const LINK: u32 = 0o120_000;
     const SUBMODULE: u32 = 0o160_000;
-    let path = file.path.as_str();
+    let mut find = |id: &str| findings.push(Rules::builtin().finding(id, &file.path, ""));
     let modes = [file.old_mode, file.new_mode];
     if modes.contains(&Some(LINK)) {
-        findings.refuse(path, "it is a symbolic link");
+        find("file.link");
     }
     if modes.contains(&Some(SUBMODULE)) {
-        findings.refuse(path, "it is a submodule");
+        find("file.submodule");
     }
     let is_executable = |mode: Option<u32>| mode.is_some_and(|mode| mode & 0o111 != 0);
     if is_executable(file.new_mode) && !is_executable(file.old_mode) {
-        findings.refuse(path, "it becomes executable");
+        find("file.executable");
     }
     if file.is_binary {
-        findings.refuse(path, "it is binary");
+        find("file.binary");
     }
 }
 
@@ -205,42 +220,6 @@ fn hidden(line: &str) -> impl Iterator<Item = char> {
         let is_emoji_mark = c == '\u{fe0f}' && (before > '\u{203b}' || before.is_ascii_digit());
         (is_invisible(c) && c != '\u{c}' && !is_emoji_mark).then_some(c)
     })
-}
-
-impl Globs {
-    fn new<'a>(globs: impl Iterator<Item = (&'a str, &'static str)>) -> Result<Self, globset::Error> {
-        let mut builder = GlobSetBuilder::new();
-        let mut reasons = Vec::new();
-        for (glob, reason) in globs {
-            builder.add(Glob::new(&glob.to_lowercase())?);
-            reasons.push(reason);
-        }
-        Ok(Self { set: builder.build()?, reasons })
-    }
-
-    fn reasons_for(&self, path: &str) -> impl Iterator<Item = &'static str> {
-        self.set.matches(path).into_iter().map(|at| self.reasons[at])
-    }
-}
-
-#[derive(Debug, Default)]
-struct Findings {
-    refusals: BTreeSet<Finding>,
-    look_at: BTreeSet<Finding>,
-}
-
-impl Findings {
-    fn refuse(&mut self, path: &str, reason: impl Into<String>) {
-        self.refusals.insert(Finding { path: path.to_owned(), reason: reason.into() });
-    }
-
-    fn look_at(&mut self, path: &str, reason: impl Into<String>) {
-        self.look_at.insert(Finding { path: path.to_owned(), reason: reason.into() });
-    }
-
-    fn into_verdict(self) -> Verdict {
-        Verdict { refusals: self.refusals.into_iter().collect(), look_at: self.look_at.into_iter().collect() }
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The stage over store, host git and forges.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Finding, Policy, Verdict};
+use super::policy::{Policy, Verdict, candidates};
 use super::validated::ValidatedPatch;
 use crate::base::clock::SharedClock;
 use crate::base::id::{AttemptId, IssueId, ProposalId};
 use crate::forge::{Forge, NewProposal, ProposalRef, Push, Pushed};
+use crate::heal::policy::{Finding, Level};
 use crate::heal::story::proposal as proposal_story;
 use crate::heal::story::timeline::{ACTOR, Happened, tell_once};
 use crate::model::attempt::{Attempt, Outcome};
@@ -25,6 +27,9 @@ use crate::store::types::IssueDetail;
 
 /// How many branch names are tried when others have taken them.
 const MAX_BRANCHES: u32 = 20;
+
+/// Most reasons told of one patch.
+const MAX_REASONS: usize = 40;
 
 /// What begins the part of an attempt's report that this stage adds.
 const REFUSED: &str = "## Not proposed";
@@ -61,7 +66,7 @@ pub struct ProposeParts {
 /// The stage of propose jobs.
 #[derive(Debug)]
 pub struct ProposeStage {
-    parts: ProposeParts,
+    pub(super) parts: ProposeParts,
 }
 
 /// What is remembered between two runs of one job.
@@ -80,10 +85,14 @@ struct Prepared {
 }
 
 /// Why nothing is pushed.
-enum Stop {
+pub(super) enum Stop {
     Setback(Setback),
     /// The patch may not be proposed, for these reasons.
     Refused(Vec<String>),
+    /// Another proposal of the issue is open.
+    Open {
+        url: String,
+    },
 }
 
 impl<E: Into<Setback>> From<E> for Stop {
@@ -131,7 +140,13 @@ impl ProposeStage {
         match self.propose(context, issue, &attempt).await {
             Ok(proposal) => self.finish(proposal).await,
             Err(Stop::Setback(setback)) => Err(setback),
-            Err(Stop::Refused(reasons)) => self.refuse(context, attempt, reasons).await,
+            Err(Stop::Refused(reasons)) => {
+                self.refuse(context, attempt, reasons, IssueEvent::AttemptEnded(Outcome::NeedsPerson)).await
+            }
+            Err(Stop::Open { url }) => {
+                let reasons = vec![format!("another proposal of this issue is open: {url}")];
+                self.refuse(context, attempt, reasons, IssueEvent::ProposalOpened).await
+            }
         }
     }
 
@@ -153,12 +168,15 @@ impl ProposeStage {
             reason: format!("the service `{}` has no repository any more", service.name),
         })?;
         let forge = self.forge_of(repository)?;
+        self.none_is_open(&detail, attempt, forge, repository).await?;
         context.progress.step("apply patch", &attempt.base_commit).await;
         let prepared = self.prepare(context, &detail, repository, validated).await?;
         if context.stop.is_requested() {
             return Err(Setback::Released.into());
         }
         let (branch, head) = self.push(context, &detail, attempt, forge, repository, &prepared).await?;
+        // Once more: pushing takes a while, and another worker may have been quicker.
+        self.none_is_open(&detail, attempt, forge, repository).await?;
         let id = ProposalId::new();
         let title = proposal_story::title(&detail.issue);
         let body = self.body(&detail, validated, &prepared.verdict).await?;
@@ -215,9 +233,9 @@ impl ProposeStage {
         tree.apply(&attempt.patch).await.map_err(not_fitting)?;
         let changed = tree.diff().await.map_err(not_fitting)?;
         let patch = Patch::parse(&changed).map_err(|error| Stop::Refused(vec![error.to_string()]))?;
-        let verdict = self.parts.policy.judge(&patch);
-        if !verdict.refusals.is_empty() {
-            return Err(Stop::Refused(verdict.refusals.iter().map(shown).collect()));
+        let verdict = self.judge(&tree, &patch, detail).await?;
+        if !verdict.may_be_pushed() {
+            return Err(Stop::Refused(reasons(&verdict)));
         }
         let author = Author {
             name: self.parts.settings.author_name.clone(),
@@ -228,6 +246,25 @@ impl ProposeStage {
         let commit = tree.commit(&author, &message, at).await?;
         let commit = commit.as_str().to_owned();
         Ok(Prepared { tree, commit, files: patch.paths(), verdict })
+    }
+
+    /// What the policy says of the patch, with what of it stands in the log and not in the base tree.
+    async fn judge(&self, tree: &WorkTree, patch: &Patch, detail: &IssueDetail) -> Result<Verdict, Stop> {
+        let whole = tree.stage().await?;
+        let mut sources = BTreeMap::new();
+        for path in patch.paths().into_iter().filter(|path| path.ends_with(".rs")) {
+            if let Some(content) = tree.read(&whole, &path).await? {
+                sources.insert(path, String::from_utf8_lossy(&content).into_owned());
+            }
+        }
+        let last = |path: &str| sources.get(path).cloned();
+        let mut from_log = Vec::new();
+        for candidate in candidates(patch, &logged(detail), last) {
+            if !tree.holds(&tree.base_tree(), &candidate.text).await? {
+                from_log.push(candidate.finding);
+            }
+        }
+        Ok(self.parts.policy.judge(patch, last, from_log))
     }
 
     /// Pushes to the first branch name that is free or ours; gives the branch and its head.
@@ -270,8 +307,7 @@ impl ProposeStage {
     ) -> Result<String, Setback> {
         let ticket = self.parts.store.ticket(detail.issue.id).await?;
         let page = format!("{}/issues/{}", self.parts.public_url, detail.issue.id);
-        let look_at: Vec<(String, String)> =
-            verdict.look_at.iter().take(20).map(|it| (it.path.clone(), it.reason.clone())).collect();
+        let look_at: Vec<&Finding> = verdict.look_at().take(20).collect();
         Ok(proposal_story::body(proposal_story::Parts {
             issue: &detail.issue,
             sample: detail.own_sample(),
@@ -315,6 +351,7 @@ impl ProposeStage {
         context: &StageContext,
         mut attempt: Attempt,
         reasons: Vec<String>,
+        event: IssueEvent,
     ) -> Result<StageOutcome, Setback> {
         let (id, issue) = (attempt.id, attempt.issue);
         let summary = format!("not proposed: {}", reasons.join("; "));
@@ -323,11 +360,13 @@ impl ProposeStage {
             let list: Vec<String> = reasons.iter().map(|reason| format!("- {reason}")).collect();
             attempt.report = format!("{}\n\n{REFUSED}\n\n{}", attempt.report.trim_end(), list.join("\n"));
         }
-        attempt.outcome = Some(Outcome::NeedsPerson);
+        if let IssueEvent::AttemptEnded(outcome) = event {
+            attempt.outcome = Some(outcome);
+        }
         self.parts.store.save_attempt(&attempt).await?;
         let happened = Happened {
             issue,
-            event: Some(IssueEvent::AttemptEnded(Outcome::NeedsPerson)),
+            event: Some(event),
             actor: ACTOR,
             what: "not proposed",
             detail: &id.to_string(),
@@ -343,9 +382,27 @@ fn report(issue: IssueId, attempt: AttemptId, what: &str) -> NewJob {
     NewJob { unique_key: format!("report:{attempt}:{what}"), ..NewJob::report_attempt(issue, attempt) }
 }
 
-fn shown(finding: &Finding) -> String {
-    let Finding { path, reason } = finding;
-    if path.is_empty() { format!("the patch: {reason}") } else { format!("`{path}`: {reason}") }
+/// Everything that keeps a patch back, for people: the rule, the place and why.
+fn reasons(verdict: &Verdict) -> Vec<String> {
+    let said = |level: Level, what: &str| {
+        let shown: Vec<String> =
+            verdict.of_level(level).map(|it| format!("{what}: {}", it.shown())).collect();
+        shown
+    };
+    let held =
+        [said(Level::Refuse, "refused"), said(Level::NeedsPerson, "a person must look at it")].concat();
+    let n_more = held.len().saturating_sub(MAX_REASONS);
+    let more = (n_more > 0).then(|| format!("{n_more} more of this kind"));
+    held.into_iter().take(MAX_REASONS).chain(more).collect()
+}
+
+/// All that strangers may have written into what the agent was given.
+fn logged(detail: &IssueDetail) -> String {
+    let mut texts = vec![detail.issue.title.as_str()];
+    for sample in &detail.samples {
+        texts.extend([&sample.text, &sample.around.before, &sample.around.after].map(|it| it.as_str()));
+    }
+    texts.join("\n")
 }
 
 /// A patch that does not fit is the patch's fault; everything else is the machine's.

@@ -15,7 +15,13 @@ const MAX_DIFF_BYTES: usize = 24_000;
 
 /// Marker and body of the comment. With a proposal it points there; without one it keeps what was paid for: the
 /// reasons and the diff. `stuck` is why a fix could not be proposed, or why an attempt could not come to its end.
-pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>, stuck: Option<&str>) -> (String, String) {
+/// `whole` is where its diff can be had whole.
+pub fn comment(
+    attempt: &Attempt,
+    proposal: Option<&Proposal>,
+    stuck: Option<&str>,
+    whole: &str,
+) -> (String, String) {
     let stand = match (proposal, attempt.outcome) {
         (Some(_), _) => "proposed",
         (None, Some(outcome)) => outcome.name(),
@@ -46,6 +52,9 @@ pub fn comment(attempt: &Attempt, proposal: Option<&Proposal>, stuck: Option<&st
     if proposal.is_none() && !attempt.patch.is_empty() {
         let summary = "What was changed (not proposed)";
         parts.push(evidence::diff(summary, &attempt.patch, MAX_DIFF_BYTES));
+        if attempt.patch.len() > MAX_DIFF_BYTES {
+            parts.push(format!("It is too long for here; the whole of it is at {whole}"));
+        }
     }
     parts.push(format!("Cost: {}", evidence::cost(attempt)));
     (marker, parts.join("\n\n"))
@@ -84,8 +93,11 @@ mod tests {
     #[test]
     fn each_ending_is_told() {
         let attempt = Attempt { outcome: Some(Outcome::NeedsPerson), ..fixture::attempt() };
-        insta::assert_snapshot!("needs_person", comment(&attempt, None, None).1);
-        insta::assert_snapshot!("proposed", comment(&fixture::attempt(), Some(&fixture::proposal()), None).1);
+        insta::assert_snapshot!("needs_person", comment(&attempt, None, None, "").1);
+        insta::assert_snapshot!(
+            "proposed",
+            comment(&fixture::attempt(), Some(&fixture::proposal()), None, "").1
+        );
         let bare = Attempt {
             outcome: Some(Outcome::OverBudget),
             validation: None,
@@ -93,6 +105,6 @@ mod tests {
             report: "@team `a` <b>see [this](https://evil.example)</b>".to_owned(),
             ..fixture::attempt()
         };
-        insta::assert_snapshot!("over_budget", comment(&bare, None, Some("the token may not")).1);
+        insta::assert_snapshot!("over_budget", comment(&bare, None, Some("the token may not"), "").1);
     }
 }

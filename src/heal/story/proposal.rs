@@ -5,6 +5,7 @@ use super::evidence;
 use super::ticket::MAX_TITLE_CHARS;
 use crate::base::id::JobId;
 use crate::base::markdown::{code, plain, prose};
+use crate::heal::policy::Finding;
 use crate::model::attempt::Attempt;
 use crate::model::issue::Issue;
 use crate::model::occurrence::Sample;
@@ -21,8 +22,8 @@ pub struct Parts<'a> {
     pub ticket: Option<&'a Ticket>,
     /// Where homeostat shows the issue.
     pub page: &'a str,
-    /// Changes that a reviewer should look at most closely: (path, why).
-    pub look_at: &'a [(String, String)],
+    /// What a reviewer should look at most closely.
+    pub look_at: &'a [&'a Finding],
 }
 
 /// Title of the proposal.
@@ -46,7 +47,8 @@ pub fn body(parts: Parts<'_>) -> String {
         section("Checks", &evidence::checks(validation)),
     ];
     if !look_at.is_empty() {
-        let rows = look_at.iter().map(|(path, why)| format!("- {}: {why}", code(path, 200)));
+        let row = |it: &&Finding| format!("- {}: {} ({})", code(&it.place, 200), it.reason, it.rule);
+        let rows = look_at.iter().map(row);
         sections.push(section("Look closely at", &rows.collect::<Vec<_>>().join("\n")));
     }
     sections.push(section("Not verified", &not_verified(attempt, validation)));
@@ -105,13 +107,14 @@ pub fn merge_message(title: &str, branch: &str, actor: &str) -> String {
 mod tests {
     use super::super::fixture;
     use super::*;
+    use crate::heal::policy::Rules;
 
     #[test]
     fn a_proposal_tells_everything_and_nothing_active() {
         let (issue, sample, attempt) = (fixture::issue(), fixture::sample(), fixture::attempt());
         let validation = attempt.validation.clone().expect("the fixture is validated");
         let ticket = fixture::ticket();
-        let look_at = [("requirements.txt".to_owned(), "a dependency changes".to_owned())];
+        let look_at = Rules::builtin().finding("tests.sleeps", "tests/test_shop.py:4", "");
         let parts = Parts {
             issue: &issue,
             sample: Some(&sample),
@@ -119,7 +122,7 @@ mod tests {
             validation: &validation,
             ticket: Some(&ticket),
             page: "http://homeostat.example/issues/1",
-            look_at: &look_at,
+            look_at: &[&look_at],
         };
         insta::assert_snapshot!("body", body(parts));
         insta::assert_snapshot!("title", title(&issue));
@@ -149,7 +152,7 @@ mod tests {
         };
         assert!(body(parts).chars().count() < 65_000);
         attempt.patch = "+x\n".repeat(99_999);
-        let told = super::super::attempt::comment(&attempt, None, None).1;
+        let told = super::super::attempt::comment(&attempt, None, None, "http://h/attempts/1/patch").1;
         assert!(told.chars().count() < 65_000, "{}", told.chars().count());
     }
 }

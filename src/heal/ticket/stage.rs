@@ -186,7 +186,8 @@ impl TicketStage {
         let sample = detail.own_sample();
         let ticket = self.ticket(context, &detail.issue, sample, &service, Next::Person).await?;
         let tracker = self.tracker_of(&ticket)?;
-        let (marker, body) = attempt_story::comment(&attempt, proposal, stuck.as_deref());
+        let whole = format!("{}/attempts/{}/patch", self.parts.public_url, attempt.id);
+        let (marker, body) = attempt_story::comment(&attempt, proposal, stuck.as_deref(), &whole);
         context.progress.step("report on ticket", &ticket.key).await;
         tracker.comment(&ticket.key, &marker, &body, context.job.created_at).await?;
         let attempts = store.attempts(id).await?;

@@ -2,7 +2,8 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::Html;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse};
 
 use super::aliases::AliasViews;
 use super::chart::{self, Chart};
@@ -11,7 +12,7 @@ use super::jobs::JobRow;
 use super::show::{When, grouped, words};
 use super::{Head, markdown, render};
 use crate::base::clock::Timestamp;
-use crate::base::id::IssueId;
+use crate::base::id::{AttemptId, IssueId};
 use crate::http::error::HttpError;
 use crate::http::live;
 use crate::http::path_id::PathId;
@@ -54,6 +55,8 @@ struct Run {
 }
 
 struct AttemptView {
+    /// Where the whole patch is.
+    patch: String,
     number: u32,
     outcome: String,
     outcome_name: &'static str,
@@ -162,7 +165,7 @@ pub(in crate::http) async fn issue(
         ticket: store.ticket(id).await?,
         samples: samples.collect(),
         story: story.collect(),
-        attempts: attempts.iter().rev().map(|it| attempt_view(it, &jobs, now)).collect(),
+        attempts: attempts.iter().rev().map(|it| attempt_view(it, &app, &jobs, now)).collect(),
         proposals: proposals.iter().rev().map(|it| proposal_view(it, &jobs, now)).collect(),
         jobs: job_views,
         alias,
@@ -175,7 +178,18 @@ pub(in crate::http) async fn issue(
     })
 }
 
-fn attempt_view(attempt: &Attempt, jobs: &[Job], now: Timestamp) -> AttemptView {
+/// The whole patch of an attempt, to be saved. A secret in it is taken out: such a patch cannot be applied as it is.
+pub(in crate::http) async fn patch(
+    State(app): State<App>,
+    PathId(id): PathId,
+) -> Result<impl IntoResponse, HttpError> {
+    let attempt = app.store.attempt(AttemptId::from_uuid(id)).await?;
+    let name = format!("attachment; filename=\"attempt-{id}.patch\"");
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, app.settings.redactor.redact(&attempt.patch).into_string()))
+}
+
+fn attempt_view(attempt: &Attempt, app: &App, jobs: &[Job], now: Timestamp) -> AttemptView {
     let validation = attempt.validation.as_ref();
     let is_at_work = jobs.iter().any(|job| job.id == attempt.job && job.is_open());
     let unended = if is_at_work { "running" } else { "stopped" };
@@ -188,7 +202,8 @@ fn attempt_view(attempt: &Attempt, jobs: &[Job], now: Timestamp) -> AttemptView 
         calls: format!("{} model calls, {} tool runs", attempt.n_model_calls, attempt.n_tool_calls),
         started: When::new(attempt.started_at, now),
         report: markdown::to_html(&attempt.report),
-        diff: diff::lines(&attempt.patch, MAX_DIFF_LINES),
+        patch: format!("/attempts/{}/patch", attempt.id),
+        diff: diff::lines(app.settings.redactor.redact(&attempt.patch).as_str(), MAX_DIFF_LINES),
         has_proof: validation.is_some(),
         proof_holds: validation.is_some_and(Validation::holds),
         runs: validation.map(proof_runs).unwrap_or_default(),

@@ -18,7 +18,7 @@ use super::state::App;
 use crate::store::StoreError;
 use crate::store::types::Overview;
 
-pub(super) use issue::{issue, ticket};
+pub(super) use issue::{issue, patch, ticket};
 pub(super) use issues::issues;
 pub(super) use jobs::{gaps, jobs};
 

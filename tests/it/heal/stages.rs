@@ -20,7 +20,7 @@ use homeostat::store::types::LocalTicket;
 
 use super::given::{Given, PAGE, PATCH, quick};
 
-const TITLE: &str = "ZeroDivisionError: division by zero";
+pub(super) const TITLE: &str = "ZeroDivisionError: division by zero";
 
 /// Jobs as (kind, state), in the order they were queued.
 fn kinds(jobs: &[Job]) -> Vec<(&'static str, JobState)> {
@@ -32,13 +32,13 @@ async fn story(given: &Given, issue: IssueId) -> Vec<String> {
     given.detail(issue).await.timeline.into_iter().map(|entry| entry.what).collect()
 }
 
-async fn ticket(given: &Given, issue: IssueId) -> LocalTicket {
+pub(super) async fn ticket(given: &Given, issue: IssueId) -> LocalTicket {
     let ticket = given.store.ticket(issue).await.unwrap().expect("a ticket was opened");
     given.store.local_ticket(ticket.key.parse().unwrap()).await.unwrap()
 }
 
 /// Runs the worker until the issue's jobs have ended; fixes stay queued.
-async fn settle(given: &Given, issue: IssueId) -> Vec<Job> {
+pub(super) async fn settle(given: &Given, issue: IssueId) -> Vec<Job> {
     let working = given.work(given.local_stages().await, quick());
     let jobs = given.quiet(issue).await;
     working.stopped().await;
@@ -46,7 +46,7 @@ async fn settle(given: &Given, issue: IssueId) -> Vec<Job> {
 }
 
 /// An issue with an attempt whose proposal is queued.
-async fn proposing(given: &Given, patch: &str) -> (IssueId, Attempt) {
+pub(super) async fn proposing(given: &Given, patch: &str) -> (IssueId, Attempt) {
     let issue = given.issue(TITLE, vec![NewJob::open_ticket(false)]).await;
     let attempt = given.attempt(issue, patch).await;
     let now = given.clock.now();

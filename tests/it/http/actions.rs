@@ -177,6 +177,16 @@ async fn an_issue_is_muted_unmuted_and_tried_again() {
     post(&server, &format!("{page}/unmute"), "").await;
     assert_eq!(state().await, IssueState::Open);
 
+    // While a proposal is open there is no other fix.
+    let proposals = store.proposals(issue).await.unwrap();
+    let open = proposals.iter().find(|it| it.state == ProposalState::Open).unwrap();
+    let answer = post(&server, &format!("{page}/retry"), "").await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.body.contains("a proposal of this issue is open"), "{}", answer.body);
+    for status in [SEE_OTHER, 409] {
+        assert_eq!(post(&server, &format!("/proposals/{}/close", open.id), "").await.status, status);
+    }
+    assert_eq!(store.proposal(open.id).await.unwrap().state, ProposalState::Closed);
     let answer = post(&server, &format!("{page}/retry"), "").await;
     assert_eq!((answer.status, state().await), (SEE_OTHER, IssueState::Fixing));
     assert_eq!(post(&server, &format!("{page}/retry"), "").await.status, 409, "one fix at a time");
@@ -187,8 +197,25 @@ async fn an_issue_is_muted_unmuted_and_tried_again() {
     let story = store.issue_detail(issue).await.unwrap().timeline;
     let told: Vec<&str> =
         story.iter().filter(|it| it.actor == "dashboard").map(|it| it.what.as_str()).collect();
-    assert_eq!(told, ["muted", "muted", "unmuted", "retry asked for"]);
+    assert_eq!(told, ["muted", "muted", "unmuted", "proposal closed", "retry asked for"]);
     assert!(store.verify_audit().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_patch_is_shown_and_saved_without_secrets() {
+    let (given, shown) = Given::with_story().await;
+    let server = Server::start(&given).await;
+    let mut attempt = given.store.attempts(shown.issue).await.unwrap().remove(0);
+    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+    attempt.patch = format!("diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+{token}\n");
+    given.store.save_attempt(&attempt).await.unwrap();
+    let saved = get(&server, &format!("/attempts/{}/patch", attempt.id)).await;
+    assert_eq!(saved.body, attempt.patch.replace(token, "[redacted:github-token]"));
+    assert!(saved.header("content-disposition").starts_with("attachment; filename=\"attempt-"));
+    assert!(saved.header("content-type").starts_with("text/plain"));
+    let page = get(&server, &format!("/issues/{}", shown.issue)).await.body;
+    assert!(page.contains("[redacted:github-token]") && !page.contains(token));
+    assert!(page.contains(&format!("/attempts/{}/patch", attempt.id)));
 }
 
 #[tokio::test]

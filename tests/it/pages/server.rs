@@ -51,6 +51,7 @@ impl Server {
             listen: address,
             token: token.map(Secret::new),
             public_url: "https://homeostat.example".parse().unwrap(),
+            ..http::Settings::default()
         };
         let app = App::new(Parts {
             settings,

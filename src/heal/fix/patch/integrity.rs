@@ -9,6 +9,9 @@ use crate::heal::policy::{Finding, Level, Levels, Lines, Rules, TestLines, is_ru
 use crate::repo::patch::Patch;
 use crate::repo::unpack::Refusal;
 
+/// Groups of rules about what a proof rests on; of the others the push is judged.
+const BENDING: [&str; 2] = ["tests.", "proof."];
+
 /// What is known besides the patch.
 #[derive(Debug, Clone, Copy)]
 pub struct Look<'a> {
@@ -27,7 +30,8 @@ pub fn examine(patch: &Patch, look: Look<'_>, mut last: impl FnMut(&str) -> Opti
     let rules = Rules::builtin();
     let tests = TestLines::of(patch, &mut last);
     let lines = Lines::of(patch, &tests);
-    let mut findings = rules.of_lines(&lines);
+    let bends_proof = |finding: &Finding| BENDING.iter().any(|group| finding.rule.starts_with(group));
+    let mut findings: Vec<Finding> = rules.of_lines(&lines).into_iter().filter(bends_proof).collect();
     for file in &patch.files {
         if is_runner_config(&file.path) {
             findings.push(rules.finding("tests.runner", &file.path, ""));

@@ -108,7 +108,7 @@ fn results_of_single_tests_stand_above_exit_codes() {
 fn an_earlier_fix_needs_a_test_that_shows_it() {
     use Outcome as O;
     check(O::AlreadyFixed, false, None, (O::NeedsPerson, false));
-    check(O::AlreadyFixed, false, Some(evidence(0, false, -1, -1)), (O::AlreadyFixed, false));
+    check(O::AlreadyFixed, false, Some(evidence(0, false, -1, -1)), (O::NeedsPerson, false));
     check(O::AlreadyFixed, false, Some(evidence(1, true, -1, -1)), (O::GaveUp, true));
     check(O::AlreadyFixed, false, Some(running(evidence(0, false, -1, -1), true)), (O::AlreadyFixed, false));
     check(O::AlreadyFixed, false, Some(running(evidence(0, false, -1, -1), false)), (O::NotReproduced, true));
