@@ -3,6 +3,7 @@
 use super::*;
 
 mod bent;
+mod corpus;
 
 /// What the service logged.
 const RECORD: &str = "\
