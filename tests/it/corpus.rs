@@ -74,3 +74,8 @@ async fn feed_titles() {
 async fn poll_shares() {
     check("poll-shares").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sensor_mean() {
+    check("sensor-mean").await;
+}

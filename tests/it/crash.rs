@@ -6,3 +6,5 @@ mod conserving;
 mod counting;
 /// One ticket, one proposal, all money accounted, no container.
 mod healing;
+/// At random moments, over several bugs at once.
+mod random;
