@@ -120,7 +120,7 @@ pub trait Ledger: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReserveAnswer {
     Granted,
-    /// The call could pass the limit of this name (`attempt`, `issue`, `day`), so it is not made.
+    /// The call could pass the limit of this name (`call`, `attempt`, `issue`, `service`, `day`, `month`), so it is not made.
     Refused {
         limit: String,
         limit_amount: NanoUsd,

@@ -65,6 +65,11 @@ pub(super) enum Command {
     /// List jobs, show one or cancel it
     #[command(subcommand, after_help = "Example: homeostat job list --state dead")]
     Job(JobCommand),
+    /// Show what models have cost, to be held against an invoice
+    #[command(
+        after_help = "Examples:\n  homeostat spend --by day --since 2026-11-01 --until 2026-11-30\n  homeostat spend --by model --json\n  homeostat spend --unsettled"
+    )]
+    Spend(SpendArgs),
     /// Stop all healing: no new job starts, running ones stop within seconds
     #[command(after_help = "Example: homeostat pause")]
     Pause(Output),
@@ -318,4 +323,32 @@ pub(super) struct JobArgs {
     pub(super) job: crate::base::id::JobId,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpendArgs {
+    /// What it is summed up by
+    #[arg(long, value_enum, default_value_t = SpendByArg::Day)]
+    pub(super) by: SpendByArg,
+    /// First day, UTC [default: the first there is]
+    #[arg(long, value_name = "DATE")]
+    pub(super) since: Option<jiff::civil::Date>,
+    /// Last day, UTC [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(super) until: Option<jiff::civil::Date>,
+    /// List the calls whose usage is not known instead: cut off, or still under way
+    #[arg(long, conflicts_with = "by")]
+    pub(super) unsettled: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SpendByArg {
+    Day,
+    Month,
+    Service,
+    Issue,
+    Attempt,
+    Model,
 }

@@ -1,4 +1,4 @@
-//! The command line: run, check, scan, explain, fingerprint, demo, status, issue, job, pause, resume.
+//! The command line: run, check, scan, explain, fingerprint, demo, status, issue, job, spend, pause, resume.
 //!
 //! Commands that talk to the store do so directly, beside a running daemon or without one. Output for programs goes to
 //! standard output, everything for people to standard error where both are printed.
@@ -21,6 +21,7 @@ mod replay;
 mod run;
 mod scan;
 mod serve;
+mod spend;
 mod status;
 
 pub use run::main;

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, demo, explain, fingerprint, issue, job, print, problems, replay, scan, serve, status};
+use super::{check, demo, explain, fingerprint, issue, job, print, problems, replay, scan, serve, spend, status};
 use crate::config::{self, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.
@@ -49,6 +49,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             with_store(&cli.global, async |context| issue::run(context, command).await)
         }
         Command::Job(command) => with_store(&cli.global, async |context| job::run(context, command).await),
+        Command::Spend(args) => with_store(&cli.global, async |context| spend::spend(context, args).await),
         Command::Run => serve::serve(cli.global.config.clone(), settings(&cli.global)?),
         Command::Check(args) => check::check(&cli.global, &args),
         Command::Demo(args) => demo::demo(&args),

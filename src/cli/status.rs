@@ -10,7 +10,7 @@ use super::{print, problems};
 use crate::base::chain::Chain;
 use crate::config;
 use crate::daemon::ConfigState;
-use crate::store::types::Overview;
+use crate::store::types::{Overview, SpendLimits};
 
 /// Prints what is broken and what runs. A config with problems will do where it says which database: the daemon goes on with an older one.
 pub(super) fn status(global: &Global, as_json: bool) -> Result<(), Failure> {
@@ -30,11 +30,11 @@ pub(super) fn status(global: &Global, as_json: bool) -> Result<(), Failure> {
         context.store.close().await;
         Ok::<_, Failure>(overview?)
     })?;
-    show(&overview, state.as_ref(), as_json);
+    show(&overview, &settings.agent.spend, state.as_ref(), as_json);
     Ok(())
 }
 
-fn show(overview: &Overview, config: Option<&ConfigState>, as_json: bool) {
+fn show(overview: &Overview, limits: &SpendLimits, config: Option<&ConfigState>, as_json: bool) {
     if as_json {
         let issues: serde_json::Map<_, _> =
             overview.issues_by_state.iter().map(|(state, n)| (state.clone(), json!(n))).collect();
@@ -50,6 +50,9 @@ fn show(overview: &Overview, config: Option<&ConfigState>, as_json: bool) {
             "occurrences": overview.n_occurrences,
             "gaps": overview.n_gaps,
             "spent_today_usd": overview.spend_today.total().usd(),
+            "spent_month_usd": overview.spend_month.total().usd(),
+            "limits_usd": limits.named().into_iter().map(|(name, amount)| (name.to_owned(), json!(amount.usd())))
+                .collect::<serde_json::Map<_, _>>(),
             "config": config.map(|it| json!({
                 "running": it.is_running(),
                 "read_at": it.read_at,
@@ -69,7 +72,8 @@ fn show(overview: &Overview, config: Option<&ConfigState>, as_json: bool) {
         print::line(format!("jobs         {n:>6}  {kind} {state}"));
     }
     print::line(format!("gaps         {}", overview.n_gaps));
-    print::line(format!("spent today  {}", overview.spend_today.total()));
+    print::line(format!("spent today  {} of {}", overview.spend_today.total(), limits.per_day));
+    print::line(format!("spent month  {} of {}", overview.spend_month.total(), limits.per_month));
     let Some(config) = config else { return };
     let stopped = if config.is_running() { "" } else { " by a daemon that has stopped" };
     if config.problems.is_empty() {

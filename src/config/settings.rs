@@ -94,13 +94,14 @@ impl Settings {
         let rules = watch::rules(root);
         let service_rules = sections::service_rules::service_rules(root, &rules);
         let redactor = watch::redactor(root);
+        let agent = agent::agent(root);
         Self {
             file: root.file(),
             sections: SectionHashes::default(),
             rule_folders: watch::rule_folders(root),
             lines: lines(root),
             store: serve::database(root, &state_folder),
-            http: http::Settings { redactor: redactor.clone(), ..serve::http(root) },
+            http: http::Settings { redactor: redactor.clone(), spend: agent.spend, ..serve::http(root) },
             docker: watch::docker(root),
             files,
             rules,
@@ -115,7 +116,7 @@ impl Settings {
             forge: heal::place(root, "forge", github.is_some()),
             github,
             fetch_tokens: github::fetch_tokens(root),
-            agent: agent::agent(root),
+            agent,
             sandbox: agent::sandbox(root),
             policy: sections::policy::policy(root),
             messengers: heal::messengers(root),
@@ -170,9 +171,12 @@ impl Settings {
             sandbox: self.sandbox.limits,
             runtime: self.sandbox.runtime.clone(),
             max_attempts: self.agent.max_attempts,
+            spend_per_call: self.agent.spend.per_call,
             spend_per_issue: self.agent.spend.per_issue,
+            spend_per_service_day: self.agent.spend.per_service_day,
             spend_per_day: self.agent.spend.per_day,
             levels: self.policy.levels.clone(),
+            spend_per_month: self.agent.spend.per_month,
             ..fix::Settings::default()
         };
         for language in [Language::Python, Language::Other] {

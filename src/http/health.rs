@@ -35,6 +35,16 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, HttpErro
     gauge!("homeostat_stored_occurrences").set(to_f64(overview.n_occurrences));
     gauge!("homeostat_stored_gaps").set(to_f64(overview.n_gaps));
     gauge!("homeostat_spend_today_usd").set(overview.spend_today.total().usd());
+    for (period, spent) in [("day", overview.spend_today), ("month", overview.spend_month)] {
+        let states =
+            [("settled", spent.settled), ("reserved", spent.reserved), ("unsettled", spent.unsettled)];
+        for (state, amount) in states {
+            gauge!("homeostat_spend_usd", "period" => period, "state" => state).set(amount.usd());
+        }
+    }
+    for (limit, amount) in app.settings.spend.named() {
+        gauge!("homeostat_spend_limit_usd", "limit" => limit).set(amount.usd());
+    }
     gauge!("homeostat_paused").set(f64::from(u8::from(overview.is_paused)));
     lag::tell();
     handle.run_upkeep();

@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::base::redact::Redactor;
 use crate::base::secret::Secret;
+use crate::store::types::SpendLimits;
 
 /// Where to listen and who may come in.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Settings {
     pub public_url: Url,
     /// For what is stored as it was made: patches.
     pub redactor: Redactor,
+    /// Limits on money, for people to see.
+    pub spend: SpendLimits,
 }
 
 impl Default for Settings {
@@ -27,6 +30,7 @@ impl Default for Settings {
             token: None,
             public_url: Url::parse("http://127.0.0.1:8686").expect("a constant address"),
             redactor: Redactor::builtin(),
+            spend: SpendLimits::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::types::{
     Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
-    LocalComment, LocalTicket, NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError,
+    LocalComment, LocalTicket, NewReservation, OpenSpend, Overview, Reserved, SpendBy, SpendLimits, SpendRow, SpendSpan, SpendTotals, StoreError,
     TimelineEntry, Usage,
 };
 use crate::base::clock::Timestamp;
@@ -175,6 +175,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn settle_cut_off(&self, attempt: AttemptId, now: Timestamp) -> Result<u64>;
     async fn spend_of_attempt(&self, attempt: AttemptId) -> Result<SpendTotals>;
     async fn spend_since(&self, since: Timestamp) -> Result<SpendTotals>;
+    /// What was spent in a span of time, by day, service, …, in the order of their keys.
+    async fn spend_by(&self, by: SpendBy, span: SpendSpan) -> Result<Vec<SpendRow>>;
+    /// Calls whose usage is not known (cut off, or under way), newest first.
+    async fn open_spend(&self, span: SpendSpan, limit: u32) -> Result<Vec<OpenSpend>>;
     /// Writes the issue's ticket; a second one for the same issue and tracker keeps the first and returns it.
     async fn save_ticket(&self, ticket: &Ticket) -> Result<Ticket>;
     async fn ticket(&self, issue: IssueId) -> Result<Option<Ticket>>;

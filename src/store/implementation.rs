@@ -10,7 +10,7 @@ use super::tables::{
 };
 use super::types::{
     Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
-    LocalComment, LocalTicket, NewReservation, Overview, Reserved, SpendLimits, SpendTotals, StoreError,
+    LocalComment, LocalTicket, NewReservation, OpenSpend, Overview, Reserved, SpendBy, SpendLimits, SpendRow, SpendSpan, SpendTotals, StoreError,
     TimelineEntry, Usage,
 };
 use crate::base::clock::Timestamp;
@@ -252,6 +252,14 @@ impl Store for Database {
 
     async fn spend_since(&self, since: Timestamp) -> Result<SpendTotals> {
         read!(self, "sum up the cost", |s| spend::since(s, since))
+    }
+
+    async fn spend_by(&self, by: SpendBy, span: SpendSpan) -> Result<Vec<SpendRow>> {
+        read!(self, "sum up the cost by groups", |s| spend::by(s, by, span))
+    }
+
+    async fn open_spend(&self, span: SpendSpan, limit: u32) -> Result<Vec<OpenSpend>> {
+        read!(self, "list calls that are not settled", |s| spend::open(s, span, limit))
     }
 
     async fn save_ticket(&self, ticket: &Ticket) -> Result<Ticket> {

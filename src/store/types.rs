@@ -244,10 +244,103 @@ pub struct NewReservation {
 /// Limits that a reservation must keep, all checked in the same transaction that reserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpendLimits {
+    pub per_call: NanoUsd,
     pub per_attempt: NanoUsd,
     pub per_issue: NanoUsd,
+    /// Of one service, since midnight UTC.
+    pub per_service_day: NanoUsd,
     /// Since midnight UTC, over everything.
     pub per_day: NanoUsd,
+    /// Since the first of the month (UTC), over everything.
+    pub per_month: NanoUsd,
+}
+
+impl SpendLimits {
+    /// No limit at all.
+    pub const NONE: Self = {
+        let none = NanoUsd(i64::MAX);
+        Self {
+            per_call: none,
+            per_attempt: none,
+            per_issue: none,
+            per_service_day: none,
+            per_day: none,
+            per_month: none,
+        }
+    };
+
+    /// (name, amount) of each, the narrowest first.
+    pub const fn named(&self) -> [(&'static str, NanoUsd); 6] {
+        [
+            ("call", self.per_call),
+            ("attempt", self.per_attempt),
+            ("issue", self.per_issue),
+            ("service", self.per_service_day),
+            ("day", self.per_day),
+            ("month", self.per_month),
+        ]
+    }
+}
+
+impl Default for SpendLimits {
+    fn default() -> Self {
+        Self {
+            per_call: NanoUsd::from_usd(3.0),
+            per_attempt: NanoUsd::from_usd(3.0),
+            per_issue: NanoUsd::from_usd(10.0),
+            per_service_day: NanoUsd::from_usd(50.0),
+            per_day: NanoUsd::from_usd(50.0),
+            per_month: NanoUsd::from_usd(1000.0),
+        }
+    }
+}
+
+/// What spending is summed up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpendBy {
+    Day,
+    Month,
+    Service,
+    Issue,
+    Attempt,
+    Model,
+}
+
+/// What was reserved from `since` on and before `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpendSpan {
+    pub since: Timestamp,
+    pub until: Timestamp,
+}
+
+impl SpendSpan {
+    /// All there is.
+    pub const ALL: Self = Self { since: Timestamp::MIN, until: Timestamp::MAX };
+}
+
+/// Spending of one day, service, …
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpendRow {
+    /// `2026-11-22`, `2026-11`, a name or an id.
+    pub key: String,
+    pub totals: SpendTotals,
+    /// Of the calls whose usage was seen.
+    pub usage: Usage,
+}
+
+/// A call whose usage is not known: cut off, or still under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSpend {
+    pub id: ReservationId,
+    pub attempt: AttemptId,
+    pub issue: IssueId,
+    pub service: String,
+    pub model: String,
+    /// What counts for it: its reservation.
+    pub amount: NanoUsd,
+    pub at: Timestamp,
+    /// Whether the call was cut off; otherwise it is under way.
+    pub is_cut_off: bool,
 }
 
 /// Answer to a reservation.
@@ -299,6 +392,8 @@ pub struct Overview {
     pub n_occurrences: u64,
     pub n_gaps: u64,
     pub spend_today: SpendTotals,
+    /// Since the first of the month (UTC).
+    pub spend_month: SpendTotals,
     pub is_paused: bool,
 }
 

@@ -34,6 +34,7 @@ const COMMANDS: &[&[&str]] = &[
     &["job", "show"],
     &["job", "cancel"],
     &["job", "requeue"],
+    &["spend"],
     &["pause"],
     &["resume"],
 ];
@@ -87,6 +88,7 @@ fn commands_that_print_data_have_json() {
         &["issue", "show"],
         &["job", "list"],
         &["job", "show"],
+        &["spend"],
     ];
     for command in printing {
         let (_, told, _) = run(&[*command, &["--help"][..]].concat(), "");

@@ -9,6 +9,8 @@ mod play;
 mod broken;
 /// The demo's service and its recorded fix.
 mod demo;
+/// Several workers at once under one limit on money.
+mod crowd;
 /// Every outcome, and the evidence it rests on.
 mod outcomes;
 /// Exit codes that say less than the tests.

@@ -63,7 +63,7 @@ const LIST_SAYS: &[&str] = &[
     "muted",
     "resolved",
     "Pause healing",
-    "$0.31 today",
+    "$0.31 of $50.00 today",
 ];
 
 const ISSUE_SAYS: &[&str] = &[

@@ -42,8 +42,7 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
         [("low", "low"), ("medium", "medium"), ("high", "high"), ("max", "max")].map(|(a, b)| (a, Some(b)));
     settings.effort = section.choice("effort", &efforts, None).map(str::to_owned);
     settings.limits = limits(&section, settings.limits);
-    let per_issue = section.dollars("max_usd_per_issue").map_or(NanoUsd::from_usd(10.0), |found| found.value);
-    let per_day = section.dollars("max_usd_per_day").map_or(NanoUsd::from_usd(50.0), |found| found.value);
+    let spend = spend(&section, settings.limits.cost);
     let max_attempts = u32::try_from(section.number("max_attempts", 1..=10, 2)).unwrap_or(2);
     for price in prices(&section) {
         settings.prices.retain(|known| known.model != price.model);
@@ -60,9 +59,23 @@ pub(in crate::config) fn agent(root: &Section<'_>) -> AgentSettings {
         let hint = "add an [[agent.price]] for it, or name a model that has one";
         section.wrong(key, found.as_ref(), message, hint);
     }
-    let spend = SpendLimits { per_attempt: settings.limits.cost, per_issue, per_day };
     section.finish();
     AgentSettings { agent: key.map(|_| settings), spend, max_attempts }
+}
+
+/// Limits on money. Where the narrower one is not set it is as wide as the next.
+fn spend(section: &Section<'_>, per_attempt: NanoUsd) -> SpendLimits {
+    let default = SpendLimits::default();
+    let dollars = |key, default| section.dollars(key).map_or(default, |found| found.value);
+    let per_day = dollars("max_usd_per_day", default.per_day);
+    SpendLimits {
+        per_call: dollars("max_usd_per_call", per_attempt),
+        per_attempt,
+        per_issue: dollars("max_usd_per_issue", default.per_issue),
+        per_service_day: dollars("max_usd_per_service_per_day", per_day),
+        per_day,
+        per_month: dollars("max_usd_per_month", default.per_month),
+    }
 }
 
 fn limits(section: &Section<'_>, default: Limits) -> Limits {
@@ -117,6 +130,7 @@ fn prices(agent: &Section<'_>) -> Vec<Price> {
                 section.wrong::<()>(key, None, "is missing", "every price needs model, as_of and four rates");
             }
         }
+        let long_prompt = long_prompt(&section);
         if let (Some(model), Some(as_of), (Some(input), Some(output), Some(cache_write), Some(cache_read))) =
             (model, as_of, rates)
         {
@@ -125,11 +139,30 @@ fn prices(agent: &Section<'_>) -> Vec<Price> {
                 let message = format!("there is a price of `{}` already", model.value);
                 section.wrong("model", Some(&model), message, "keep the one that holds");
             }
-            prices.push(Price { model: model.value, as_of: as_of.value, rates, long_prompt: None });
+            prices.push(Price { model: model.value, as_of: as_of.value, rates, long_prompt });
         }
         section.finish();
     }
     prices
+}
+
+/// The other rates for long prompts: all five keys, or none.
+fn long_prompt(price: &Section<'_>) -> Option<(u64, Rates)> {
+    const KEYS: [&str; 5] =
+        ["long_prompt_above", "long_input", "long_output", "long_cache_write", "long_cache_read"];
+    if KEYS.iter().all(|key| !price.has(key)) {
+        return None;
+    }
+    for key in KEYS.into_iter().filter(|key| !price.has(key)) {
+        price.wrong::<()>(key, None, "is missing", "a price of long prompts needs its length and four rates");
+    }
+    let above = price.number(KEYS[0], 1..=100_000_000, u64::MAX);
+    let rate = |key| price.dollars(key).map(|found| found.value);
+    let (input, output) = (rate(KEYS[1]), rate(KEYS[2]));
+    let (cache_write, cache_read) = (rate(KEYS[3]), rate(KEYS[4]));
+    let rates =
+        Rates { input: input?, output: output?, cache_write: cache_write?, cache_read: cache_read? };
+    Some((above, rates))
 }
 
 /// What `[sandbox]` says.

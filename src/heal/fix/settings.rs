@@ -8,6 +8,7 @@ use crate::heal::policy::Levels;
 use crate::model::money::NanoUsd;
 use crate::repo::unpack;
 use crate::sandbox::spec::SandboxLimits;
+use crate::store::types::SpendLimits;
 
 /// Settings of this stage. Limits on one attempt (money, calls, time) are the agent's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,10 +25,16 @@ pub struct Settings {
     pub max_attempts: u32,
     /// How long one run of a project's tests may take.
     pub check_timeout: Duration,
+    /// Most that one model call may cost.
+    pub spend_per_call: NanoUsd,
     /// Most that all attempts at one issue may cost together.
     pub spend_per_issue: NanoUsd,
+    /// Most that may be spent in a day (UTC) for one service.
+    pub spend_per_service_day: NanoUsd,
     /// Most that may be spent in a day (UTC), over everything.
     pub spend_per_day: NanoUsd,
+    /// Most that may be spent in a month (UTC), over everything.
+    pub spend_per_month: NanoUsd,
     /// Bytes of output kept of each test run, its first and last half.
     pub output_bytes: usize,
     /// Largest patch kept, in bytes.
@@ -52,6 +59,7 @@ impl Default for Settings {
             | Language::Php
             | Language::Dotnet => format!("homeostat/sandbox-{language}:1"),
         };
+        let spend = SpendLimits::default();
         Self {
             images: Language::ALL.into_iter().map(|language| (language, image(language))).collect(),
             repository_images: vec!["homeostat/sandbox*".to_owned()],
@@ -59,8 +67,11 @@ impl Default for Settings {
             runtime: None,
             max_attempts: 2,
             check_timeout: Duration::from_secs(15 * 60),
-            spend_per_issue: NanoUsd::from_usd(10.0),
-            spend_per_day: NanoUsd::from_usd(50.0),
+            spend_per_call: spend.per_call,
+            spend_per_issue: spend.per_issue,
+            spend_per_service_day: spend.per_service_day,
+            spend_per_day: spend.per_day,
+            spend_per_month: spend.per_month,
             output_bytes: 16 << 10,
             max_patch_bytes: 1 << 20,
             export: unpack::Limits { max_bytes: 512 << 20, ..unpack::Limits::default() },

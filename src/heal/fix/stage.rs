@@ -161,6 +161,8 @@ impl FixStage {
             (None, JobEnd::Dead { .. }) => self.begin(issue, context, &attempts, String::new()),
             (None, JobEnd::Cancelled) => return Ok(Vec::new()),
         };
+        // The job makes no call any more: what it left open was cut off, and is told as such.
+        store.settle_cut_off(attempt.id, self.parts.clock.now()).await?;
         if attempt.outcome.is_none() {
             self.keep_work(&mut attempt).await?;
             store.save_attempt(&attempt).await?;

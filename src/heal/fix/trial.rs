@@ -130,9 +130,12 @@ impl Trial<'_> {
     ) -> Result<AgentEnd, Setback> {
         let Self { parts, subject, context, .. } = *self;
         let limits = SpendLimits {
+            per_call: parts.settings.spend_per_call,
             per_attempt: parts.agent.limits.cost,
             per_issue: parts.settings.spend_per_issue,
+            per_service_day: parts.settings.spend_per_service_day,
             per_day: parts.settings.spend_per_day,
+            per_month: parts.settings.spend_per_month,
         };
         let mut settings = parts.agent.clone();
         settings.model.clone_from(&attempt.model);

@@ -15,8 +15,9 @@ use axum::response::Html;
 
 use super::error::HttpError;
 use super::state::App;
+use crate::model::money::NanoUsd;
 use crate::store::StoreError;
-use crate::store::types::Overview;
+use crate::store::types::{Overview, SpendLimits, SpendTotals};
 
 pub(super) use issue::{issue, patch, ticket};
 pub(super) use issues::issues;
@@ -31,6 +32,13 @@ struct Head {
     n_dead: u64,
     n_gaps: u64,
     spent_today: String,
+    limit_today: String,
+    /// Whether less than a tenth of the day's or the month's money is left.
+    is_money_short: bool,
+    spent_month: String,
+    limit_month: String,
+    /// Limits on money and what of today's is only reserved, in words.
+    money: String,
 }
 
 impl Head {
@@ -38,15 +46,39 @@ impl Head {
         let overview = app.store.overview(app.clock.now()).await?;
         let jobs_in =
             |state: &str| overview.jobs.iter().filter(|(_, it, _)| it == state).map(|(_, _, n)| n).sum();
+        let limits = &app.settings.spend;
+        let (today, month) = (overview.spend_today.total(), overview.spend_month.total());
+        let is_short = |spent: NanoUsd, limit: NanoUsd| spent.0 > limit.0 / 10 * 9;
         Ok(Self {
             is_paused: overview.is_paused,
             n_open: open_issues(&overview),
             n_running: jobs_in("running"),
             n_dead: jobs_in("dead"),
             n_gaps: overview.n_gaps,
-            spent_today: format!("${:.2}", overview.spend_today.total().usd()),
+            spent_today: dollars(today),
+            limit_today: dollars(limits.per_day),
+            is_money_short: is_short(today, limits.per_day) || is_short(month, limits.per_month),
+            spent_month: dollars(month),
+            limit_month: dollars(limits.per_month),
+            money: money(limits, &overview),
         })
     }
+}
+
+fn dollars(amount: NanoUsd) -> String {
+    format!("${:.2}", amount.usd())
+}
+
+fn money(limits: &SpendLimits, overview: &Overview) -> String {
+    let limits: Vec<String> =
+        limits.named().into_iter().map(|(name, amount)| format!("{} per {name}", dollars(amount))).collect();
+    let SpendTotals { reserved, unsettled, .. } = overview.spend_today;
+    format!(
+        "Limits: {}. Of today's money {} is reserved for calls under way, {} counts for calls that were cut off.",
+        limits.join(", "),
+        dollars(reserved),
+        dollars(unsettled)
+    )
 }
 
 /// Issues that are not over, not muted and not merged.

@@ -38,6 +38,7 @@ pub(in crate::store) async fn overview(session: &mut Session, now: Timestamp) ->
         n_occurrences: session.one(&OCCURRENCES, args![]).await?.count("n_occurrences")?,
         n_gaps: session.one(&GAPS, args![]).await?.count("n_gaps")?,
         spend_today: spend::today(session, now).await?,
+        spend_month: spend::this_month(session, now).await?,
         is_paused: meta::is_paused(session).await?,
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::issues::{self, Move};
 use super::jobs::{self, columns, job_of};
-use super::{audit, meta, stories};
+use super::{audit, meta, spend, stories};
 use crate::base::clock::Timestamp;
 use crate::base::id::{IssueId, JobId, LeaseToken};
 use crate::model::attempt::Outcome;
@@ -207,6 +207,9 @@ async fn set_state(session: &mut Session, job: &mut Job, now: Timestamp) -> Resu
 /// A fix, or its proposal, that is dead or cancelled leaves its issue to a person: nothing runs for it any more.
 async fn fix_stopped(session: &mut Session, job: &Job, why: &str, now: Timestamp) -> Result<(), Fault> {
     let is_over = matches!(job.state, JobState::Dead | JobState::Cancelled);
+    if let (Some(issue), true, JobKind::Fix) = (job.issue, is_over, job.kind()) {
+        spend::cut_off_of_job(session, issue, job.id, now).await?;
+    }
     let what = match job.kind() {
         JobKind::Fix => "fix stopped",
         JobKind::Propose => "proposal stopped",

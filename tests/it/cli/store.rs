@@ -59,11 +59,28 @@ async fn status_tells_what_is_broken_and_what_runs() {
     assert_eq!(status[0]["occurrences"], overview.n_occurrences);
     assert_eq!(status[0]["gaps"], 1);
     assert_eq!(status[0]["spent_today_usd"], 0.3127);
+    assert_eq!((&status[0]["spent_month_usd"], &status[0]["limits_usd"]["day"]), (&0.3127.into(), &50.0.into()));
     let running = serde_json::json!({ "kind": "fix", "state": "running", "count": 1 });
     assert!(status[0]["jobs"].as_array().unwrap().contains(&running), "{}", status[0]);
     let (code, told, _) = desk.run(&["status"]);
     assert_eq!(code, 0);
     assert!(told.starts_with("healing is on\n") && told.contains("1  fix running"), "{told}");
+}
+
+#[tokio::test]
+async fn spending_is_told_by_anything() {
+    let desk = Desk::new().await;
+    for (by, key) in [("service", "shop"), ("model", "claude-sonnet-5-5")] {
+        let rows = desk.json(&["spend", "--by", by]);
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!((&rows[0]["key"], &rows[0]["calls"]), (&key.into(), &1.into()));
+        assert_eq!((&rows[0]["settled_usd"], &rows[0]["total_usd"]), (&0.3127.into(), &0.3127.into()));
+    }
+    let (code, told, _) = desk.run(&["spend"]);
+    assert_eq!((code, told.lines().count()), (0, 2), "{told}");
+    assert!(told.contains("$0.3127"), "{told}");
+    assert_eq!(desk.json(&["spend", "--until", "2020-01-01"]).len(), 0);
+    assert_eq!(desk.json(&["spend", "--unsettled"]).len(), 0);
 }
 
 #[tokio::test]

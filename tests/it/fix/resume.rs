@@ -109,7 +109,7 @@ async fn a_killed_attempt_goes_on_from_its_transcript() {
         at: SystemClock.now(),
     };
     let limit = NanoUsd::from_usd(9.0);
-    let limits = SpendLimits { per_attempt: limit, per_issue: limit, per_day: limit };
+    let limits = SpendLimits { per_attempt: limit, per_issue: limit, per_day: limit, ..SpendLimits::NONE };
     assert_eq!(given.store.reserve(stray, limits).await.unwrap(), Reserved::Granted);
     given.release(&leased).await;
 

@@ -49,6 +49,8 @@ async fn metrics_tell_what_the_store_knows_and_sigterm_ends_it() {
         "homeostat_jobs{kind=\"fix\",state=\"running\"} 1",
         "homeostat_stored_gaps 1",
         "homeostat_spend_today_usd 0.3127",
+        "homeostat_spend_usd{period=\"month\",state=\"settled\"} 0.3127",
+        "homeostat_spend_limit_usd{limit=\"day\"} 50",
         "homeostat_paused 0",
     ] {
         assert!(metrics.lines().any(|it| it == line), "{line}:\n{metrics}");

@@ -200,6 +200,7 @@ async fn the_overview_counts(db: Db) {
         n_occurrences: 10,
         n_gaps: 1,
         spend_today: SpendTotals::default(),
+        spend_month: SpendTotals::default(),
         is_paused: true,
     };
     assert_eq!(db.store.overview(at(49)).await.unwrap(), expected);
