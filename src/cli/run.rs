@@ -9,7 +9,9 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command, Global};
 use super::context::Context;
 use super::exit::Failure;
-use super::{check, demo, explain, fingerprint, issue, job, print, problems, replay, scan, serve, spend, status};
+use super::{
+    check, demo, explain, fingerprint, issue, job, print, problems, replay, scan, serve, spend, status,
+};
 use crate::config::{self, Settings};
 
 /// Parses the arguments, runs the command, and says how the process ends.

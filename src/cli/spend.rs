@@ -69,7 +69,8 @@ fn row_json(row: &SpendRow) -> serde_json::Value {
 
 /// A head, a line for each row, and their sum if there are several.
 fn table(rows: &[SpendRow]) -> Vec<String> {
-    let mut all = SpendRow { key: "total".to_owned(), totals: SpendTotals::default(), usage: Usage::default() };
+    let mut all =
+        SpendRow { key: "total".to_owned(), totals: SpendTotals::default(), usage: Usage::default() };
     for row in rows {
         all.totals.settled += row.totals.settled;
         all.totals.unsettled += row.totals.unsettled;
@@ -182,7 +183,10 @@ total            6           20         4000        60000           8      $1.25
     fn a_span_has_its_last_day_whole() {
         let day = |text: &str| Some(text.parse::<Date>().unwrap());
         let SpendSpan { since, until } = span(day("2026-11-01"), day("2026-11-30"));
-        assert_eq!((since.to_string(), until.to_string()), ("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into()));
+        assert_eq!(
+            (since.to_string(), until.to_string()),
+            ("2026-11-01T00:00:00Z".into(), "2026-12-01T00:00:00Z".into())
+        );
         assert_eq!(span(None, None), SpendSpan::ALL);
     }
 }

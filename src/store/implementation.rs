@@ -10,8 +10,8 @@ use super::tables::{
 };
 use super::types::{
     Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
-    LocalComment, LocalTicket, NewReservation, OpenSpend, Overview, Reserved, SpendBy, SpendLimits, SpendRow, SpendSpan, SpendTotals, StoreError,
-    TimelineEntry, Usage,
+    LocalComment, LocalTicket, NewReservation, OpenSpend, Overview, Reserved, SpendBy, SpendLimits, SpendRow,
+    SpendSpan, SpendTotals, StoreError, TimelineEntry, Usage,
 };
 use crate::base::clock::Timestamp;
 use crate::base::id::{AliasId, AttemptId, IssueId, JobId, LeaseToken, ProposalId, ReservationId};

@@ -7,10 +7,10 @@ mod play;
 
 /// Commands that end or spoil their sandbox harm only what they changed.
 mod broken;
-/// The demo's service and its recorded fix.
-mod demo;
 /// Several workers at once under one limit on money.
 mod crowd;
+/// The demo's service and its recorded fix.
+mod demo;
 /// Every outcome, and the evidence it rests on.
 mod outcomes;
 /// Exit codes that say less than the tests.

@@ -160,8 +160,7 @@ fn long_prompt(price: &Section<'_>) -> Option<(u64, Rates)> {
     let rate = |key| price.dollars(key).map(|found| found.value);
     let (input, output) = (rate(KEYS[1]), rate(KEYS[2]));
     let (cache_write, cache_read) = (rate(KEYS[3]), rate(KEYS[4]));
-    let rates =
-        Rates { input: input?, output: output?, cache_write: cache_write?, cache_read: cache_read? };
+    let rates = Rates { input: input?, output: output?, cache_write: cache_write?, cache_read: cache_read? };
     Some((above, rates))
 }
 

@@ -90,11 +90,7 @@ update spend set state = 'unsettled', settled_at = $2 where attempt_id = $1 and 
     );
 }
 
-async fn totals(
-    session: &mut Session,
-    sql: &Sql,
-    values: Vec<Value>,
-) -> Result<SpendTotals, Fault> {
+async fn totals(session: &mut Session, sql: &Sql, values: Vec<Value>) -> Result<SpendTotals, Fault> {
     let mut totals = SpendTotals::default();
     for row in session.all(sql, values).await? {
         add(&mut totals, &row)?;

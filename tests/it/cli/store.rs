@@ -59,7 +59,10 @@ async fn status_tells_what_is_broken_and_what_runs() {
     assert_eq!(status[0]["occurrences"], overview.n_occurrences);
     assert_eq!(status[0]["gaps"], 1);
     assert_eq!(status[0]["spent_today_usd"], 0.3127);
-    assert_eq!((&status[0]["spent_month_usd"], &status[0]["limits_usd"]["day"]), (&0.3127.into(), &50.0.into()));
+    assert_eq!(
+        (&status[0]["spent_month_usd"], &status[0]["limits_usd"]["day"]),
+        (&0.3127.into(), &50.0.into())
+    );
     let running = serde_json::json!({ "kind": "fix", "state": "running", "count": 1 });
     assert!(status[0]["jobs"].as_array().unwrap().contains(&running), "{}", status[0]);
     let (code, told, _) = desk.run(&["status"]);

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "stories are functions, not `#[test]`s themselves")]
 
-use homeostat::base::id::{AttemptId, IssueId, ReservationId};
-use homeostat::model::money::NanoUsd;
 use homeostat::base::id::JobId;
+use homeostat::base::id::{AttemptId, IssueId, ReservationId};
 use homeostat::model::attempt::Attempt;
 use homeostat::model::job::{JobKind, NewJob};
+use homeostat::model::money::NanoUsd;
 use homeostat::model::stage::StageOutcome;
 use homeostat::store::types::{
     NewReservation, OpenSpend, Reserved, SpendBy, SpendLimits, SpendRow, SpendSpan, SpendTotals, Usage,
