@@ -114,6 +114,39 @@ const fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
+/// A stranger's Markdown that is to stand as a part among others: its headings are only bold, and a code block that it opens ends with it,
+/// so that nothing of what stands around it seems to be its own, or is swallowed by it.
+pub fn contained(text: &str) -> String {
+    let mut kept: Vec<String> = Vec::new();
+    let mut open: Option<String> = None;
+    for line in text.lines() {
+        let bare = line.trim();
+        match &open {
+            Some(fence) if bare.starts_with(fence.as_str()) && bare.chars().all(|c| fence.contains(c)) => {
+                open = None;
+            }
+            Some(_) => {}
+            None => open = prose::fence_of(line),
+        }
+        let is_title = open.is_none() && bare.starts_with('#');
+        // A line of these under another one makes that one a heading.
+        let is_underline = open.is_none()
+            && kept.last().is_some_and(|last| !last.trim().is_empty())
+            && !bare.is_empty()
+            && (bare.bytes().all(|byte| byte == b'=') || bare.bytes().all(|byte| byte == b'-'));
+        match (is_title, is_underline) {
+            (true, _) => {
+                let title = bare.trim_matches('#').trim();
+                kept.push(if title.is_empty() { String::new() } else { format!("**{title}**") });
+            }
+            (false, true) => {}
+            (false, false) => kept.push(line.to_owned()),
+        }
+    }
+    kept.extend(open);
+    kept.join("\n")
+}
+
 /// How often `c` stands in a row at most.
 fn longest_run(text: &str, c: char) -> usize {
     let (mut longest, mut run) = (0, 0);

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::error::RepoError;
 use super::git::Git;
 use super::mirror::{EntryKind, TreeEntry};
+use super::unpack::can_return;
 
 /// A tar in a file that has no name and is gone with the value.
 #[derive(Debug)]
@@ -50,10 +51,14 @@ pub(super) async fn entries(git: &Git, folder: &Path, tree: &str) -> Result<Vec<
     Ok(entries)
 }
 
-/// `<mode> SP <type> SP <object> SP+ <size> TAB <path>`; a path that is not UTF-8 is left out, as no patch could name it.
+/// `<mode> SP <type> SP <object> SP+ <size> TAB <path>`; a path that is not UTF-8, or has control characters, is left out, as no patch
+/// could name it.
 fn entry(line: &[u8]) -> Option<TreeEntry> {
     let line = std::str::from_utf8(line).ok()?;
     let (head, path) = line.split_once('\t')?;
+    if !can_return(path) {
+        return None;
+    }
     let mut words = head.split_ascii_whitespace();
     let kind = match words.next()? {
         "100755" => EntryKind::Executable,

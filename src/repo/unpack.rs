@@ -144,6 +144,11 @@ fn objection(
     (size > limits.max_file_bytes).then_some("it is too large")
 }
 
+/// Whether a file of a repository can go into a container and come back: its path is one that [`take_in`] accepts.
+pub(super) fn can_return(path: &str) -> bool {
+    matches!(sound_path(path.as_bytes()), Ok(Some(sound)) if sound == path)
+}
+
 /// The path inside the folder; `Ok(None)` for what belongs to git or is the folder itself.
 fn sound_path(raw: &[u8]) -> Result<Option<String>, &'static str> {
     let path = std::str::from_utf8(raw).map_err(|_| "its path is not UTF-8")?;

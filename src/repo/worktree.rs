@@ -144,14 +144,14 @@ impl WorkTree {
         Ok(taken)
     }
 
-    /// Symlinks and submodules of the index, and its paths that are not UTF-8 (each ended by a zero byte), which no container gets.
+    /// Symlinks and submodules of the index, and its paths that no container gets (each ended by a zero byte): not UTF-8, or with control characters.
     async fn special(&self) -> Result<(Special, Vec<u8>), RepoError> {
         let output = self.call("list the files").args(["ls-files", "--stage", "-z"]).output().await?;
         let (mut special, mut unnamed) = (Special::default(), Vec::new());
         for line in output.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
             let Some(tab) = line.iter().position(|byte| *byte == b'\t') else { continue };
             let (head, path) = (&line[..tab], &line[tab + 1..]);
-            let Ok(path) = std::str::from_utf8(path) else {
+            let Some(path) = std::str::from_utf8(path).ok().filter(|path| unpack::can_return(path)) else {
                 unnamed.extend_from_slice(path);
                 unnamed.push(0);
                 continue;

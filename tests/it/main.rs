@@ -8,6 +8,8 @@ mod alerts;
 mod aliases;
 /// The same identities in any order, at any chunking, on any machine.
 mod any_order;
+/// Hostile logs, reports, files and repositories, each by name.
+mod attacks;
 /// The command line contract.
 mod cli;
 /// Wrong configs, one clear line each.

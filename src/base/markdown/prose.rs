@@ -24,7 +24,7 @@ pub fn prose(text: &str, max_bytes: usize) -> String {
 }
 
 /// The run of backticks or tildes that opens a fenced block on this line.
-fn fence_of(line: &str) -> Option<String> {
+pub(super) fn fence_of(line: &str) -> Option<String> {
     let line = line.trim_start();
     let first = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let run: String = line.chars().take_while(|&c| c == first).collect();

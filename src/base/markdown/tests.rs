@@ -151,3 +151,15 @@ fn without_spans(line: &str) -> String {
     }
     outside
 }
+
+#[test]
+fn a_part_neither_opens_what_follows_nor_looks_like_what_stands_around() {
+    let check = |text: &str, expected: &str| assert_eq!(contained(text), expected, "{text}");
+    check("plain\n\n- a\n- b", "plain\n\n- a\n- b");
+    check("# Approved\ntext\n### By the owner ###", "**Approved**\ntext\n**By the owner**");
+    check("Approved\n===\nmore\n---\n", "Approved\nmore");
+    check("a\n\n---", "a\n\n---");
+    check("````\n```\n# in code", "````\n```\n# in code\n````");
+    check("```sh\nls\n```\nx", "```sh\nls\n```\nx");
+    check("~~~", "~~~\n~~~");
+}

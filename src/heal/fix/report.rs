@@ -5,6 +5,7 @@
 
 use super::verdict::Verdict;
 use crate::agent::contract::{AgentOutcome, Claim};
+use crate::base::markdown::contained;
 use crate::model::attempt::Outcome;
 
 /// Longest report, in bytes.
@@ -45,18 +46,18 @@ pub(super) fn without_attempt(why: &str, next: &str) -> String {
 }
 
 fn of_claim(claim: &Claim, outcome: Outcome, parts: &mut Vec<String>) {
-    parts.push(claim.summary.as_str().to_owned());
+    parts.push(contained(claim.summary.as_str()));
     if let Some(cause) = &claim.root_cause {
-        let text = format!("`{}:{}`: {}", cause.file, cause.line, cause.explanation);
+        let text = format!("`{}:{}`: {}", cause.file, cause.line, contained(cause.explanation.as_str()));
         parts.push(section("Cause", &text));
     }
     if !claim.changes.as_str().trim().is_empty() {
         let title = if outcome == Outcome::Fixed { "Change" } else { "What was tried" };
-        parts.push(section(title, claim.changes.as_str()));
+        parts.push(section(title, &contained(claim.changes.as_str())));
     }
     if !claim.hypotheses.is_empty() {
-        let rows = claim.hypotheses.iter().map(|it| it.as_str());
-        parts.push(section("Not verified", &list(rows)));
+        let rows: Vec<String> = claim.hypotheses.iter().map(|it| contained(it.as_str())).collect();
+        parts.push(section("Not verified", &list(rows.iter().map(String::as_str))));
     }
 }
 
