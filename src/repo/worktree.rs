@@ -187,16 +187,49 @@ impl WorkTree {
         Ok(TreeId(self.call("store the changes").args(["write-tree"]).text().await?))
     }
 
-    /// The patch from one tree to another, with `a/` and `b/`, whole ids, no renames, binary files whole.
+    /// The patch from one tree to another, with `a/` and `b/`, whole ids, no renames, binary files whole. A file whose change is not
+    /// UTF-8, Latin-1 perhaps, counts as a binary one.
     pub async fn diff_trees(&self, from: &TreeId, to: &TreeId) -> Result<String, RepoError> {
-        let output = self
+        if let Ok(text) = String::from_utf8(self.raw_diff(from, to, None).await?) {
+            return Ok(text);
+        }
+        let call = self.call("compare two trees");
+        let listed = call
+            .args(["diff-tree", "-r", "-z", "--name-only", "--no-renames", &from.0, &to.0])
+            .output()
+            .await?;
+        let mut whole = String::new();
+        for path in listed.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
+            let path = std::str::from_utf8(path).map_err(|_| RepoError::NotText)?;
+            let diff = match String::from_utf8(self.raw_diff(from, to, Some(path)).await?) {
+                Ok(text) => text,
+                Err(_) => self.binary_diff(from, to, path).await?,
+            };
+            whole.push_str(&diff);
+        }
+        Ok(whole)
+    }
+
+    async fn raw_diff(&self, from: &TreeId, to: &TreeId, path: Option<&str>) -> Result<Vec<u8>, RepoError> {
+        let call = self
             .call("compare two trees")
             .args(["diff-tree", "-r", "-p", "--binary", "--full-index", "--no-renames", "--no-color"])
             .args(["--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "-U3"])
-            .args([&from.0, &to.0])
-            .output()
-            .await?;
-        String::from_utf8(output).map_err(|_| RepoError::NotText)
+            .args([&from.0, &to.0]);
+        match path {
+            Some(path) => call.args(["--", &format!(":(literal){path}")]).output().await,
+            None => call.output().await,
+        }
+    }
+
+    /// One file's change as a binary one. Only the attributes beside the clone can say so, and only for as long as it takes.
+    async fn binary_diff(&self, from: &TreeId, to: &TreeId, path: &str) -> Result<String, RepoError> {
+        let file = self.tree.join(".git/info/attributes");
+        let write = |text: String| std::fs::write(&file, text).map_err(RepoError::io("write", &file));
+        write(format!("{ATTRIBUTES}* -diff\n"))?;
+        let diff = self.raw_diff(from, to, Some(path)).await;
+        write(ATTRIBUTES.to_owned())?;
+        String::from_utf8(diff?).map_err(|_| RepoError::NotText)
     }
 
     /// The tree that is `from` with some steps towards `to` taken.

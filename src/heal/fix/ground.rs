@@ -93,7 +93,7 @@ pub(super) async fn prepare(
         Some(revision) => parts.repos.revision(&mirror, revision).await.ok(),
         None => None,
     };
-    let entries = mirror.files(&base).await.map_err(Setback::from)?;
+    let entries = files(parts, &mirror, &base).await?;
     let paths = entries.iter().map(|entry| entry.path.clone()).collect();
     let folders = folders(&paths, &repository.folder, subject.issue.runtime, &subject.frames);
     let listing = Listing { texts: texts(&mirror, &entries, &folders).await?, paths };
@@ -126,6 +126,33 @@ pub(super) async fn prepare(
     }
     let running = running.filter(|running| *running != base);
     Ok(Ground { mirror, base, running, project, image, instance, baseline })
+}
+
+/// The files of the base commit. A repository that no sandbox has room for is told.
+async fn files(parts: &FixParts, mirror: &Mirror, base: &CommitId) -> Result<Vec<TreeEntry>, Halt> {
+    /// What is left to work in.
+    const ROOM: u64 = 4 << 20;
+
+    let too_large = |why| Halt::Missing {
+        base: Some(base.clone()),
+        why,
+        next: "Give sandboxes more room (`[sandbox] workspace` in the config), or mute this issue, then retry.",
+    };
+    let entries = match mirror.files(base).await {
+        Ok(entries) => entries,
+        Err(error @ RepoError::TooLarge { .. }) => return Err(too_large(error.to_string())),
+        Err(error) => return Err(Setback::from(error).into()),
+    };
+    let n_bytes: u64 = entries.iter().map(|entry| entry.n_bytes).sum();
+    let room = parts.settings.sandbox.workspace_bytes;
+    // Once as files, once as git's objects.
+    if 2 * n_bytes + ROOM > room {
+        let (size, room) = (n_bytes >> 20, room >> 20);
+        return Err(too_large(format!(
+            "the repository is {size} MiB, too many for a sandbox with {room} MiB"
+        )));
+    }
+    Ok(entries)
 }
 
 /// How the project is tested and in which image.

@@ -110,3 +110,23 @@ async fn only_what_belongs_to_the_repository_is_taken_out() {
     let patch = homeostat::repo::patch::Patch::parse(&attempt.patch).unwrap();
     assert_eq!(patch.paths(), ["shop/stats.py", "tests/test_empty.py"]);
 }
+
+/// A change of a file that is not UTF-8 is kept whole, as a binary one, and the rest of the patch stays text.
+#[tokio::test]
+async fn a_file_in_latin_1_can_be_changed() {
+    let mut turns = right_fix();
+    turns.insert(4, run("python3 -c \"p='names.txt'; t=open(p,encoding='latin-1').read(); open(p,'w',encoding='latin-1').write(t+'M\\u00fcller\\n')\""));
+    let mut given = Given::new(SHOP).await;
+    let checkout = given.repository.root().join("checkout");
+    std::fs::write(checkout.join("names.txt"), b"J\xfcrgen\nZo\xeb\n").unwrap();
+    given.repository.commit("main", "names", &[]);
+    let model = model(always(turns)).await;
+    let leased = given.lease_fix_of(RECORD).await;
+    given.run(&leased, &model).await;
+    let attempt = given.attempts().await.remove(0);
+    assert_ne!(attempt.outcome, Some(Outcome::GaveUp), "{attempt:#?}");
+    let patch = homeostat::repo::patch::Patch::parse(&attempt.patch).unwrap();
+    assert_eq!(patch.paths(), ["names.txt", "shop/stats.py", "tests/test_empty.py"]);
+    assert!(attempt.patch.contains("GIT binary patch") && attempt.patch.contains("+    return sum(values)"));
+    assert!(attempt.validation.is_some(), "{attempt:#?}");
+}

@@ -54,3 +54,11 @@ async fn a_branch_that_is_not_there() {
     given.repository.git(&["branch", "-m", "main", "trunk"]);
     check(&mut given, "has no branch `main`").await;
 }
+
+#[tokio::test]
+async fn a_repository_that_no_sandbox_has_room_for() {
+    let data = "0123456789abcdef".repeat(700_000);
+    let mut given = Given::new(&shop_with("data.txt", &data)).await;
+    given.settings.sandbox.workspace_bytes = 16 << 20;
+    check(&mut given, "the repository is 10 MiB, too many for a sandbox with 16 MiB").await;
+}
