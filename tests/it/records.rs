@@ -235,7 +235,7 @@ fn is_clear(layout: Layout, sample: &Sample) -> bool {
         "mono.",
         "erlang.",
         "elixir.",
-        "native-cdb",
+        "native-doc-cdb",
     ];
     if !layout.head.is_empty() && has_own_head.iter().any(|it| sample.name.starts_with(it)) {
         return false;
