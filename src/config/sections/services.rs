@@ -1,6 +1,7 @@
 //! `[[file]]`, `[[service]]` and `[labels]`: which files are watched, what logs belong to which service, and where its code lives.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::super::document::Section;
 use super::watch::{ROUTES, globs};
@@ -124,12 +125,25 @@ fn repository(section: &Section<'_>) -> Option<Repository> {
         section.wrong("repository", Some(found), "has a user or a password in it", hint);
         return None;
     }
+    if let Some(found) = &url
+        && !can_be_fetched(&found.value)
+    {
+        let hint = "write `https://…`, or the absolute path of a repository on this machine";
+        section.wrong("repository", Some(found), "is not an address to fetch from", hint);
+        return None;
+    }
     Some(Repository {
         url: url?.value,
         base_branch,
         revision: None,
         folder: folder.map_or_else(String::new, |found| found.value.trim_matches('/').to_owned()),
     })
+}
+
+/// What `repo` takes: an address on the web, or a path. Whether something answers there shows when it is fetched.
+fn can_be_fetched(address: &str) -> bool {
+    let scheme = url::Url::parse(address).map(|it| it.scheme().to_owned());
+    Path::new(address).is_absolute() || matches!(scheme.as_deref(), Ok("https" | "http"))
 }
 
 fn empty_entry(name: String) -> Entry {

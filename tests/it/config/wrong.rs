@@ -72,6 +72,10 @@ pub(super) const CASES: &[(&str, &str)] = &[
         "[[service]]\nname = \"shop\"\nrepository = \"https://x-access-token:hunter2@github.com/a/b\"\n",
     ),
     (
+        "an address of a repository that nothing is fetched from",
+        "[[service]]\nname = \"shop\"\nrepository = \"git@github.com:a/b\"\n",
+    ),
+    (
         "an address of an engine that is none",
         "[docker]\nhost = \"/var/run/docker.sock\"\n\n[sandbox]\nhost = \"ssh://host\"\n",
     ),
