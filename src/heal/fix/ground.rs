@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Checked, Checker, in_words};
 use super::parts::FixParts;
-use super::project::{FILES_TO_READ, Listing, Project, detect, folders, missing_dependency};
+use super::project::{FILES_TO_READ, Listing, Project, detect, folders, is_python_test, missing_dependency};
 use super::results::Results;
 use super::subject::Subject;
 use crate::base::id::JobId;
@@ -74,6 +74,8 @@ const VERSION: u32 = 2;
 
 /// Largest of the files that say what a project is.
 const MAX_TEXT_BYTES: u64 = 256 << 10;
+/// Tests in Python that are read to know which runner they are for.
+const MAX_TESTS_READ: usize = 20;
 
 /// Prepares the ground. `base` is the commit that an earlier lease of this job began with.
 pub(super) async fn prepare(
@@ -241,9 +243,11 @@ async fn texts(
     folders: &[String],
 ) -> Result<BTreeMap<String, String>, Setback> {
     let mut texts = BTreeMap::new();
+    let mut n_tests = 0..MAX_TESTS_READ;
     for entry in entries {
         let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
-        let is_wanted = FILES_TO_READ.contains(&name) && folders.iter().any(|it| it == folder);
+        let is_manifest = FILES_TO_READ.contains(&name) && folders.iter().any(|it| it == folder);
+        let is_wanted = is_manifest || (is_python_test(&entry.path) && n_tests.next().is_some());
         if is_wanted && entry.n_bytes <= MAX_TEXT_BYTES {
             let text = mirror.content(entry).await?;
             texts.insert(entry.path.clone(), String::from_utf8_lossy(&text).into_owned());

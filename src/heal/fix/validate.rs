@@ -39,7 +39,7 @@ pub(super) async fn validate(
         return Ok(None);
     }
     let clone = &export.clone;
-    let command = ground.project.only(&export.plan.test_files);
+    let command = ground.project.only(&export.plan.test_files, export.for_pytest);
     let before = checker.run(clone.archive(&export.tests).await?, &command).await?;
     let before_matches_issue = !before.run.passed() && suspect.is_in(&before.output);
     let said = if before_matches_issue { ", with the issue's error" } else { "" };

@@ -22,11 +22,30 @@ pub const FILES_TO_READ: &[&str] = &[
     "composer.json",
 ];
 
+/// Whether a file may hold tests in Python, whose content says for which runner they are.
+pub fn is_python_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".py")
+        .is_some_and(|stem| stem.starts_with("test") || stem.ends_with("_test") || stem.ends_with("_tests"))
+}
+
+/// Whether tests in Python are for pytest only: unittest finds no functions, and no classes that are not its own.
+pub fn is_for_pytest(text: &str) -> bool {
+    text.lines().any(|line| {
+        let is_class = || {
+            line.strip_prefix("class Test")
+                .is_some_and(|rest| rest.trim_end().ends_with(':') && !rest.contains('('))
+        };
+        ["import pytest", "from pytest ", "def test", "async def test"].iter().any(|it| line.starts_with(it))
+            || is_class()
+    })
+}
+
 /// A repository's files as far as they matter here.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     pub paths: BTreeSet<String>,
-    /// Content of [`FILES_TO_READ`] by path.
+    /// Content of [`FILES_TO_READ`] and of tests in Python, by path.
     pub texts: BTreeMap<String, String>,
 }
 
@@ -132,7 +151,13 @@ fn python(listing: &Listing, folder: &str) -> Option<Runner> {
         || listing.text(folder, "setup.cfg").contains("[tool:pytest]")
         || listing.text(folder, "tox.ini").contains("[pytest]")
         || listing.below(folder).any(|path| path == "conftest.py" || path.ends_with("/conftest.py"));
-    if is_configured {
+    let has_tests_for_it = || {
+        listing.below(folder).any(|path| {
+            is_python_test(path)
+                && is_for_pytest(listing.texts.get(&joined(folder, path)).map_or("", |it| it))
+        })
+    };
+    if is_configured || has_tests_for_it() {
         return Some(Runner::Pytest);
     }
     // Discovery enters packages only: a plain folder of tests must be named.

@@ -5,6 +5,7 @@
 //! [`Runner::TELLING`]; the agent's own runs do without, since it would only be told more than it asked for.
 
 use super::super::results::Form;
+use super::detect::is_python_test;
 
 /// What runs a project's tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl Runner {
     pub(in super::super) const fn forms(&self) -> Option<&'static [Form]> {
         match self {
             Self::Pytest => Some(&[Form::Pytest]),
-            Self::Unittest { .. } => Some(&[Form::Unittest]),
+            // New tests may be for pytest only.
+            Self::Unittest { .. } => Some(&[Form::Unittest, Form::Pytest]),
             Self::NodeTest { .. } => Some(&[Form::NodeSpec, Form::Tap]),
             Self::NodeModule { .. } => Some(&[Form::Jest, Form::Vitest, Form::Mocha, Form::Tap]),
             Self::Cargo => Some(&[Form::Libtest]),
@@ -209,13 +211,7 @@ fn is_minitest(path: &str) -> bool {
 const NODE_TESTS: &[&str] = &[".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".mts", ".cts"];
 
 fn python_tests(files: &[String]) -> Vec<String> {
-    let is_test = |path: &&String| {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        name.strip_suffix(".py").is_some_and(|stem| {
-            stem.starts_with("test") || stem.ends_with("_test") || stem.ends_with("_tests")
-        })
-    };
-    files.iter().filter(is_test).map(|path| quoted(path)).collect()
+    files.iter().filter(|path| is_python_test(path)).map(|path| quoted(path)).collect()
 }
 
 /// Integration tests have a target each; with anything else (tests inside the source) all have to run.

@@ -31,9 +31,12 @@ fn python() {
     check(&[("app.py", ""), ("test_app.py", "")], "", message, Some((python, "python3 -m unittest -v", "")));
     let packaged = [("shop/app.py", ""), ("tests/__init__.py", ""), ("tests/test_app.py", "")];
     check(&packaged, "", message, Some((python, "python3 -m unittest -v", "")));
-    let plain = [("app.py", ""), ("tests/test_app.py", "")];
+    let own = "import unittest\n\n\nclass TestApp(unittest.TestCase):\n    def test_f(self):\n        pass\n";
+    let plain = [("app.py", ""), ("tests/test_app.py", own)];
     check(&plain, "", message, Some((python, "python3 -m unittest discover -v -s tests", "")));
     for configured in [
+        ("test_app.py", "from app import f\n\n\ndef test_f():\n    assert f() == 1\n"),
+        ("tests/test_app.py", "class TestApp:\n    def test_f(self):\n        pass\n"),
         ("pytest.ini", ""),
         ("pyproject.toml", "[tool.pytest.ini_options]\n"),
         ("setup.cfg", "[tool:pytest]\n"),
@@ -59,7 +62,7 @@ fn node() {
     let jest = [("package.json", r#"{"scripts": {"test": "tsc && jest"}}"#)];
     let project = detected(&listing(&jest), "", Runtime::Node).unwrap().unwrap();
     assert_eq!(project.runner, Runner::NodeModule { program: "jest" });
-    assert_eq!(project.only(&["src/a.test.ts".to_owned()]), "node_modules/.bin/jest src/a.test.ts");
+    assert_eq!(project.only(&["src/a.test.ts".to_owned()], false), "node_modules/.bin/jest src/a.test.ts");
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn the_language_of_the_error_and_the_folder_of_the_service_come_first() {
     check(&files, "/docs/", Runtime::Go, Some((Language::Go, "go test ./...", "")));
     let project = detected(&listing(&files), "worker", Runtime::Go).unwrap().unwrap();
     let tests = ["worker/x/y_test.go".to_owned(), "other/z_test.go".to_owned()];
-    assert_eq!(project.only(&tests), "go test -count=1 ./x");
+    assert_eq!(project.only(&tests, false), "go test -count=1 ./x");
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn the_repository_has_the_last_word() {
     let files = [(PATH, manifest), ("app.py", "")];
     let project = detected(&listing(&files), "", Runtime::Message).unwrap().unwrap();
     assert_eq!(project.whole(), "make check");
-    assert_eq!(project.only(&["tests/test_a.py".to_owned()]), "pytest tests/test_a.py");
+    assert_eq!(project.only(&["tests/test_a.py".to_owned()], false), "pytest tests/test_a.py");
     assert_eq!((project.language, project.image.as_deref()), (Language::Python, Some("x:1")));
     assert_eq!(project.hints.as_deref(), Some("Mind the gap."));
     for (wrong, expected) in [
