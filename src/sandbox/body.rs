@@ -65,6 +65,17 @@ pub(super) fn create_body(spec: &SandboxSpec, volumes: &[String]) -> ContainerCr
     }
 }
 
+/// The container of `spec` in the network namespace of another container, which has one of its own without a network.
+pub(super) fn create_body_beside(spec: &SandboxSpec, volumes: &[String], other: &str) -> ContainerCreateBody {
+    let mut body = create_body(spec, volumes);
+    // It is the other's, with its network.
+    body.hostname = None;
+    if let Some(host) = &mut body.host_config {
+        host.network_mode = Some(format!("container:{other}"));
+    }
+    body
+}
+
 fn host_config(spec: &SandboxSpec, volumes: &[String]) -> HostConfig {
     let SandboxSpec { limits, runtime, .. } = spec;
     // Files in a tmpfs count as the container's memory: they come on top, so that a full workspace does not kill a compiler.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bollard::errors::Error;
+use bollard::models::ContainerCreateBody;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -10,9 +11,10 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tracing::{info, warn};
 
-use super::body::{LABEL_DEADLINE, LABEL_INSTANCE, LABEL_JOB, create_body};
+use super::body::{LABEL_DEADLINE, LABEL_INSTANCE, LABEL_JOB, create_body, create_body_beside};
 use super::container::Sandbox;
 use super::error::SandboxError;
+use super::relay::Relay;
 use super::spec::SandboxSpec;
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
@@ -83,25 +85,58 @@ impl Engine {
 
     /// Starts a sandbox. It runs until it is removed.
     pub async fn start(&self, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
+        let volumes = self.volumes_of(spec).await?;
+        let sandbox = self.create(spec, create_body(spec, &volumes)).await?;
+        self.begin(sandbox, spec, &volumes).await
+    }
+
+    /// Starts a sandbox whose loopback is that of `relay`: there is no other network in it either.
+    pub async fn start_beside(&self, spec: &SandboxSpec, relay: &Relay) -> Result<Sandbox, SandboxError> {
+        let volumes = self.volumes_of(spec).await?;
+        let sandbox = self.create(spec, create_body_beside(spec, &volumes, relay.id())).await?;
+        self.begin(sandbox, spec, &volumes).await
+    }
+
+    /// The volumes that the image of `spec` declares.
+    pub(super) async fn volumes_of(&self, spec: &SandboxSpec) -> Result<Vec<String>, SandboxError> {
+        match self.docker.inspect_image(&spec.image).await {
+            Ok(image) => Ok(image.config.and_then(|config| config.volumes).unwrap_or_default()),
+            Err(error) if is_not_found(&error) => {
+                Err(SandboxError::ImageMissing { image: spec.image.clone() })
+            }
+            Err(source) => {
+                let name = spec.image.clone();
+                Err(SandboxError::Engine { action: "look at the image of", name, source })
+            }
+        }
+    }
+
+    /// Creates a container, which is not started yet. From here on the value removes it, also if it is dropped.
+    pub(super) async fn create(
+        &self,
+        spec: &SandboxSpec,
+        body: ContainerCreateBody,
+    ) -> Result<Sandbox, SandboxError> {
         let name = format!("homeostat-{}-{:012x}", spec.purpose, fastrand::u64(..) >> 16);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let failed = |action, source| SandboxError::Engine { action, name: name.clone(), source };
-        let missing = || SandboxError::ImageMissing { image: spec.image.clone() };
-        let image = match self.docker.inspect_image(&spec.image).await {
-            Ok(image) => image,
-            Err(error) if is_not_found(&error) => return Err(missing()),
-            Err(source) => return Err(failed("look at the image of", source)),
-        };
-        let volumes = image.config.and_then(|config| config.volumes).unwrap_or_default();
-        let created = match self.docker.create_container(Some(options), create_body(spec, &volumes)).await {
-            Ok(created) => created,
-            Err(error) if is_not_found(&error) => return Err(missing()),
-            Err(source) => return Err(failed("create", source)),
-        };
-        // From here on the value removes the container, also if this future is dropped.
-        let sandbox = Sandbox::new(self.docker.clone(), created.id, name.clone());
+        match self.docker.create_container(Some(options), body).await {
+            Ok(created) => Ok(Sandbox::new(self.docker.clone(), created.id, name)),
+            Err(error) if is_not_found(&error) => {
+                Err(SandboxError::ImageMissing { image: spec.image.clone() })
+            }
+            Err(source) => Err(SandboxError::Engine { action: "create", name, source }),
+        }
+    }
+
+    async fn begin(
+        &self,
+        sandbox: Sandbox,
+        spec: &SandboxSpec,
+        volumes: &[String],
+    ) -> Result<Sandbox, SandboxError> {
+        let failed = |action, source| SandboxError::Engine { action, name: sandbox.name().to_owned(), source };
         let started = match self.docker.start_container(sandbox.id(), None).await {
-            Ok(()) => match self.volume_of(sandbox.id(), &volumes).await {
+            Ok(()) => match self.volume_of(sandbox.id(), volumes).await {
                 Ok(None) => sandbox.sweep("start").await,
                 Ok(Some(path)) => Err(SandboxError::Volume { image: spec.image.clone(), path }),
                 Err(source) => Err(failed("look at", source)),
@@ -115,6 +150,14 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    pub(super) const fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    pub(super) fn away(&self, source: Error) -> SandboxError {
+        SandboxError::EngineAway { host: self.host.clone(), source }
     }
 
     /// A path of the container that is a volume all the same; asked only where the image declares some.
