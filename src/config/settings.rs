@@ -170,6 +170,7 @@ impl Settings {
         let mut settings = fix::Settings {
             sandbox: self.sandbox.limits,
             runtime: self.sandbox.runtime.clone(),
+            dependencies: self.sandbox.dependencies.clone(),
             max_attempts: self.agent.max_attempts,
             spend_per_call: self.agent.spend.per_call,
             spend_per_issue: self.agent.spend.per_issue,

@@ -21,6 +21,7 @@ use crate::model::service::Services;
 use crate::model::stage::Stage;
 use crate::repo::{self, Repos};
 use crate::sandbox::engine::Engine;
+use crate::sandbox::snapshot::Keep;
 use crate::store::Store;
 use crate::tracker::{self, GitHubTracker, LocalTracker, Tracker};
 
@@ -139,17 +140,22 @@ fn forges(settings: &Settings, github: Option<&Client>, public_url: &str) -> Vec
     forges
 }
 
-/// Removes containers that an earlier run of this installation left behind, at the start and then every few minutes.
+/// Removes containers that an earlier run of this installation left behind, and snapshots that need not stay, at the start and then every
+/// minute.
 pub(super) async fn reap(
     engine: Engine,
     store: Arc<dyn Store>,
     instance: String,
     clock: SharedClock,
+    keep: Keep,
     shutdown: crate::base::shutdown::Shutdown,
 ) -> Result<(), std::convert::Infallible> {
     const EVERY: Duration = Duration::from_secs(60);
     loop {
         reap_once(&engine, store.as_ref(), &instance, &clock).await;
+        if let Err(error) = engine.prune_snapshots(&instance, keep, clock.now()).await {
+            tracing::warn!(error = %crate::base::chain::Chain(&error), "snapshots of dependencies cannot be pruned");
+        }
         if !shutdown.sleep(EVERY).await {
             return Ok(());
         }

@@ -22,6 +22,7 @@ use crate::heal::worker::{Worker, WorkerParts};
 use crate::http::{self, App};
 use crate::model::service::Services;
 use crate::sandbox::engine::Engine;
+use crate::sandbox::snapshot::Keep;
 use crate::store::Store;
 use crate::watch::ingest::pipeline::Pipeline;
 use crate::watch::ingest::services::ServiceMap;
@@ -257,7 +258,7 @@ async fn endless(task: impl Future<Output = ()>) -> Result<(), Infallible> {
 pub(super) struct Healing {
     worker: WorkerParts,
     /// Removes what is left of sandboxes, where there is an engine: with the id of this installation.
-    reaper: Option<(Engine, String)>,
+    reaper: Option<(Engine, String, Keep)>,
 }
 
 /// Builds the healing half; `None` where it is off.
@@ -279,7 +280,10 @@ pub(super) async fn prepare_healing(
         }
     };
     let reaper = match &engine {
-        Some(engine) => Some((engine.clone(), store.instance_id().await.map_err(DaemonError::Store)?)),
+        Some(engine) => {
+            let instance = store.instance_id().await.map_err(DaemonError::Store)?;
+            Some((engine.clone(), instance, settings.sandbox.dependencies.keep))
+        }
         None => None,
     };
     let stages = heal::stages(Ground {
@@ -306,10 +310,10 @@ impl Healing {
     pub(super) async fn start(self, tasks: &mut Tasks) {
         let Self { worker, reaper } = self;
         let stop = tasks.shutdown();
-        if let Some((engine, instance)) = reaper {
+        if let Some((engine, instance, keep)) = reaper {
             let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
             heal::reap_once(&engine, store.as_ref(), &instance, &clock).await;
-            tasks.spawn("reaper", heal::reap(engine, store, instance, clock, stop.clone()));
+            tasks.spawn("reaper", heal::reap(engine, store, instance, clock, keep, stop.clone()));
         }
         tasks.spawn("worker", async move {
             Worker::run(worker, stop).await;

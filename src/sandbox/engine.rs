@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::body::{LABEL_DEADLINE, LABEL_INSTANCE, LABEL_JOB, create_body, create_body_beside};
 use super::container::Sandbox;
 use super::error::SandboxError;
-use super::relay::Relay;
+use super::relay::Loopback;
 use super::spec::SandboxSpec;
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
@@ -90,10 +90,14 @@ impl Engine {
         self.begin(sandbox, spec, &volumes).await
     }
 
-    /// Starts a sandbox whose loopback is that of `relay`: there is no other network in it either.
-    pub async fn start_beside(&self, spec: &SandboxSpec, relay: &Relay) -> Result<Sandbox, SandboxError> {
+    /// Starts a sandbox with the loopback of a relay: there is no other network in it either.
+    pub async fn start_beside(
+        &self,
+        spec: &SandboxSpec,
+        loopback: &Loopback,
+    ) -> Result<Sandbox, SandboxError> {
         let volumes = self.volumes_of(spec).await?;
-        let sandbox = self.create(spec, create_body_beside(spec, &volumes, relay.id())).await?;
+        let sandbox = self.create(spec, create_body_beside(spec, &volumes, &loopback.id)).await?;
         self.begin(sandbox, spec, &volumes).await
     }
 
@@ -134,7 +138,8 @@ impl Engine {
         spec: &SandboxSpec,
         volumes: &[String],
     ) -> Result<Sandbox, SandboxError> {
-        let failed = |action, source| SandboxError::Engine { action, name: sandbox.name().to_owned(), source };
+        let failed =
+            |action, source| SandboxError::Engine { action, name: sandbox.name().to_owned(), source };
         let started = match self.docker.start_container(sandbox.id(), None).await {
             Ok(()) => match self.volume_of(sandbox.id(), volumes).await {
                 Ok(None) => sandbox.sweep("start").await,

@@ -58,6 +58,13 @@ impl std::fmt::Debug for Relay {
     }
 }
 
+/// The loopback of a relay, which is all that there is of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loopback {
+    /// The engine's id of the relay's container.
+    pub(super) id: String,
+}
+
 /// What the daemon keeps of a connection.
 struct Link {
     to_proxy: mpsc::Sender<Option<Bytes>>,
@@ -93,9 +100,9 @@ impl Relay {
         }
     }
 
-    /// The engine's id of its container, whose network others may join.
-    pub fn id(&self) -> &str {
-        self.sandbox.id()
+    /// What others join.
+    pub fn loopback(&self) -> Loopback {
+        Loopback { id: self.sandbox.id().to_owned() }
     }
 
     /// Carries connections between the container and `proxy`; returns only if the relay is lost.

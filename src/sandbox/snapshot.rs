@@ -39,6 +39,9 @@ const LABEL_MADE: &str = "homeostat.snapshot.made";
 /// How many bytes its own files are.
 const LABEL_BYTES: &str = "homeostat.snapshot.bytes";
 
+/// A snapshot is no longer used when it is as old as it may be, and removed so much later: what was begun in it is then over.
+const GRACE: Duration = Duration::from_secs(86_400);
+
 /// Name of all snapshots; their keys are the tags.
 const REPOSITORY: &str = "homeostat/snapshot";
 
@@ -80,6 +83,12 @@ pub struct Keep {
     pub total_bytes: u64,
 }
 
+impl Snapshot {
+    fn age(&self, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(self.made)).unwrap_or_default()
+    }
+}
+
 impl Engine {
     /// The id of an image, which changes with its content; `None` if it is not there.
     pub async fn image_id(&self, image: &str) -> Result<Option<String>, SandboxError> {
@@ -90,11 +99,17 @@ impl Engine {
         }
     }
 
-    /// The snapshot of this key, if this installation has made it.
-    pub async fn snapshot(&self, instance: &str, key: &str) -> Result<Option<Snapshot>, SandboxError> {
+    /// The snapshot of this key, if this installation has made it and it is not too old.
+    pub async fn snapshot(
+        &self,
+        instance: &str,
+        key: &str,
+        keep: Keep,
+        now: Timestamp,
+    ) -> Result<Option<Snapshot>, SandboxError> {
         let found = self.snapshots(instance).await?;
         let name = name_of(instance, key);
-        Ok(found.into_iter().find(|snapshot| snapshot.image == name))
+        Ok(found.into_iter().find(|snapshot| snapshot.image == name && snapshot.age(now) <= keep.age))
     }
 
     /// All snapshots of this installation, newest first.
@@ -110,8 +125,9 @@ impl Engine {
             let (Some(made), Some(n_bytes)) = (made, n_bytes) else { continue };
             // Podman says of an image on this machine that it is.
             let names = image.repo_tags.iter().map(|tag| tag.strip_prefix("localhost/").unwrap_or(tag));
-            let ours = names.filter(|tag| tag.starts_with(REPOSITORY));
-            found.extend(ours.map(|tag| Snapshot { image: tag.to_owned(), n_bytes, made }));
+            let name = names.into_iter().find(|tag| tag.starts_with(REPOSITORY));
+            // One whose name was given to a newer one is known by its id.
+            found.push(Snapshot { image: name.unwrap_or(&image.id).to_owned(), n_bytes, made });
         }
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.made));
         Ok(found)
@@ -157,8 +173,8 @@ impl Engine {
         let mut n_removed = 0;
         for snapshot in self.snapshots(instance).await? {
             total = total.saturating_add(snapshot.n_bytes);
-            let age = Duration::try_from(now.duration_since(snapshot.made)).unwrap_or_default();
-            if age <= keep.age && total <= keep.total_bytes {
+            let has_name = snapshot.image.starts_with(REPOSITORY);
+            if has_name && snapshot.age(now) <= keep.age + GRACE && total <= keep.total_bytes {
                 continue;
             }
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();

@@ -9,6 +9,7 @@ use super::super::document::Section;
 use crate::agent::price::{Price, Rates};
 use crate::agent::settings::{Limits, Settings};
 use crate::base::secret::Secret;
+use crate::heal::fix::dependencies;
 use crate::heal::fix::project::Language;
 use crate::model::money::NanoUsd;
 use crate::sandbox::spec::SandboxLimits;
@@ -175,6 +176,7 @@ pub struct SandboxSettings {
     pub limits: SandboxLimits,
     /// The engine's runtime for sandboxes; `None` for its default.
     pub runtime: Option<String>,
+    pub dependencies: dependencies::Settings,
 }
 
 /// Reads `[sandbox]`.
@@ -207,9 +209,11 @@ pub(in crate::config) fn sandbox(root: &Section<'_>) -> SandboxSettings {
         }
         language.finish();
     }
+    let image = section.text("image").map_or_else(|| "homeostat/sandbox:1".to_owned(), |found| found.value);
     let settings = SandboxSettings {
         host: section.engine_address("host"),
-        image: section.text("image").map_or_else(|| "homeostat/sandbox:1".to_owned(), |found| found.value),
+        dependencies: super::dependencies::dependencies(&section, &image),
+        image,
         language_images,
         limits,
         runtime: section.text("runtime").map(|found| found.value),

@@ -2,6 +2,7 @@
 
 pub(super) mod agent;
 pub(super) mod alerts;
+pub(super) mod dependencies;
 pub(super) mod fingerprints;
 pub(super) mod github;
 pub(super) mod heal;

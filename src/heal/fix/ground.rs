@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Checked, Checker, in_words};
+use super::dependencies::{Installation, OnFailure, Prepared};
 use super::parts::FixParts;
 use super::project::{FILES_TO_READ, Listing, Project, detect, folders, is_python_test, missing_dependency};
 use super::results::Results;
@@ -77,6 +78,9 @@ const MAX_TEXT_BYTES: u64 = 256 << 10;
 /// Tests in Python that are read to know which runner they are for.
 const MAX_TESTS_READ: usize = 20;
 
+/// What a person does about dependencies that cannot be installed.
+const INSTALL_NEXT: &str = "Correct what the package manager says, allow its registry in `[sandbox.dependencies]`, or build an image that has the dependencies, then retry.";
+
 /// Prepares the ground. `base` is the commit that an earlier lease of this job began with.
 pub(super) async fn prepare(
     parts: &FixParts,
@@ -101,6 +105,14 @@ pub(super) async fn prepare(
     let listing = Listing { texts: texts(&mirror, &entries, &folders).await?, paths };
     let (project, image) = project(parts, subject, &base, &listing, &folders).await?;
     let instance = parts.store.instance_id().await.map_err(Setback::from)?;
+    let installation = Installation {
+        checker: &checker(parts, &instance, context.job.id, &image, &project, &context.stop),
+        mirror: &mirror,
+        entries: &entries,
+        project: &project,
+        context,
+    };
+    let (image, lacking) = with_dependencies(installation, &base).await?;
     let whole = project.whole();
     let baseline = match saved(context, &base, &whole) {
         Some(baseline) => baseline,
@@ -118,11 +130,14 @@ pub(super) async fn prepare(
         }
     };
     if let Some(name) = missing_dependency(&baseline.run, |name| is_own(&entries, name)) {
+        let lacks = format!("the tests need `{name}`, which is not in the image `{image}`");
+        if let Some(why) = lacking {
+            let why = format!("{lacks}, and the project's dependencies could not be installed: {why}");
+            return Err(Halt::Missing { base: Some(base), why, next: INSTALL_NEXT });
+        }
         return Err(Halt::Missing {
             base: Some(base),
-            why: format!(
-                "the tests need `{name}`, which is not in the image `{image}`, and the sandbox has no network"
-            ),
+            why: format!("{lacks}, and the sandbox has no network"),
             next: "Build an image with it and name it for this language in the config, or in `.homeostat.toml` as `[test] image`, then retry.",
         });
     }
@@ -155,6 +170,26 @@ async fn files(parts: &FixParts, mirror: &Mirror, base: &CommitId) -> Result<Vec
         )));
     }
     Ok(entries)
+}
+
+/// The image with the project's dependencies, or its own image and why they are not in it.
+async fn with_dependencies(
+    installation: Installation<'_>,
+    base: &CommitId,
+) -> Result<(String, Option<String>), Halt> {
+    let own = installation.checker.image.to_owned();
+    match installation.prepare().await? {
+        Prepared::Nothing => Ok((own, None)),
+        Prepared::In { image } => Ok((image, None)),
+        Prepared::Failed { why } => match installation.checker.parts.settings.dependencies.on_failure {
+            OnFailure::Continue => Ok((own, Some(why))),
+            OnFailure::Stop => Err(Halt::Missing {
+                base: Some(base.clone()),
+                why: format!("the project's dependencies could not be installed: {why}"),
+                next: INSTALL_NEXT,
+            }),
+        },
+    }
 }
 
 /// How the project is tested and in which image.

@@ -1,6 +1,7 @@
 //! The fix stage: reproduce, attempt, validate. Never names the forge.
 //!
-//! [`FixStage`] takes an issue to an attempt with an outcome: the base commit is fetched and its tests are run (`ground`), the agent
+//! [`FixStage`] takes an issue to an attempt with an outcome: the base commit is fetched, its dependencies are
+//! installed (`dependencies`) and its tests are run (`ground`), the agent
 //! works in a sealed container (`room`, `workspace`), what it leaves comes out as a patch made by the host (`export`) and is judged
 //! by tests that are run in clean containers (`validate`, `judge`, `verdict`), whatever the agent says of it. Then it is told
 //! (`report`), and the jobs that follow are named (`stage`).
@@ -10,6 +11,7 @@
 //! attempt ends, its patch, its reasons and its cost are kept.
 
 mod check;
+pub mod dependencies;
 mod export;
 mod ground;
 mod judge;

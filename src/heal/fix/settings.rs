@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::dependencies;
 use super::project::Language;
 use crate::heal::policy::Levels;
 use crate::model::money::NanoUsd;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub sandbox: SandboxLimits,
     /// The engine's runtime for every container; `None` for its default.
     pub runtime: Option<String>,
+    /// How the dependencies of projects are installed.
+    pub dependencies: dependencies::Settings,
     /// Most attempts of one job; each knows why the ones before were not enough.
     pub max_attempts: u32,
     /// How long one run of a project's tests may take.
@@ -65,6 +68,7 @@ impl Default for Settings {
             repository_images: vec!["homeostat/sandbox*".to_owned()],
             sandbox: SandboxLimits::default(),
             runtime: None,
+            dependencies: dependencies::Settings::default(),
             max_attempts: 2,
             check_timeout: Duration::from_secs(15 * 60),
             spend_per_call: spend.per_call,

@@ -83,6 +83,10 @@ pub(super) const CASES: &[(&str, &str)] = &[
         "a language that is not known",
         "[[sandbox.language]]\nname = \"cobol\"\nimage = \"x\"\n\n[[sandbox.language]]\nname = \"node\"\n",
     ),
+    (
+        "what an installation may not have",
+        "[sandbox.dependencies]\nallow = [\"https://registry.example/\"]\nenvironment = [\"NPM_CONFIG_REGISTRY=https://reader:hunter2@registry.example/npm\", \"GOPROXY\"]\non_failure = \"ignore\"\n",
+    ),
     ("a key where the name of a model belongs", "[agent]\nmodel = \"AKIAIOSFODNN7EXAMPLE\"\n"),
     (
         "a secret where the name of its variable belongs",
