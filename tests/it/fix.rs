@@ -11,6 +11,8 @@ mod broken;
 mod crowd;
 /// The demo's service and its recorded fix.
 mod demo;
+/// What a project needs is installed, and nobody else is reached.
+mod dependencies;
 /// Every outcome, and the evidence it rests on.
 mod outcomes;
 /// Exit codes that say less than the tests.

@@ -8,6 +8,7 @@
 mod escape;
 mod life;
 mod limits;
+mod relay;
 
 use std::time::Duration;
 

@@ -24,6 +24,8 @@ pub(crate) mod numbered;
 pub(crate) mod postgres;
 pub(crate) mod private_engine;
 pub(crate) mod program;
+/// Registries of packages.
+pub(crate) mod registry;
 pub(crate) mod streams;
 pub(crate) mod wait;
 /// The watching half over a source, as the daemon runs it.
