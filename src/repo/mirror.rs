@@ -16,7 +16,9 @@ use super::credential::CredentialSource;
 use super::error::RepoError;
 use super::git::Git;
 use super::settings::Settings;
+use super::upkeep;
 use super::worktree::{self, WorkTree};
+use crate::base::chain::Chain;
 
 /// The id of a commit: 40 (or 64) hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -131,6 +133,10 @@ impl Repos {
         }
         let refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
         self.fetch(&mirror, &address, &["--prune", "--no-tags"], &refs).await?;
+        // One that cannot be packed is as good as before.
+        if let Err(error) = upkeep::tidy(&mirror.git, &mirror.folder).await {
+            tracing::warn!(mirror = name, error = %Chain(&error), "failed to pack a mirror");
+        }
         Ok(mirror)
     }
 
@@ -186,7 +192,7 @@ impl Repos {
     }
 }
 
-/// A fetched repository. Objects in it are only ever added.
+/// A fetched repository. Objects in it are only ever added; what no branch leads to is removed after weeks.
 #[derive(Debug, Clone)]
 pub struct Mirror {
     git: Arc<Git>,
@@ -267,6 +273,8 @@ impl Mirror {
 
     /// A fresh clone with `commit` checked out, removed when it is dropped.
     pub async fn checkout(&self, commit: &CommitId) -> Result<WorkTree, RepoError> {
+        // A clone links to the mirror's packs, which must not be packed anew meanwhile.
+        let _lock = self.lock().await?;
         WorkTree::make(Arc::clone(&self.git), &self.folder, commit).await
     }
 

@@ -15,6 +15,7 @@ mod mirror;
 pub mod patch;
 mod settings;
 pub mod unpack;
+mod upkeep;
 mod worktree;
 
 pub use archive::Archive;

@@ -16,6 +16,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long to wait for another process that fetches the same repository.
     pub lock_timeout: Duration,
+    /// A mirror with more packs than this is packed anew.
+    pub max_packs: u64,
+    /// The same for objects in no pack.
+    pub max_loose_objects: u64,
     /// Most files in a checkout; a larger one is refused.
     pub max_files: u64,
     /// Most bytes in a checkout, all files together; a larger one is refused.
@@ -33,6 +37,8 @@ impl Settings {
             fetch_timeout: Duration::from_secs(600),
             timeout: Duration::from_secs(120),
             lock_timeout: Duration::from_secs(900),
+            max_packs: 20,
+            max_loose_objects: 5_000,
             max_files: 100_000,
             max_bytes: 1 << 30,
             environment: Vec::new(),

@@ -81,6 +81,34 @@ async fn a_mirror_follows_its_repository() {
 }
 
 #[tokio::test]
+async fn a_mirror_is_packed_when_fetches_have_left_much_behind() {
+    let source = Repository::create("shop", &[("a.txt", "one\n")]);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { max_loose_objects: 8, ..Settings::new(folder.path()) };
+    let repos = Repos::new(settings, Arc::new(FetchTokens::default())).await.unwrap();
+    let loose = || {
+        let mirror = std::fs::read_dir(folder.path().join("mirrors")).unwrap().find_map(|entry| {
+            let path = entry.unwrap().path();
+            path.is_dir().then_some(path)
+        });
+        let objects = std::fs::read_dir(mirror.unwrap().join("objects")).unwrap();
+        objects.filter(|entry| entry.as_ref().unwrap().file_name().len() == 2).count()
+    };
+    let url = source.root().join("shop.git").display().to_string();
+    let mut most = 0;
+    for n in 0..6 {
+        let commit = source.commit("main", "more", &[("a.txt", &format!("{n}\n"))]);
+        let mirror = repos.mirror(&url).await.unwrap();
+        most = most.max(loose());
+        let head = mirror.branch("main").await.unwrap();
+        assert_eq!(head.as_str(), commit);
+        let text = mirror.read(&head, "a.txt", 100).await.unwrap().unwrap();
+        assert_eq!(text, format!("{n}\n").as_bytes());
+    }
+    assert!(most > 0 && loose() <= 8, "{most} {}", loose());
+}
+
+#[tokio::test]
 async fn the_credential_goes_to_the_server_and_nowhere_else() {
     let source = Repository::create("closed", &[("a.txt", "one\n")]);
     let reader =

@@ -3,6 +3,7 @@
 //! What was installed comes from strangers. Unpacked by the engine it must not reach out of its folder: through `..`, through
 //! a link that stands where a folder is expected, or as a device or a program with its owner's rights.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek, SeekFrom, Write};
@@ -82,38 +83,33 @@ impl Copy<'_> {
         let header = entry.header();
         let (kind, mtime) = (header.entry_type(), header.mtime().unwrap_or(0));
         let mode = if header.mode().unwrap_or(0) & 0o111 == 0 { 0o644 } else { 0o755 };
-        match kind {
-            EntryType::Directory => append(builder, kind, 0o755, mtime, &target, None)?,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.n_bytes += entry.size();
-                if self.n_bytes > self.max_bytes {
-                    return Err(RepackError::TooLarge(self.max_bytes));
-                }
-                let mut header = header_of(EntryType::Regular, mode, mtime);
-                header.set_size(entry.size());
-                builder.append_data(&mut header, &target, &mut entry)?;
-                self.links.remove(&inside);
+        if kind.is_dir() {
+            append(builder, kind, 0o755, mtime, &target, None)?;
+        } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+            self.n_bytes += entry.size();
+            if self.n_bytes > self.max_bytes {
+                return Err(RepackError::TooLarge(self.max_bytes));
             }
-            EntryType::Symlink => {
-                let link = entry.link_name()?.map(std::borrow::Cow::into_owned).unwrap_or_default();
-                let link = match link.strip_prefix(self.from) {
-                    Ok(rest) => Path::new("/").join(&self.to).join(rest),
-                    Err(_) => link,
-                };
-                append(builder, kind, 0o777, mtime, &target, Some(&link))?;
-                self.links.insert(inside);
+            let mut header = header_of(EntryType::Regular, mode, mtime);
+            header.set_size(entry.size());
+            builder.append_data(&mut header, &target, &mut entry)?;
+        } else if kind.is_symlink() {
+            let link = entry.link_name()?.map(Cow::into_owned).unwrap_or_default();
+            let link = match link.strip_prefix(self.from) {
+                Ok(rest) => Path::new("/").join(&self.to).join(rest),
+                Err(_) => link,
+            };
+            append(builder, kind, 0o777, mtime, &target, Some(&link))?;
+            self.links.insert(inside);
+        } else if kind.is_hard_link() {
+            let link = entry.link_name()?.map(Cow::into_owned).unwrap_or_default();
+            let named = normal(&link).ok_or_else(|| outside(&link))?;
+            if named.ancestors().any(|part| self.links.contains(part)) {
+                return Err(outside(&link));
             }
-            EntryType::Link => {
-                let link = entry.link_name()?.map(std::borrow::Cow::into_owned).unwrap_or_default();
-                let named = normal(&link).ok_or_else(|| outside(&link))?;
-                if named.ancestors().any(|part| self.links.contains(part)) {
-                    return Err(outside(&link));
-                }
-                append(builder, kind, mode, mtime, &target, Some(&self.to.join(named)))?;
-            }
-            // Sockets, devices and queues are nothing that was installed.
-            _ => {}
+            append(builder, kind, mode, mtime, &target, Some(&self.to.join(named)))?;
         }
+        // Sockets, devices and queues are nothing that was installed.
         Ok(())
     }
 }

@@ -73,9 +73,10 @@ impl Manifests {
             PackageManager::Cargo => {
                 let is_foreign = |line: &str| line.starts_with("source = ");
                 let is_section = |line: &str| line.starts_with('[') && line.contains("dependencies");
-                match self.files.iter().any(|(path, _)| name_of(path) == "Cargo.lock") {
-                    true => self.has_line(|name| name == "Cargo.lock", is_foreign),
-                    false => self.has_line(any, is_section),
+                if self.files.iter().any(|(path, _)| name_of(path) == "Cargo.lock") {
+                    self.has_line(|name| name == "Cargo.lock", is_foreign)
+                } else {
+                    self.has_line(any, is_section)
                 }
             }
             PackageManager::GoModules => {
