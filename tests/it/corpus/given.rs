@@ -115,6 +115,8 @@ impl Given {
         let fix = FixStage::new(FixParts {
             settings: fix::Settings {
                 max_attempts: 1,
+                // What they need is in the images; a registry is no part of this.
+                dependencies: fix::dependencies::Settings { is_enabled: false, ..Default::default() },
                 spend_per_day: NanoUsd::from_usd(1000.0),
                 ..fix::Settings::default()
             },

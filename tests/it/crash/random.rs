@@ -30,7 +30,7 @@ use crate::support::chance::{n_kills, seed};
 use crate::support::docker::engine;
 use crate::support::git::Repository;
 use crate::support::name::unique;
-use crate::support::program::{Program, free_address};
+use crate::support::program::{Program, free_address, json_of};
 use crate::support::wait::{PATIENCE, eventually};
 
 /// Fixed in parallel, each by the script `right`.
@@ -163,6 +163,10 @@ impl Scene {
         // What is left on the bill was answered, but the daemon did not live to see it.
         let left: i64 = bill.iter().sum();
         assert!(bill.len() <= n_unsettled && left <= of_unsettled, "{bill:?}, {n_unsettled}: {of_unsettled}");
+        // And it is listed, for whoever holds the books against an invoice.
+        let listed = json_of(&["spend", "--unsettled", "--json", "--config", &self.config]).await;
+        assert_eq!(listed.len(), n_unsettled, "{listed:#?}");
+        assert!(listed.iter().all(|call| call["state"] == "cut off"), "{listed:#?}");
         let spent = self.store.spend_since(Timestamp::UNIX_EPOCH).await.expect("it can be read");
         assert_eq!((spent.reserved, spent.unsettled), (NanoUsd::ZERO, NanoUsd(of_unsettled)));
         assert!(spent.total() >= self.model.books().cost, "{spent:?}");
@@ -219,6 +223,7 @@ fn write_config(folder: &Path, services: &str, model: &ScriptedModel) -> String 
          [http]\nlisten = \"{address}\"\npublic_url = \"http://{address}\"\n\
          [docker.include]\nnames = [\"{nobody}\"]\n\
          [heal]\nlease = \"3s\"\n\
+         [sandbox.dependencies]\nenabled = false\n\
          [agent]\napi = \"{api}\"\nkey = {{ file = \"{key}\" }}\n{services}",
         state = folder.join("state").display(),
         nobody = unique("nobody"),
