@@ -11,6 +11,7 @@ pub mod error;
 mod machine;
 pub mod price;
 mod prompt;
+pub mod replay;
 pub mod run;
 pub mod scripted;
 pub mod settings;

@@ -300,6 +300,9 @@ pub(super) enum JobCommand {
     /// Put a dead or cancelled job back into the queue
     #[command(after_help = "Example: homeostat job requeue 0190c2d4-7b1e-7cc0-a1b2-5f0e6c1d2e3f")]
     Requeue(JobArgs),
+    /// Run the tool calls of a fix again, without the model, and tell where they give something else than its transcript says
+    #[command(after_help = "Example: homeostat job replay 0190c2d4-7b1e-7cc0-a1b2-5f0e6c1d2e3f")]
+    Replay(JobArgs),
 }
 
 #[derive(Debug, Args)]

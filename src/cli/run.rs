@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use super::args::{Cli, Command, Global};
+use super::args::{Cli, Command, Global, JobCommand};
 use super::context::Context;
 use super::exit::Failure;
 use super::{
@@ -50,6 +50,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Issue(command) => {
             with_store(&cli.global, async |context| issue::run(context, command).await)
         }
+        Command::Job(JobCommand::Replay(args)) => job::replay(&cli.global, &args),
         Command::Job(command) => with_store(&cli.global, async |context| job::run(context, command).await),
         Command::Spend(args) => with_store(&cli.global, async |context| spend::spend(context, args).await),
         Command::Run => serve::serve(cli.global.config.clone(), settings(&cli.global)?),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::DaemonError;
 use super::fetch::FetchCredentials;
+use crate::agent;
 use crate::base::clock::SharedClock;
 use crate::base::redact::Redactor;
+use crate::base::secret::Secret;
 use crate::config::{Place, Settings};
 use crate::forge::{self, Forge, GitHubForge, LocalForge};
 use crate::github::Client;
@@ -24,6 +26,7 @@ use crate::sandbox::engine::Engine;
 use crate::sandbox::snapshot::Keep;
 use crate::store::Store;
 use crate::tracker::{self, GitHubTracker, LocalTracker, Tracker};
+use crate::watch::ingest::services::ServiceMap;
 
 /// What the healing half is given by the daemon.
 pub(super) struct Ground<'a> {
@@ -41,20 +44,8 @@ pub(super) struct Ground<'a> {
 pub(super) async fn stages(ground: Ground<'_>) -> Result<Vec<Arc<dyn Stage>>, DaemonError> {
     let Ground { settings, store, services, redactor, clock, engine } = ground;
     let public_url = settings.http.public_url.as_str().trim_end_matches('/').to_owned();
-    let github = match &settings.github {
-        Some(github) => {
-            let client = Client::new(github.clone(), Arc::clone(&clock));
-            Some(
-                client
-                    .map_err(|source| DaemonError::Part { part: "GitHub client", source: source.into() })?,
-            )
-        }
-        None => None,
-    };
-    let credentials = FetchCredentials { tokens: settings.fetch_tokens.clone(), github: github.clone() };
-    let repo_settings = repo::Settings::new(settings.state_folder.join("repositories"));
-    let repos = Repos::new(repo_settings, Arc::new(credentials)).await;
-    let repos = repos.map_err(|source| DaemonError::Part { part: "repositories", source: source.into() })?;
+    let github = github(settings, &clock)?;
+    let repos = repos(settings, github.as_ref()).await?;
     let trackers = trackers(settings, &store, &clock, github.as_ref(), &public_url);
     let forges = forges(settings, github.as_ref(), &public_url);
     let policy = Policy::new(settings.policy.clone(), redactor.clone());
@@ -111,6 +102,46 @@ pub(super) async fn stages(ground: Ground<'_>) -> Result<Vec<Arc<dyn Stage>>, Da
         (Some(_), None) => tracing::info!("no key for the model is set: fixes wait in the queue"),
     }
     Ok(stages)
+}
+
+/// What fixes are made with, for a command that runs one again. The model is never called with it where the config has no key.
+///
+/// # Errors
+/// When the engine for sandboxes is away, or the repositories' folder cannot be used.
+pub async fn fix_parts(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+) -> Result<FixParts, DaemonError> {
+    let part = |part| move |source| DaemonError::Part { part, source };
+    let engine = Engine::connect(settings.engine_host()).await;
+    let engine = engine.map_err(|error| part("engine for sandboxes")(error.into()))?;
+    let github = github(settings, &clock)?;
+    let nowhere = || url::Url::parse("http://127.0.0.1:9").expect("a constant address");
+    let agent = settings.agent.agent.clone();
+    Ok(FixParts {
+        settings: settings.fix(),
+        agent: agent.unwrap_or_else(|| agent::settings::Settings::new(nowhere(), Secret::new(""))),
+        store,
+        services: Arc::new(ServiceMap::new(settings.services.clone())),
+        repos: repos(settings, github.as_ref()).await?,
+        engine,
+        fingerprinter: super::build::fingerprinter(settings),
+        redactor: settings.redactor.clone(),
+        clock,
+    })
+}
+
+fn github(settings: &Settings, clock: &SharedClock) -> Result<Option<Client>, DaemonError> {
+    let client = settings.github.clone().map(|github| Client::new(github, Arc::clone(clock))).transpose();
+    client.map_err(|source| DaemonError::Part { part: "GitHub client", source: source.into() })
+}
+
+async fn repos(settings: &Settings, github: Option<&Client>) -> Result<Repos, DaemonError> {
+    let credentials = FetchCredentials { tokens: settings.fetch_tokens.clone(), github: github.cloned() };
+    let repo_settings = repo::Settings::new(settings.state_folder.join("repositories"));
+    let repos = Repos::new(repo_settings, Arc::new(credentials)).await;
+    repos.map_err(|source| DaemonError::Part { part: "repositories", source: source.into() })
 }
 
 /// GitHub first where the config says so; the local one takes what lives nowhere else.

@@ -17,6 +17,7 @@ mod tasks;
 pub use build::{fingerprinter, pipeline};
 pub use config_state::ConfigState;
 pub use fetch::FetchCredentials;
+pub use heal::fix_parts;
 pub use logging::start as start_logging;
 pub use reload::{Reload, ReloadTrigger};
 pub use run::{Listening, run};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::job::{Job, JobKind, NewJob};
 use crate::base::chain::Chain;
+use crate::base::id::LeaseToken;
 use crate::base::shutdown::Shutdown;
 
 /// One kind of durable work. Running twice must be safe: a stage looks before it creates.
@@ -57,6 +58,12 @@ impl fmt::Debug for StageContext {
 pub trait Progress: Send + Sync {
     /// Shows a step on the page. `name` is constant, `detail` redacted. Failing to show it never fails the job.
     async fn step(&self, name: &'static str, detail: &str);
+
+    /// The lease under which the job runs. What the stage writes for it elsewhere goes under it too, so that one that was lost writes
+    /// nothing; `None` where nobody else can have the job.
+    fn lease(&self) -> Option<LeaseToken> {
+        None
+    }
 
     /// Makes `state` (JSON of the stage's own) durable as the job's progress.
     async fn save(&self, state: &str) -> Result<(), ProgressError>;

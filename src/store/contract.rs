@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::types::{
-    Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
+    Alias, AuditEntry, CommitReceipt, Held, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
     LocalComment, LocalTicket, NewReservation, OpenSpend, Overview, Reserved, SpendBy, SpendLimits, SpendRow,
     SpendSpan, SpendTotals, StoreError, TimelineEntry, Usage,
 };
@@ -154,6 +154,22 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Writes an attempt whole (by id), new or changed.
     async fn save_attempt(&self, attempt: &Attempt) -> Result<()>;
+    /// As `save_attempt`, refused with `LeaseLost` if the lease is not held any more. The same holds for the two other writes of an
+    /// attempt under way.
+    async fn save_attempt_held(&self, attempt: &Attempt, held: Held) -> Result<()>;
+    async fn append_transcript_held(
+        &self,
+        attempt: AttemptId,
+        seq: i64,
+        entry: &str,
+        held: Held,
+    ) -> Result<()>;
+    async fn reserve_held(
+        &self,
+        reservation: NewReservation,
+        limits: SpendLimits,
+        held: Held,
+    ) -> Result<Reserved>;
     async fn attempt(&self, id: AttemptId) -> Result<Attempt>;
     /// Attempts of an issue, oldest first.
     async fn attempts(&self, issue: IssueId) -> Result<Vec<Attempt>>;

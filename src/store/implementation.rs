@@ -9,7 +9,7 @@ use super::tables::{
     queue, spend, stories, streams,
 };
 use super::types::{
-    Alias, AuditEntry, CommitReceipt, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
+    Alias, AuditEntry, CommitReceipt, Held, IssueBrief, IssueDetail, IssueFilter, IssueTemplate, JobFilter,
     LocalComment, LocalTicket, NewReservation, OpenSpend, Overview, Reserved, SpendBy, SpendLimits, SpendRow,
     SpendSpan, SpendTotals, StoreError, TimelineEntry, Usage,
 };
@@ -210,6 +210,38 @@ impl Store for Database {
 
     async fn save_attempt(&self, attempt: &Attempt) -> Result<()> {
         write!(self, "save an attempt", |s| attempts::save(s, attempt))
+    }
+
+    async fn save_attempt_held(&self, attempt: &Attempt, held: Held) -> Result<()> {
+        write!(self, "save an attempt", |s| async {
+            queue::hold(s, held).await?;
+            attempts::save(s, attempt).await
+        })
+    }
+
+    async fn append_transcript_held(
+        &self,
+        attempt: AttemptId,
+        seq: i64,
+        entry: &str,
+        held: Held,
+    ) -> Result<()> {
+        write!(self, "append to a transcript", |s| async {
+            queue::hold(s, held).await?;
+            attempts::append_transcript(s, attempt, seq, entry, held.now).await
+        })
+    }
+
+    async fn reserve_held(
+        &self,
+        reservation: NewReservation,
+        limits: SpendLimits,
+        held: Held,
+    ) -> Result<Reserved> {
+        write!(self, "reserve money", |s| async {
+            queue::hold(s, held).await?;
+            spend::reserve(s, &reservation, &limits).await
+        })
     }
 
     async fn attempt(&self, id: AttemptId) -> Result<Attempt> {

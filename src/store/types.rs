@@ -2,7 +2,7 @@
 
 use crate::base::chain::Chain;
 use crate::base::clock::Timestamp;
-use crate::base::id::{AliasId, AttemptId, IssueId, JobId, ReservationId};
+use crate::base::id::{AliasId, AttemptId, IssueId, JobId, LeaseToken, ReservationId};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::issue::{Issue, IssueState};
 use crate::model::job::{JobKind, JobState};
@@ -226,6 +226,15 @@ pub struct JobFilter {
     pub kind: Option<JobKind>,
     pub state: Option<JobState>,
     pub limit: u32,
+}
+
+/// The lease that a write goes under. Once it is lost, the write is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub job: JobId,
+    pub token: LeaseToken,
+    /// The lease must not have expired by then.
+    pub now: Timestamp,
 }
 
 /// Money asked for before a model call is made.

@@ -34,6 +34,7 @@ const COMMANDS: &[&[&str]] = &[
     &["job", "show"],
     &["job", "cancel"],
     &["job", "requeue"],
+    &["job", "replay"],
     &["spend"],
     &["pause"],
     &["resume"],

@@ -13,6 +13,8 @@ mod crowd;
 mod demo;
 /// What a project needs is installed, and nobody else is reached.
 mod dependencies;
+/// Interrupted after any number of tool calls, and run again from the transcript.
+mod every_call;
 /// Every outcome, and the evidence it rests on.
 mod outcomes;
 /// Exit codes that say less than the tests.

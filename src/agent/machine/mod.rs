@@ -18,7 +18,9 @@ mod step;
 mod stuck;
 
 pub(super) use event::{Effect, Event, Failure, ToolCall, ToolOutcome};
+pub(super) use react::calls_of;
 pub(super) use step::{Machine, MachineConfig};
+pub(super) use stuck::digest;
 
 #[cfg(test)]
 mod tests;

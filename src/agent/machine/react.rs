@@ -68,3 +68,12 @@ pub(super) fn words(entry: &AssistantEntry) -> String {
     });
     texts.collect::<Vec<_>>().join("\n")
 }
+
+/// The tool calls of an answer, in their order.
+pub(in crate::agent) fn calls_of(entry: &AssistantEntry) -> Vec<ToolCall> {
+    let calls = entry.content.iter().filter_map(|block| match read_block(block) {
+        Block::ToolUse(call) => Some(call),
+        Block::Text(_) | Block::Other => None,
+    });
+    calls.collect()
+}

@@ -66,7 +66,7 @@ fn is_circle(latest: &VecDeque<(String, bool)>) -> bool {
 }
 
 /// What makes two runs the same: the action, and its result without numbers.
-pub(super) fn digest(call: &ToolCall, text: &str) -> String {
+pub(in crate::agent) fn digest(call: &ToolCall, text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if !c.is_ascii_hexdigit() {

@@ -20,6 +20,7 @@ mod parts;
 pub mod patch;
 pub mod project;
 mod record;
+pub mod replay;
 mod report;
 mod results;
 mod room;

@@ -2,6 +2,7 @@
 
 use super::ground::{Halt, prepare};
 use super::parts::FixParts;
+use super::record::Lease;
 use super::report::without_attempt;
 use super::subject::Subject;
 use super::trial::Trial;
@@ -92,7 +93,7 @@ impl FixStage {
             None => self.begin(issue, context, &attempts, ground.base.to_string()),
         };
         loop {
-            parts.store.save_attempt(&next).await?;
+            Lease::of(context).save(parts.store.as_ref(), &next, parts.clock.now()).await?;
             let trial = Trial { parts, subject: &subject, ground: &ground, context, earlier: &attempts };
             let (ended, may_retry) = trial.run(next).await?;
             let outcome = ended.outcome.map_or("not ended", Outcome::name);
@@ -142,7 +143,8 @@ impl FixStage {
         attempt.report = without_attempt(why, next);
         attempt.outcome = Some(Outcome::NeedsPerson);
         attempt.ended_at = Some(self.parts.clock.now());
-        self.parts.store.save_attempt(&attempt).await?;
+        let now = self.parts.clock.now();
+        Lease::of(context).save(self.parts.store.as_ref(), &attempt, now).await?;
         context.progress.step("outcome", why).await;
         attempts.push(attempt);
         self.finish(&attempts, context).await
@@ -165,7 +167,7 @@ impl FixStage {
         store.settle_cut_off(attempt.id, self.parts.clock.now()).await?;
         if attempt.outcome.is_none() {
             self.keep_work(&mut attempt).await?;
-            store.save_attempt(&attempt).await?;
+            Lease::of(context).save(store.as_ref(), &attempt, self.parts.clock.now()).await?;
         }
         Ok(match end {
             JobEnd::Dead { .. } => {

@@ -7,7 +7,7 @@ use super::check::Checker;
 use super::export::{Export, export};
 use super::ground::{Ground, checker};
 use super::parts::FixParts;
-use super::record::{StoreLedger, StoreTranscript};
+use super::record::{Lease, StoreLedger, StoreTranscript};
 use super::report::report;
 use super::subject::Subject;
 use super::validate::{Evidence, validate};
@@ -83,7 +83,7 @@ impl Trial<'_> {
         attempt.report = report(&end.how, &verdict);
         attempt.outcome = Some(verdict.outcome);
         attempt.ended_at = Some(parts.clock.now());
-        parts.store.save_attempt(&attempt).await?;
+        Lease::of(context).save(parts.store.as_ref(), &attempt, parts.clock.now()).await?;
         Ok((attempt, may_retry))
     }
 
@@ -145,6 +145,7 @@ impl Trial<'_> {
             transcript: Arc::new(StoreTranscript {
                 store: Arc::clone(&parts.store),
                 attempt: attempt.id,
+                lease: Lease::of(context),
                 clock: Arc::clone(&parts.clock),
             }),
             ledger: Arc::new(StoreLedger {
@@ -153,6 +154,7 @@ impl Trial<'_> {
                 issue: subject.issue.id,
                 service: subject.issue.service.clone(),
                 limits,
+                lease: Lease::of(context),
                 clock: Arc::clone(&parts.clock),
             }),
             progress: Arc::clone(&context.progress),

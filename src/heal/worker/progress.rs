@@ -35,6 +35,10 @@ impl Progress for StoreProgress {
         }
     }
 
+    fn lease(&self) -> Option<LeaseToken> {
+        Some(self.token)
+    }
+
     async fn save(&self, state: &str) -> Result<(), ProgressError> {
         match self.store.save_progress(self.job, self.token, state, self.clock.now()).await {
             Ok(()) => Ok(()),

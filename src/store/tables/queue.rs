@@ -14,7 +14,7 @@ use crate::model::stage::{StageOutcome, StageResult};
 use crate::store::fault::Fault;
 use crate::store::session::Session;
 use crate::store::statement::{Sql, for_update, statements};
-use crate::store::types::StoreError;
+use crate::store::types::{Held, StoreError};
 use crate::store::value::{Row, args};
 
 /// `$1` now, `$2` kinds, `$3` token, `$4` expiry, `$5` owner; between the two halves goes what locks the row.
@@ -124,6 +124,12 @@ pub(in crate::store) async fn heartbeat(
     } else {
         Ok(Heartbeat::Extended)
     }
+}
+
+/// Refuses what follows unless the lease is held, and keeps it held until the end of the transaction.
+pub(in crate::store) async fn hold(session: &mut Session, held: Held) -> Result<(), Fault> {
+    let row = session.first(&HELD, args![held.job, held.token, held.now]).await?;
+    row.map(|_| ()).ok_or(Fault::Said(StoreError::LeaseLost { job: held.job }))
 }
 
 pub(in crate::store) async fn save_progress(

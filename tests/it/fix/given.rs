@@ -83,6 +83,12 @@ pub(crate) struct Leased {
     token: LeaseToken,
 }
 
+impl Leased {
+    pub(crate) const fn token(&self) -> LeaseToken {
+        self.token
+    }
+}
+
 impl Given {
     /// A repository of these files.
     pub(crate) async fn new(files: &[(&str, &str)]) -> Self {
@@ -229,15 +235,21 @@ pub(crate) async fn model(scripts: Vec<Script>) -> ScriptedModel {
 pub(crate) struct Desk {
     pub(crate) stop: Shutdown,
     steps: Arc<Mutex<Vec<String>>>,
-    stop_at: Arc<Mutex<Option<String>>>,
+    /// The beginning of a step, and at the how many-th of these.
+    stop_at: Arc<Mutex<Option<(String, usize)>>>,
 }
 
 impl Desk {
     /// Asks for a stop with the first step that begins like this.
     pub(crate) fn stopping_at(step: &str) -> Self {
         let desk = Self::default();
-        *desk.stop_at.lock().unwrap() = Some(step.to_owned());
+        desk.stop_at_nth(step, 1);
         desk
+    }
+
+    /// Asks for a stop with the `n`-th step that begins like this.
+    pub(crate) fn stop_at_nth(&self, step: &str, n: usize) {
+        *self.stop_at.lock().unwrap() = Some((step.to_owned(), n));
     }
 
     /// `name: detail` of each.
@@ -257,12 +269,21 @@ struct StoreProgress {
 impl Progress for StoreProgress {
     async fn step(&self, name: &'static str, detail: &str) {
         let step = format!("{name}: {detail}");
-        let is_stop =
-            self.desk.stop_at.lock().unwrap().as_ref().is_some_and(|at| step.starts_with(at.as_str()));
+        let is_stop = match self.desk.stop_at.lock().unwrap().as_mut() {
+            Some((at, n)) if step.starts_with(at.as_str()) => {
+                *n = n.saturating_sub(1);
+                *n == 0
+            }
+            Some(_) | None => false,
+        };
         self.desk.steps.lock().unwrap().push(step);
         if is_stop {
             self.desk.stop.request();
         }
+    }
+
+    fn lease(&self) -> Option<LeaseToken> {
+        Some(self.leased.1)
     }
 
     async fn save(&self, state: &str) -> Result<(), ProgressError> {
