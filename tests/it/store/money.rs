@@ -188,8 +188,10 @@ async fn a_call_a_service_and_a_month_have_limits_too(db: Db) {
         let told = db.store.reserve(new, limits).await.unwrap();
         assert_eq!(told, expected, "{service}, {amount} at {second}");
     }
-    let overview = db.store.overview(at(30 * DAY)).await.unwrap();
-    assert_eq!((overview.spend_today, overview.spend_month), (totals(0, 0, 0, 0), totals(0, 150, 0, 3)));
+    let overview = db.store.overview(at(31 * DAY)).await.unwrap();
+    assert_eq!((overview.spend_today, overview.spend_month), (totals(0, 11, 0, 1), totals(0, 11, 0, 1)));
+    let overview = db.store.overview(at(DAY)).await.unwrap();
+    assert_eq!((overview.spend_today, overview.spend_month), (totals(0, 61, 0, 2), totals(0, 161, 0, 4)));
 }
 
 async fn spending_is_summed_up_by_anything(db: Db) {
