@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use super::parts::FixParts;
 use super::patch::{Finding, Look, Plan, examine, is_test_path, plan};
-use super::project::{is_for_pytest, is_python_test};
+use super::project::{Style, is_python_test};
 use super::subject::Subject;
 use crate::base::chain::Chain;
 use crate::model::stage::Setback;
@@ -20,8 +20,8 @@ pub(super) struct Export {
     pub(super) patch: Patch,
     pub(super) plan: Plan,
     pub(super) findings: Vec<Finding>,
-    /// Whether some of its tests are for pytest only.
-    pub(super) for_pytest: bool,
+    /// Of its tests.
+    pub(super) style: Style,
     /// base + T.
     pub(super) tests: TreeId,
     /// base + T + S.
@@ -68,12 +68,10 @@ pub(super) async fn export(
         has_frames: !subject.frames.is_empty(),
         levels: &parts.settings.levels,
     };
-    let for_pytest = plan
-        .test_files
-        .iter()
-        .any(|path| is_python_test(path) && after.get(path).is_some_and(|text| is_for_pytest(text)));
+    let in_python = plan.test_files.iter().filter(|path| is_python_test(path));
+    let style = Style::of(in_python.filter_map(|path| after.get(path)).map(String::as_str));
     let findings = examine(&patch, look, |path| after.get(path).cloned());
-    Ok(Ok(Export { clone, patch, plan, findings, for_pytest, tests, whole, tests_patch, rest_patch }))
+    Ok(Ok(Export { clone, patch, plan, findings, style, tests, whole, tests_patch, rest_patch }))
 }
 
 /// A tree that breaks the rules is the agent's doing; a disk that is full is not.

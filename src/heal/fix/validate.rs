@@ -8,6 +8,7 @@ use super::check::{Checked, Checker, in_words, not_run};
 use super::export::Export;
 use super::ground::Ground;
 use super::judge::Suspect;
+use super::project::Style;
 use super::results::compare::{Fault, flaky, of_all_tests, of_new_tests};
 use super::results::{Results, Told};
 use crate::model::proof::{ProjectCheck, Proof, Validation};
@@ -39,7 +40,7 @@ pub(super) async fn validate(
         return Ok(None);
     }
     let clone = &export.clone;
-    let command = ground.project.only(&export.plan.test_files, export.for_pytest);
+    let command = ground.project.only(&export.plan.test_files, export.style);
     let before = checker.run(clone.archive(&export.tests).await?, &command).await?;
     let before_matches_issue = !before.run.passed() && suspect.is_in(&before.output);
     let said = if before_matches_issue { ", with the issue's error" } else { "" };
@@ -62,7 +63,8 @@ pub(super) async fn validate(
         proof.after = checked.run.clone();
         progress.step("validate", &format!("with the change: {}", in_words(&proof.after))).await;
         if proof.after.passed() {
-            faults.extend(doubt(&before.results, &checked, checker, suspect));
+            let is_known = export.style != Style::Script && checker.project.runner.forms().is_some();
+            faults.extend(doubt(&before.results, &checked, is_known, suspect));
             proof.doubts = faults.iter().map(|it| it.text().to_owned()).collect();
         }
         after = Some(checked);
@@ -84,9 +86,8 @@ pub(super) async fn validate(
     Ok(Some(Evidence { validation, reverted_matches_issue, fails_on_running, faults }))
 }
 
-/// What the run with the change says against it although it ended well.
-fn doubt(before: &Results, after: &Checked, checker: &Checker<'_>, suspect: &Suspect) -> Option<Fault> {
-    let is_known = checker.project.runner.forms().is_some();
+/// What the run with the change says against it although it ended well. `is_known` as [`of_new_tests`] takes it.
+fn doubt(before: &Results, after: &Checked, is_known: bool, suspect: &Suspect) -> Option<Fault> {
     of_new_tests(before, &after.results, is_known).or_else(|| {
         // Nothing else tells of single tests here, so what is printed has to do.
         let is_still_there = after.results == Results::Silent && suspect.is_in(&after.output);

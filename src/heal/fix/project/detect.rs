@@ -29,8 +29,34 @@ pub fn is_python_test(path: &str) -> bool {
         .is_some_and(|stem| stem.starts_with("test") || stem.ends_with("_test") || stem.ends_with("_tests"))
 }
 
-/// Whether tests in Python are for pytest only: unittest finds no functions, and no classes that are not its own.
-pub fn is_for_pytest(text: &str) -> bool {
+/// What a project's own command may not run of new tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Of the project, as far as is known.
+    Own,
+    /// Python's functions and plain classes: unittest finds neither.
+    Pytest,
+    Unittest,
+    /// Statements of Python, with an exit code and no more.
+    Script,
+}
+
+impl Style {
+    /// Of texts of tests in Python.
+    pub fn of<'t>(texts: impl Iterator<Item = &'t str> + Clone) -> Self {
+        if texts.clone().next().is_none() {
+            Self::Own
+        } else if texts.clone().any(is_for_pytest) {
+            Self::Pytest
+        } else if texts.clone().any(|text| text.contains("unittest") || text.contains("TestCase")) {
+            Self::Unittest
+        } else {
+            Self::Script
+        }
+    }
+}
+
+fn is_for_pytest(text: &str) -> bool {
     text.lines().any(|line| {
         let is_class = || {
             line.strip_prefix("class Test")
@@ -159,6 +185,11 @@ fn python(listing: &Listing, folder: &str) -> Option<Runner> {
     };
     if is_configured || has_tests_for_it() {
         return Some(Runner::Pytest);
+    }
+    if !listing.below(folder).any(is_python_test)
+        && let Some(make) = make(listing, folder)
+    {
+        return Some(make);
     }
     // Discovery enters packages only: a plain folder of tests must be named.
     let start = ["tests", "test"].into_iter().find(|name| {

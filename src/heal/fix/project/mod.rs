@@ -11,7 +11,7 @@ mod packages;
 mod place;
 mod runner;
 
-pub use detect::{FILES_TO_READ, Listing, detect, is_for_pytest, is_python_test};
+pub use detect::{FILES_TO_READ, Listing, Style, detect, is_python_test};
 pub use language::Language;
 pub use manifest::{Manifest, ManifestError};
 pub use missing::missing_dependency;
@@ -41,14 +41,16 @@ impl Project {
     }
 
     /// The command that runs the tests of these files (relative to the repository) only, or all where the runner cannot tell them
-    /// apart, or none of them is one that a runner takes. `for_pytest` says whether they are tests that unittest does not find.
-    pub fn only(&self, files: &[String], for_pytest: bool) -> String {
+    /// apart, or none of them is one that a runner takes. `style` is theirs.
+    pub fn only(&self, files: &[String], style: Style) -> String {
         let inside: Vec<String> = files.iter().filter_map(|path| self.inside(path)).collect();
-        let runner = match &self.runner {
-            Runner::Unittest { .. } if for_pytest => &Runner::Pytest,
-            runner => runner,
+        let only = match (&self.runner, style) {
+            (Runner::Unittest { .. } | Runner::Make, Style::Pytest) => Runner::Pytest.only(&inside),
+            (Runner::Make, Style::Unittest) => Runner::Unittest { start: None }.only(&inside),
+            (Runner::Unittest { .. } | Runner::Make, Style::Script) => runner::scripts(&inside),
+            (runner, _) => runner.only(&inside),
         };
-        runner.only(&inside).unwrap_or_else(|| self.whole())
+        only.unwrap_or_else(|| self.whole())
     }
 
     /// A path of the repository relative to the project's folder.

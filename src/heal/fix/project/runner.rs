@@ -214,6 +214,13 @@ fn python_tests(files: &[String]) -> Vec<String> {
     files.iter().filter(|path| is_python_test(path)).map(|path| quoted(path)).collect()
 }
 
+/// Runs tests in Python that are no more than scripts, one after the other, with what they import from the project's folder.
+pub(super) fn scripts(files: &[String]) -> Option<String> {
+    let each = python_tests(files).into_iter().map(|path| format!("PYTHONPATH=. python3 {path}"));
+    let all: Vec<String> = each.collect();
+    (!all.is_empty()).then(|| all.join(" && "))
+}
+
 /// Integration tests have a target each; with anything else (tests inside the source) all have to run.
 fn cargo_only(files: &[String]) -> Option<String> {
     let mut targets = Vec::new();

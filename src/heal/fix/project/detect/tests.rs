@@ -47,6 +47,32 @@ fn python() {
 }
 
 #[test]
+fn new_tests_are_run_by_what_finds_them() {
+    #[track_caller]
+    fn check(files: &[(&str, &str)], test: &str, expected: &str) {
+        let project = detected(&listing(files), "", Runtime::Python).unwrap().unwrap();
+        assert_eq!(project.only(&["tests/test_new.py".to_owned()], Style::of([test].into_iter())), expected);
+    }
+    let function = "def test_f():\n    assert f() == 1\n";
+    let case =
+        "from unittest import TestCase\n\n\nclass TestNew(TestCase):\n    def test_f(self):\n        pass\n";
+    let script = "from app import f\n\nassert f() == 1\n";
+    let pytest = "python3 -m pytest -q tests/test_new.py";
+    let unittest = "python3 -m unittest -v tests/test_new.py";
+    let python = "PYTHONPATH=. python3 tests/test_new.py";
+    let by_make = [("app.py", ""), ("check.py", ""), ("Makefile", "test:\n\tpython3 check.py\n")];
+    for project in [&[("app.py", "")][..], &by_make] {
+        check(project, function, pytest);
+        check(project, case, unittest);
+        check(project, script, python);
+    }
+    check(&[("app.py", ""), ("pytest.ini", "")], script, pytest);
+    let project = detected(&listing(&by_make), "", Runtime::Python).unwrap().unwrap();
+    assert_eq!(project.whole(), "make test");
+    assert_eq!(project.only(&["a.c".to_owned()], Style::Own), "make test");
+}
+
+#[test]
 fn node() {
     let node = Language::Node;
     let with = |script: &'static str, expected: &'static str| {
@@ -62,7 +88,10 @@ fn node() {
     let jest = [("package.json", r#"{"scripts": {"test": "tsc && jest"}}"#)];
     let project = detected(&listing(&jest), "", Runtime::Node).unwrap().unwrap();
     assert_eq!(project.runner, Runner::NodeModule { program: "jest" });
-    assert_eq!(project.only(&["src/a.test.ts".to_owned()], false), "node_modules/.bin/jest src/a.test.ts");
+    assert_eq!(
+        project.only(&["src/a.test.ts".to_owned()], Style::Own),
+        "node_modules/.bin/jest src/a.test.ts"
+    );
 }
 
 #[test]
@@ -117,7 +146,7 @@ fn the_language_of_the_error_and_the_folder_of_the_service_come_first() {
     check(&files, "/docs/", Runtime::Go, Some((Language::Go, "go test ./...", "")));
     let project = detected(&listing(&files), "worker", Runtime::Go).unwrap().unwrap();
     let tests = ["worker/x/y_test.go".to_owned(), "other/z_test.go".to_owned()];
-    assert_eq!(project.only(&tests, false), "go test -count=1 ./x");
+    assert_eq!(project.only(&tests, Style::Own), "go test -count=1 ./x");
 }
 
 #[test]
@@ -127,7 +156,7 @@ fn the_repository_has_the_last_word() {
     let files = [(PATH, manifest), ("app.py", "")];
     let project = detected(&listing(&files), "", Runtime::Message).unwrap().unwrap();
     assert_eq!(project.whole(), "make check");
-    assert_eq!(project.only(&["tests/test_a.py".to_owned()], false), "pytest tests/test_a.py");
+    assert_eq!(project.only(&["tests/test_a.py".to_owned()], Style::Own), "pytest tests/test_a.py");
     assert_eq!((project.language, project.image.as_deref()), (Language::Python, Some("x:1")));
     assert_eq!(project.hints.as_deref(), Some("Mind the gap."));
     for (wrong, expected) in [
