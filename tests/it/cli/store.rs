@@ -6,6 +6,7 @@ use homeostat::base::id::IssueId;
 use homeostat::model::detection::Severity;
 use homeostat::model::issue::IssueState;
 use homeostat::model::job::{JobKind, JobState, NewJob};
+use homeostat::model::proposal::ProposalState;
 use homeostat::store::types::JobFilter;
 use serde_json::Value;
 
@@ -40,6 +41,15 @@ impl Desk {
         let (code, told, errors) = self.run(&[arguments, &["--json"]].concat());
         assert_eq!((code, errors.as_str()), (0, ""), "{arguments:?}");
         told.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+    }
+
+    /// Closes the proposal of the shown issue: while it is open there is no other fix.
+    async fn close_proposal(&self) {
+        let store = &self.given.store;
+        for proposal in store.proposals(self.shown.issue).await.unwrap() {
+            let now = self.given.clock.now();
+            store.set_proposal_state(proposal.id, ProposalState::Closed, now).await.unwrap();
+        }
     }
 
     async fn state(&self, id: IssueId) -> IssueState {
@@ -148,6 +158,12 @@ async fn an_issue_is_muted_unmuted_and_tried_again() {
     assert_eq!(desk.json(&["issue", "unmute", &id])[0]["state"], "open");
     assert_eq!(desk.run(&["issue", "mute", &id, "--for", "-1h"]).0, 64);
 
+    let (code, _, errors) = desk.run(&["issue", "retry", &id]);
+    assert!(
+        code == 1 && errors.starts_with("error: a proposal of this issue is open: merge or close "),
+        "{errors}"
+    );
+    desk.close_proposal().await;
     assert_eq!(desk.json(&["issue", "retry", &id])[0]["state"], "fixing");
     let (code, _, errors) = desk.run(&["issue", "retry", &id]);
     assert_eq!((code, errors.as_str()), (1, "error: a fix of this issue is queued or running already\n"));
@@ -167,6 +183,7 @@ async fn a_fix_is_tried_again_after_one_that_left_no_attempt() {
     let id = desk.shown.issue.to_string();
     desk.json(&["issue", "mute", &id]);
     assert_eq!(desk.json(&["issue", "unmute", &id])[0]["state"], "open");
+    desk.close_proposal().await;
     for round in 1..4 {
         assert_eq!(desk.json(&["issue", "retry", &id])[0]["state"], "fixing", "{round}");
         let filter = JobFilter {

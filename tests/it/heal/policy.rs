@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-use homeostat::base::clock::Clock;
 use homeostat::base::id::{AttemptId, IssueId};
 use homeostat::model::attempt::{Attempt, Outcome};
 use homeostat::model::issue::IssueState;

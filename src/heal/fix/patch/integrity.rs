@@ -3,6 +3,7 @@
 //!
 //! Only what a proof cannot see is looked at here. What may be pushed at all is the diff policy's, which stands before the push.
 
+use super::answers;
 use super::assertions;
 use super::forged::{self, Told};
 use crate::heal::policy::{Finding, Level, Levels, Lines, Rules, TestLines, is_runner_config};
@@ -42,6 +43,7 @@ pub fn examine(patch: &Patch, look: Look<'_>, mut last: impl FnMut(&str) -> Opti
         assertions::examine(file, &tests, last(&file.path).as_deref(), &mut findings);
     }
     forged::examine(&lines, Told { record: look.record, has_frames: look.has_frames }, &mut findings);
+    answers::examine(&lines, look.record, &mut findings);
     let left_out = look.left_out.iter();
     findings.extend(left_out.map(|it| rules.finding("patch.left_out", &it.path, it.reason)));
     let mut findings = look.levels.applied(findings);

@@ -1,5 +1,6 @@
 //! What a patch is made of: its tests, the rest, and what its proof cannot vouch for.
 
+mod answers;
 mod assertions;
 mod forged;
 mod integrity;

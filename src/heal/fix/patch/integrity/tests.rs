@@ -166,6 +166,30 @@ fn right_fixes_with_plain_tests_meet_no_rule() {
 }
 
 #[test]
+fn plain_habits_of_tests_meet_no_rule() {
+    for text in [
+        "import os\nimport sys\n\nsys.path.insert(0, os.path.dirname(os.path.dirname(__file__)))\n\nfrom shop.stats import mean\n\n\ndef test_it(capsys):\n    print(mean([]))\n    assert capsys.readouterr().out == '0\\n'\n",
+        "import io\nimport sys\n\n\ndef test_it():\n    sys.stdout = io.StringIO()\n    main()\n    assert sys.stdout.getvalue() == '0'\n",
+        "from unittest import mock\n\n\n@mock.patch('shop.client.get', side_effect=ConnectionError('timed out'))\ndef test_it(get):\n    assert rate('CHF') is None\n",
+        "class T(unittest.TestCase):\n    def test_it(self):\n        try:\n            mean(None)\n        except AttributeError:\n            self.fail('it took None for a list')\n",
+        "# The mean of nothing divided by zero, see the issue.\ndef test_it(monkeypatch):\n    monkeypatch.setattr(stats, 'now', lambda: 7)\n    assert mean([]) == 0\n",
+        "def test_it():\n    error = None\n    with pytest.raises(ZeroDivisionError):\n        1 / 0\n    with open('/tmp/x.csv') as file:\n        assert list(read(file)) == []\n",
+    ] {
+        check_test("tests/test_habits.py", text, &[]);
+    }
+    for text in [
+        "global.fetch = jest.fn();\nMath.random = () => 0.5;\nconst data = fs.readFileSync(path.join(__dirname, 'fixtures/a.json'), 'utf8');\nassert.deepEqual(read(data), []);\nconsole.log('ok');\n",
+        "import { readFile } from 'node:fs/promises';\nimport { mean } from '../src/stats.js';\nconst text = await readFile(new URL('./data.csv', import.meta.url), 'utf8');\ntest('it', () => { assert.equal(mean(text), 0); });\n",
+    ] {
+        check_test("test/habits.test.js", text, &[]);
+    }
+    let go = "func TestIt(t *testing.T) {\n\tt.Parallel()\n\tdefer func() {\n\t\tif r := recover(); r != nil {\n\t\t\tt.Errorf(\"it panicked: %v\", r)\n\t\t}\n\t}()\n\tdata, err := os.ReadFile(\"testdata/in.json\")\n\tif err != nil {\n\t\tt.Fatal(err)\n\t}\n\tMean(data)\n}\n";
+    check_test("stats_test.go", go, &[]);
+    let rust = "#[test]\nfn it() {\n    let text = std::fs::read_to_string(\"tests/data/in.txt\").unwrap();\n    assert_eq!(mean(&text), 0);\n}\n\n#[test]\n#[should_panic(expected = \"empty\")]\nfn refuses() {\n    refuse(\"\");\n}\n";
+    check_test("tests/habits.rs", rust, &[]);
+}
+
+#[test]
 fn right_code_meets_no_rule() {
     check_code(
         "shop/orders.py",
@@ -355,6 +379,66 @@ fn code_that_bends_a_run_is_found() {
     check_code("sitecustomize.py", "x = 1", &["tests.runner"]);
     check_code("pyproject.toml", "x = 1", &["tests.runner"]);
     check_code("a.py", "key = '[redacted:token]'", &["patch.placeholder"]);
+}
+
+#[test]
+fn code_that_answers_the_test_alone_is_found() {
+    let check = |path: &str, test_path: &str, code: &str, test: &str, expected: &[&str]| {
+        let after = format!("one\n{code}\ntwo\n");
+        super::tests::check(
+            &[(path, Some("one\ntwo\n"), Some(&after)), (test_path, None, Some(test))],
+            expected,
+        );
+    };
+    let answers = &["proof.answers_test"][..];
+    check(
+        "a.py",
+        "test_a.py",
+        "    if values == [4, 8]:\n        return 6",
+        "assert mean([4, 8]) == 6",
+        answers,
+    );
+    check("a.py", "test_a.py", "    return 42 if n == 7 else old(n)", "assert f(7) == 42", answers);
+    check(
+        "a.py",
+        "test_a.py",
+        "    if name == 'ada lovelace':\n        return 'Ada L.'",
+        "assert short('ada lovelace') == 'Ada L.'",
+        answers,
+    );
+    check("a.js", "a.test.js", "  if (n === 7) return 42;", "assert.equal(f(7), 42);", answers);
+    check("a.rs", "tests/a.rs", "        7 => 42,", "    assert_eq!(f(7), 42);", answers);
+    check("a.go", "a_test.go", "\tcase 7:\n\t\treturn 42", "\tif got := F(7); got != 42 {", answers);
+    // What right code looks like.
+    check("a.py", "test_a.py", "    if n == 0:\n        return 1", "assert f(0) == 1", &[]);
+    check("a.py", "test_a.py", "    if not values:\n        return 0", "assert mean([]) == 0", &[]);
+    check(
+        "a.py",
+        "test_a.py",
+        "    if unit == 'kg':\n        return value * 1000",
+        "assert grams(2, 'kg') == 2000",
+        &[],
+    );
+    check(
+        "a.js",
+        "a.test.js",
+        "  return items.length === 0 ? [] : items;",
+        "assert.deepEqual(f([]), []);",
+        &[],
+    );
+    let swallows = &["proof.swallows"][..];
+    let test = "assert mean([]) is None";
+    check(
+        "a.py",
+        "test_a.py",
+        "    try:\n        x()\n    except ZeroDivisionError:\n        pass",
+        test,
+        swallows,
+    );
+    check("a.py", "test_a.py", "    try:\n        x()\n    except Exception:\n        pass", test, swallows);
+    check("a.py", "test_a.py", "    except KeyError:\n        pass", test, &[]);
+    check("a.py", "test_a.py", "    except ZeroDivisionError:\n        return 0", test, &[]);
+    check("a.js", "a.test.js", "  try { f() } catch (e) {}", "f();", swallows);
 }
 
 #[test]
