@@ -13,7 +13,21 @@ pub(crate) mod record;
 /// How each script ended, against how it must.
 mod verdict;
 
+use std::collections::BTreeSet;
+
+use bug::Bug;
 use verdict::check;
+
+#[test]
+fn every_kind_of_script_is_played_in_many_languages() {
+    let bugs: Vec<Bug> = bug::names().iter().map(|name| Bug::read(name)).collect();
+    let languages: BTreeSet<&str> = bugs.iter().map(|bug| bug.language.as_str()).collect();
+    assert!(bugs.len() >= 12 && languages.len() >= 6, "{} bugs in {languages:?}", bugs.len());
+    for bug in &bugs {
+        let names: BTreeSet<&str> = bug.cases.iter().map(|case| case.name.as_str()).collect();
+        assert!(names.is_superset(&BTreeSet::from(["bent", "empty", "right", "wrong"])), "{names:?}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn billing_dates() {

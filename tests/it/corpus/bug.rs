@@ -14,7 +14,7 @@ use serde::Deserialize;
 pub(crate) struct Bug {
     #[serde(skip)]
     folder: PathBuf,
-    /// For people, and to see that the corpus has many.
+    /// Of its program.
     pub(crate) language: String,
     /// Where the program runs.
     pub(crate) image: String,
@@ -66,8 +66,16 @@ fn main() -> String {
 }
 
 /// Where the corpus is.
-pub(crate) fn corpus() -> PathBuf {
+fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bugs")
+}
+
+/// The folders of the corpus, sorted.
+pub(crate) fn names() -> Vec<String> {
+    let folders = fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap()).filter(|it| it.path().is_dir());
+    let mut names: Vec<String> = folders.map(|it| it.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 impl Bug {
