@@ -217,7 +217,7 @@ impl WorkTree {
             .args(["--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "-U3"])
             .args([&from.0, &to.0]);
         match path {
-            Some(path) => call.args(["--", &format!(":(literal){path}")]).output().await,
+            Some(path) => call.args(["--", path]).output().await,
             None => call.output().await,
         }
     }
