@@ -1,5 +1,6 @@
 //! One running sandbox: commands in, files in and out, removed at the end.
 
+use std::fs::File;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -10,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::engine::{is_not_found, remove};
 use super::error::SandboxError;
-use super::exec::{self, ExecFailure};
+use super::exec::{self, ExecFailure, Streams};
 use super::spec::{ExecEnd, ExecOutput, ExecRequest, WORKSPACE};
 use super::sweep;
 use crate::base::chain::Chain;
@@ -47,12 +48,26 @@ impl Sandbox {
     /// Runs one command; a second one waits for its end. Afterwards none of its processes is left, nor if this future is dropped and
     /// another command follows. One that ends the sandbox itself is a value, too: every later command is then [`SandboxError::Lost`].
     pub async fn exec(&self, request: ExecRequest) -> Result<ExecOutput, SandboxError> {
+        self.exec_with(request, Streams::default()).await
+    }
+
+    /// The same with the rest of `input` as its standard input, after the request's own.
+    pub async fn exec_from(&self, request: ExecRequest, input: File) -> Result<ExecOutput, SandboxError> {
+        self.exec_with(request, Streams { input: Some(input), output: None }).await
+    }
+
+    /// The same with its standard output in a file, as much as the request's cap allows; what is more is counted as dropped.
+    pub async fn exec_into(&self, request: ExecRequest, output: File) -> Result<ExecOutput, SandboxError> {
+        self.exec_with(request, Streams { input: None, output: Some(output) }).await
+    }
+
+    async fn exec_with(&self, request: ExecRequest, streams: Streams) -> Result<ExecOutput, SandboxError> {
         let mut is_dirty = self.is_dirty.lock().await;
         if *is_dirty {
             self.sweep("run a command in").await?;
         }
         *is_dirty = true;
-        match exec::exec(&self.docker, &self.id, request).await {
+        match exec::exec(&self.docker, &self.id, request, streams).await {
             Ok(output) if output.end == ExecEnd::EndedSandbox => {
                 self.discard().await;
                 Ok(output)

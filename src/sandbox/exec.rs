@@ -3,6 +3,8 @@
 //! The engine reports the end of the output and the end of the process apart, and either may come first: a child may
 //! hold the output open, or a process may close it and go on. So both are watched.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -19,6 +21,9 @@ use super::sweep;
 
 /// How long the output may go on after every process is dead.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// Bytes kept of standard error where standard output goes to a file.
+const MAX_STDERR_BESIDE_FILE: usize = 64 << 10;
 
 /// What the engine says when the program or the folder is not there.
 const EXIT_NOT_FOUND: i64 = 127;
@@ -37,6 +42,45 @@ impl From<Error> for ExecFailure {
     }
 }
 
+/// Files in the place of a command's streams, for what is too large to be held in memory.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    /// Given to standard input after the request's own bytes, from where the file stands.
+    pub(super) input: Option<File>,
+    /// Takes standard output, as much as the request's cap allows.
+    pub(super) output: Option<File>,
+}
+
+/// Where standard output goes.
+enum Sink {
+    Memory(Capture),
+    File { file: File, n_free: u64, n_dropped: u64 },
+}
+
+impl Sink {
+    fn push(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Memory(capture) => capture.push(bytes),
+            Self::File { file, n_free, n_dropped } => {
+                let n_bytes = bytes.len() as u64;
+                // What the disk has no room for is missing like what is over the cap.
+                if n_bytes <= *n_free && *n_dropped == 0 && file.write_all(bytes).is_ok() {
+                    *n_free -= n_bytes;
+                } else {
+                    *n_dropped += n_bytes;
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> (Vec<u8>, u64) {
+        match self {
+            Self::Memory(capture) => capture.finish(),
+            Self::File { n_dropped, .. } => (Vec::new(), n_dropped),
+        }
+    }
+}
+
 type Output = std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<LogOutput, Error>> + Send>>;
 
 /// One command under way.
@@ -44,8 +88,8 @@ struct Running<'a> {
     engine: &'a Docker,
     exec_id: String,
     output: Output,
-    stdout: Capture,
-    stderr: Capture,
+    stdout: Sink,
+    stderr: Sink,
     n_bytes: u64,
 }
 
@@ -54,6 +98,7 @@ pub(super) async fn exec(
     engine: &Docker,
     container_id: &str,
     request: ExecRequest,
+    streams: Streams,
 ) -> Result<ExecOutput, ExecFailure> {
     let start = Instant::now();
     let cap = request.output_cap;
@@ -83,10 +128,16 @@ pub(super) async fn exec(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut running =
-        Running { engine, exec_id, output, stdout: Capture::new(cap), stderr: Capture::new(cap), n_bytes: 0 };
+    let stdout = match streams.output {
+        Some(file) => Sink::File { file, n_free: cap as u64, n_dropped: 0 },
+        None => Sink::Memory(Capture::new(cap)),
+    };
+    let stderr_cap = if matches!(stdout, Sink::Memory(_)) { cap } else { cap.min(MAX_STDERR_BESIDE_FILE) };
+    let stderr = Sink::Memory(Capture::new(stderr_cap));
+    let mut running = Running { engine, exec_id, output, stdout, stderr, n_bytes: 0 };
     let flood = FLOOD_BYTES.max(2 * cap as u64);
-    let followed = running.follow(feed(input, request.stdin), start + request.timeout, flood).await;
+    let followed =
+        running.follow(feed(input, request.stdin, streams.input), start + request.timeout, flood).await;
     let end = match (followed, sweep::sweep(engine, container_id).await) {
         (Ok(Some(end)), true) => end,
         (Ok(None), true) => ExecEnd::Exited { code: exit_code(engine, &running.exec_id).await? },
@@ -145,12 +196,12 @@ impl Running<'_> {
     }
 
     fn keep(&mut self, piece: LogOutput) {
-        let (capture, message) = match &piece {
+        let (sink, message) = match &piece {
             LogOutput::StdOut { message } | LogOutput::StdIn { message } => (&mut self.stdout, message),
             LogOutput::StdErr { message } | LogOutput::Console { message } => (&mut self.stderr, message),
         };
         self.n_bytes += message.len() as u64;
-        capture.push(message);
+        sink.push(message);
     }
 
     /// Reads what was written before the end and has not arrived yet.
@@ -175,8 +226,13 @@ async fn exit_code(engine: &Docker, exec_id: &str) -> Result<i64, Error> {
 }
 
 /// Gives the command its input and closes it. A command that does not read is no error.
-async fn feed(mut input: std::pin::Pin<Box<dyn AsyncWrite + Send>>, stdin: bytes::Bytes) {
-    if input.write_all(&stdin).await.is_ok() && input.flush().await.is_ok() {
+async fn feed(mut input: std::pin::Pin<Box<dyn AsyncWrite + Send>>, stdin: bytes::Bytes, file: Option<File>) {
+    let mut is_given = input.write_all(&stdin).await.is_ok();
+    if let Some(file) = file {
+        let mut file = tokio::fs::File::from_std(file);
+        is_given = is_given && tokio::io::copy(&mut file, &mut input).await.is_ok();
+    }
+    if is_given && input.flush().await.is_ok() {
         let _ = input.shutdown().await;
     }
     // The engine ends the exec's streams when this side is gone, so it is held until the command is over.

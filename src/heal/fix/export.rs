@@ -1,7 +1,8 @@
 //! From a hostile work folder to a patch, made by the host's git against the base commit, in its two halves.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::fs::File;
+use std::io::BufReader;
 
 use super::parts::FixParts;
 use super::patch::{Finding, Look, Plan, examine, is_test_path, plan};
@@ -37,10 +38,10 @@ pub(super) async fn export(
     mirror: &Mirror,
     base: &CommitId,
     subject: &Subject,
-    tar: Vec<u8>,
+    tar: File,
 ) -> Result<Result<Export, String>, Setback> {
     let clone = mirror.checkout(base).await?;
-    let taken = match clone.replace_with(Cursor::new(tar), parts.settings.export.clone()).await {
+    let taken = match clone.replace_with(BufReader::new(tar), parts.settings.export.clone()).await {
         Ok(taken) => taken,
         Err(error) => return fault(error),
     };

@@ -1,8 +1,7 @@
 //! A sandbox with a tree in it, as a repository of its own: where the agent works, and where a tree is checked.
 
+use std::fs::File;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::project::Runner;
 use crate::base::chain::Chain;
@@ -78,12 +77,11 @@ impl Room {
         used_for: Use,
         stop: &Shutdown,
     ) -> Result<Self, Setback> {
-        let tar = tree.bytes()?;
         // Not cut off by a stop: nobody would wait for the removal of what the engine has made by then.
         let sandbox = engine.start(spec).await.map_err(setback)?;
         let mut room = Self { sandbox, commit: String::new() };
         let filled = tokio::select! {
-            filled = room.fill(tar.into(), used_for, &spec.image) => filled,
+            filled = room.fill(tree.into_file(), used_for, &spec.image) => filled,
             () = stop.requested() => Err(Setback::Released),
         };
         match filled {
@@ -99,17 +97,16 @@ impl Room {
     }
 
     /// Gives the id of the commit that it makes.
-    async fn fill(&self, tar: Bytes, used_for: Use, image: &str) -> Result<String, Setback> {
+    async fn fill(&self, tar: File, used_for: Use, image: &str) -> Result<String, Setback> {
         let script = match used_for {
             Use::Agent => FOR_AGENT,
             Use::Check => FOR_CHECK,
         };
         let request = ExecRequest {
-            stdin: tar,
             env: environment(),
             ..ExecRequest::new(["sh", "-c", script, "fill", ROOT, SHADOW])
         };
-        let output = self.sandbox.exec(request).await.map_err(setback)?;
+        let output = self.sandbox.exec_from(request, tar).await.map_err(setback)?;
         if output.passed() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
@@ -122,6 +119,15 @@ impl Room {
     /// Runs a command in it.
     pub(super) async fn exec(&self, request: ExecRequest) -> Result<ExecOutput, SandboxError> {
         self.sandbox.exec(ExecRequest { env: environment(), ..request }).await
+    }
+
+    /// Runs a command in it whose output, as much as its cap allows, goes to a file.
+    pub(super) async fn exec_into(
+        &self,
+        request: ExecRequest,
+        file: File,
+    ) -> Result<ExecOutput, SandboxError> {
+        self.sandbox.exec_into(ExecRequest { env: environment(), ..request }, file).await
     }
 
     /// Removes it. What cannot be removed now is removed by the reaper.

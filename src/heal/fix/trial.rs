@@ -1,5 +1,6 @@
 //! One attempt from its sandbox to its verdict. Run again after a crash, it goes on from the transcript.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ impl Trial<'_> {
         &self,
         attempt: &Attempt,
         checker: &Checker<'_>,
-    ) -> Result<(AgentEnd, Result<Vec<u8>, String>), Setback> {
+    ) -> Result<(AgentEnd, Result<File, String>), Setback> {
         let Self { parts, ground, context, .. } = *self;
         // The container outlives whatever the agent may do in it, and then its changes are taken out.
         let lifetime = parts.agent.longest_run() + SPARE_LIFETIME;

@@ -3,6 +3,8 @@
 //! Whatever is done to the room or to what keeps the snapshots in it harms the changes since the last snapshot and nothing else: a fresh
 //! room takes its place, with all that was kept.
 
+use std::fs::File;
+use std::io::Seek as _;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -92,16 +94,21 @@ impl RoomWorkspace {
 
     /// Everything in its repository that git tracks or would, as a hostile tar: no build output, nothing of `.git`. The inner error
     /// is a tree that cannot be taken out.
-    pub(super) async fn take_out(&self, max_bytes: usize) -> Result<Result<Vec<u8>, String>, Setback> {
+    pub(super) async fn take_out(&self, max_bytes: usize) -> Result<Result<File, String>, Setback> {
         let mut inner = self.inner.lock().await;
         let script = format!(
             "set -e\n{GIT} add --all .\ntree=$({GIT} write-tree)\n{GIT} archive --format=tar \"$tree\""
         );
         let mut first = None;
         loop {
-            let why = match self.script(&mut inner, &script, Bytes::new(), max_bytes).await {
+            let mut tar = tempfile::tempfile().map_err(no_file)?;
+            let output = tar.try_clone().map_err(no_file)?;
+            let why = match self.script_into(&mut inner, &script, max_bytes, output).await {
                 Ok((_, true)) => return Ok(Err(format!("it is larger than {max_bytes} bytes"))),
-                Ok((tar, false)) => return Ok(Ok(tar)),
+                Ok((_, false)) => {
+                    tar.rewind().map_err(no_file)?;
+                    return Ok(Ok(tar));
+                }
                 Err(Trouble::Room(why)) => why,
                 Err(Trouble::Other(error)) => {
                     return Err(Setback::Retry { reason: error.to_string(), after: None });
@@ -162,21 +169,21 @@ impl RoomWorkspace {
             ..ExecRequest::new(["sh", "-c", script, "snapshot", SHADOW, ROOT])
         };
         let Some(room) = &inner.room else { return Err(Trouble::Room("the sandbox is gone".to_owned())) };
-        let output = match room.exec(request).await {
-            Ok(output) => output,
-            Err(error @ SandboxError::Lost { .. }) => return Err(Trouble::Room(error.to_string())),
-            Err(error) => return Err(Trouble::Other(error.into())),
-        };
-        if output.passed() {
-            return Ok((output.stdout, output.n_dropped > 0));
-        }
-        let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
-        Err(Trouble::Room(match output.end {
-            ExecEnd::Exited { code } => format!("git in the sandbox ended with code {code}: {said}"),
-            ExecEnd::TimedOut => "git in the sandbox did not come to an end".to_owned(),
-            ExecEnd::Flooded => "they are far too large".to_owned(),
-            ExecEnd::EndedSandbox => "the sandbox came to an end".to_owned(),
-        }))
+        judged(room.exec(request).await)
+    }
+
+    /// The same with its output in a file.
+    async fn script_into(
+        &self,
+        inner: &mut Inner,
+        script: &str,
+        output_cap: usize,
+        file: File,
+    ) -> Result<(Vec<u8>, bool), Trouble> {
+        let request =
+            ExecRequest { output_cap, ..ExecRequest::new(["sh", "-c", script, "snapshot", SHADOW, ROOT]) };
+        let Some(room) = &inner.room else { return Err(Trouble::Room("the sandbox is gone".to_owned())) };
+        judged(room.exec_into(request, file).await)
     }
 
     /// Applies the last snapshot to a room at the base commit.
@@ -196,6 +203,29 @@ impl RoomWorkspace {
     async fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().await
     }
+}
+
+fn no_file(error: std::io::Error) -> Setback {
+    Setback::Retry { reason: format!("failed to keep what an agent has changed: {error}"), after: None }
+}
+
+/// Its output and whether some of it is missing, of a script that did what it is for.
+fn judged(ran: Result<ExecOutput, SandboxError>) -> Result<(Vec<u8>, bool), Trouble> {
+    let output = match ran {
+        Ok(output) => output,
+        Err(error @ SandboxError::Lost { .. }) => return Err(Trouble::Room(error.to_string())),
+        Err(error) => return Err(Trouble::Other(error.into())),
+    };
+    if output.passed() {
+        return Ok((output.stdout, output.n_dropped > 0));
+    }
+    let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect();
+    Err(Trouble::Room(match output.end {
+        ExecEnd::Exited { code } => format!("git in the sandbox ended with code {code}: {said}"),
+        ExecEnd::TimedOut => "git in the sandbox did not come to an end".to_owned(),
+        ExecEnd::Flooded => "they are far too large".to_owned(),
+        ExecEnd::EndedSandbox => "the sandbox came to an end".to_owned(),
+    }))
 }
 
 #[async_trait::async_trait]
