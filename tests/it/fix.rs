@@ -19,6 +19,8 @@ mod every_call;
 mod outcomes;
 /// Exit codes that say less than the tests.
 mod results;
+/// What it costs besides the model.
+mod overhead;
 /// Stopped, killed and cut off: nothing is done twice, nothing is left.
 mod resume;
 /// What the agent can find in its container.
