@@ -16,4 +16,5 @@ pub mod run;
 pub mod scripted;
 pub mod settings;
 mod tools;
+pub mod tried;
 pub mod usage;

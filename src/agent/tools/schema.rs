@@ -175,7 +175,7 @@ fn task_complete() -> Value {
             "hypotheses": {
                 "type": "array",
                 "items": { "type": "string" },
-                "description": "Other possible causes, most likely first, and what was not verified.",
+                "description": "Other possible causes, most likely first, each with the place it rests on as `path:line`; and what was not verified.",
             },
         }),
     )

@@ -1,19 +1,15 @@
 //! Where attempts begin: the base commit, how the project is tested, and what its tests say before anything is changed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::baseline::{Baseline, Baselines, Of, save, saved};
 use super::check::{Checked, Checker, in_words};
 use super::dependencies::{Installation, OnFailure, Prepared};
 use super::parts::FixParts;
 use super::project::{FILES_TO_READ, Listing, Project, detect, folders, is_python_test, missing_dependency};
-use super::results::Results;
 use super::subject::Subject;
 use crate::base::id::JobId;
 use crate::base::shutdown::Shutdown;
-use crate::model::proof::CheckRun;
 use crate::model::service::Repository;
 use crate::model::stage::{Setback, StageContext};
 use crate::repo::{CommitId, Mirror, RepoError, TreeEntry};
@@ -30,13 +26,6 @@ pub(super) struct Ground {
     pub(super) instance: String,
     /// The project's own tests on the base commit.
     pub(super) baseline: Baseline,
-}
-
-/// A run of all tests on the base commit.
-#[derive(Debug, Clone)]
-pub(super) struct Baseline {
-    pub(super) run: CheckRun,
-    pub(super) results: Results,
 }
 
 /// Why there is nothing to stand on.
@@ -57,22 +46,6 @@ impl From<Setback> for Halt {
     }
 }
 
-/// What is kept with the job, so that the next lease does not run the baseline again.
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    version: u32,
-    base: String,
-    command: String,
-    exit_code: i64,
-    is_timed_out: bool,
-    output: String,
-    took_ms: u64,
-    results: Results,
-}
-
-/// Version of [`Saved`]; another one is not read.
-const VERSION: u32 = 2;
-
 /// Largest of the files that say what a project is.
 const MAX_TEXT_BYTES: u64 = 256 << 10;
 /// Tests in Python that are read to know which runner they are for.
@@ -84,6 +57,7 @@ const INSTALL_NEXT: &str = "Correct what the package manager says, allow its reg
 /// Prepares the ground. `base` is the commit that an earlier lease of this job began with.
 pub(super) async fn prepare(
     parts: &FixParts,
+    baselines: &Baselines,
     subject: &Subject,
     base: Option<&str>,
     context: &StageContext,
@@ -113,22 +87,14 @@ pub(super) async fn prepare(
         context,
     };
     let (image, lacking) = with_dependencies(installation, &base).await?;
-    let whole = project.whole();
-    let baseline = match saved(context, &base, &whole) {
-        Some(baseline) => baseline,
-        None => {
-            let checker = checker(parts, &instance, context.job.id, &image, &project, &context.stop);
-            let tree = mirror.archive(&base).await.map_err(Setback::from)?;
-            let Checked { run, results, .. } = checker.run(tree, &whole).await?;
-            context
-                .progress
-                .step("baseline", &format!("`{whole}` {} on the base branch", in_words(&run)))
-                .await;
-            let baseline = Baseline { run, results };
-            save(context, &base, &baseline).await?;
-            baseline
-        }
+    let checker = checker(parts, &instance, context.job.id, &image, &project, &context.stop);
+    let of = Of {
+        base: base.clone(),
+        folder: project.folder.clone(),
+        command: project.whole(),
+        image: image.clone(),
     };
+    let baseline = baseline(baselines, &of, &mirror, &checker, context).await?;
     if let Some(name) = missing_dependency(&baseline.run, |name| is_own(&entries, name)) {
         let lacks = format!("the tests need `{name}`, which is not in the image `{image}`");
         if let Some(why) = lacking {
@@ -190,6 +156,35 @@ async fn with_dependencies(
             }),
         },
     }
+}
+
+/// What all tests say on the base commit: as it is known, or run now.
+async fn baseline(
+    baselines: &Baselines,
+    of: &Of,
+    mirror: &Mirror,
+    checker: &Checker<'_>,
+    context: &StageContext,
+) -> Result<Baseline, Setback> {
+    if let Some(known) = saved(context, of) {
+        return Ok(known);
+    }
+    let known = baselines.get(of);
+    let from = if known.is_some() { ", as an earlier job saw" } else { "" };
+    let baseline = match known {
+        Some(known) => known,
+        None => {
+            let tree = mirror.archive(&of.base).await?;
+            let Checked { run, results, .. } = checker.run(tree, &of.command).await?;
+            let baseline = Baseline { run, results };
+            baselines.put(of.clone(), &baseline);
+            baseline
+        }
+    };
+    let said = in_words(&baseline.run);
+    context.progress.step("baseline", &format!("`{}` {said} on the base branch{from}", of.command)).await;
+    save(context, of, &baseline).await?;
+    Ok(baseline)
 }
 
 /// How the project is tested and in which image.
@@ -297,35 +292,4 @@ fn is_own(entries: &[TreeEntry], name: &str) -> bool {
     entries
         .iter()
         .any(|entry| entry.path.split('/').any(|part| part == first || part.split('.').next() == Some(first)))
-}
-
-fn saved(context: &StageContext, base: &CommitId, command: &str) -> Option<Baseline> {
-    let saved: Saved = serde_json::from_str(context.job.progress.as_deref()?).ok()?;
-    (saved.version == VERSION && saved.base == base.as_str() && saved.command == command).then(|| Baseline {
-        run: CheckRun {
-            command: saved.command,
-            exit_code: saved.exit_code,
-            is_timed_out: saved.is_timed_out,
-            output: saved.output,
-            took: Duration::from_millis(saved.took_ms),
-            tests: saved.results.short(),
-        },
-        results: saved.results,
-    })
-}
-
-async fn save(context: &StageContext, base: &CommitId, baseline: &Baseline) -> Result<(), Setback> {
-    let Baseline { run, results } = baseline;
-    let saved = Saved {
-        version: VERSION,
-        base: base.to_string(),
-        command: run.command.clone(),
-        exit_code: run.exit_code,
-        is_timed_out: run.is_timed_out,
-        output: run.output.clone(),
-        took_ms: u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX),
-        results: results.clone(),
-    };
-    let text = serde_json::to_string(&saved).expect("numbers and texts are JSON");
-    Ok(context.progress.save(&text).await?)
 }

@@ -10,6 +10,7 @@
 //! goes on from the transcript and leaves no container that its next lease or the reaper does not remove. **Invariant:** however an
 //! attempt ends, its patch, its reasons and its cost are kept.
 
+mod baseline;
 mod check;
 pub mod dependencies;
 mod export;

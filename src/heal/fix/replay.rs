@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::baseline::Baselines;
 use super::ground::{Ground, Halt, checker, prepare};
 use super::parts::FixParts;
 use super::subject::Subject;
@@ -52,7 +53,8 @@ pub async fn replay(parts: &FixParts, context: &StageContext) -> Result<Vec<Atte
     let mut replayed = Vec::new();
     for attempt in attempts.into_iter().filter(|it| it.job == id && !it.base_commit.is_empty()) {
         let lines = parts.store.transcript(attempt.id).await.map_err(ReplayError::Store)?;
-        let ground = prepare(parts, &subject, Some(&attempt.base_commit), context).await;
+        let ground =
+            prepare(parts, &Baselines::default(), &subject, Some(&attempt.base_commit), context).await;
         let ground = ground.map_err(|halt| match halt {
             Halt::Missing { why, .. } => ReplayError::Ground { reason: why },
             Halt::Setback(setback) => in_the_way(setback),

@@ -1,5 +1,6 @@
 //! The stage: begins or continues attempts until one ends the job.
 
+use super::baseline::Baselines;
 use super::ground::{Halt, prepare};
 use super::parts::FixParts;
 use super::record::Lease;
@@ -24,6 +25,7 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub struct FixStage {
     parts: FixParts,
+    baselines: Baselines,
 }
 
 #[async_trait::async_trait]
@@ -46,8 +48,8 @@ impl Stage for FixStage {
 
 impl FixStage {
     /// The stage over `parts`.
-    pub const fn new(parts: FixParts) -> Self {
-        Self { parts }
+    pub fn new(parts: FixParts) -> Self {
+        Self { parts, baselines: Baselines::default() }
     }
 
     async fn work(&self, context: &StageContext) -> Result<StageOutcome, Setback> {
@@ -78,7 +80,7 @@ impl FixStage {
         }
         let open = attempts.pop_if(|it| it.job == context.job.id && it.outcome.is_none());
         let base = open.as_ref().map(|it| it.base_commit.clone()).filter(|it| !it.is_empty());
-        let ground = match prepare(parts, &subject, base.as_deref(), context).await {
+        let ground = match prepare(parts, &self.baselines, &subject, base.as_deref(), context).await {
             Ok(ground) => ground,
             Err(Halt::Setback(setback)) => return Err(setback),
             Err(Halt::Missing { base, why, next }) => {

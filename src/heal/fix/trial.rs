@@ -9,14 +9,15 @@ use super::export::{Export, export};
 use super::ground::{Ground, checker};
 use super::parts::FixParts;
 use super::record::{Lease, StoreLedger, StoreTranscript};
-use super::report::report;
+use super::report::{Known, places_of, report};
 use super::subject::Subject;
 use super::validate::{Evidence, validate};
 use super::verdict::{Facts, Verdict, verdict};
 use super::workspace::{Builder, RoomWorkspace};
-use crate::agent::contract::{AgentEnd, AgentOutcome, AgentParts, AgentTask};
+use crate::agent::contract::{AgentEnd, AgentOutcome, AgentParts, AgentTask, Claim};
 use crate::agent::error::AgentError;
 use crate::agent::run as agent;
+use crate::agent::tried::tried;
 use crate::base::chain::Chain;
 use crate::base::redact::Clean;
 use crate::model::attempt::{Attempt, Outcome};
@@ -58,8 +59,12 @@ impl Trial<'_> {
             Ok(tar) => export(parts, &ground.mirror, &ground.base, self.subject, tar).await?,
             Err(why) => Err(why),
         };
+        let mut known = Known::default();
         let verdict = match exported {
             Ok(exported) => {
+                if let AgentOutcome::Claimed(claim) = &end.how {
+                    known.nowhere = nowhere(&exported, claim).await?;
+                }
                 let (n_files, n_tests) = (exported.patch.files.len(), exported.plan.test_files.len());
                 context
                     .progress
@@ -81,7 +86,8 @@ impl Trial<'_> {
         let may_retry = verdict.may_retry
             || (was_first && matches!(verdict.outcome, Outcome::OverBudget | Outcome::GaveUp))
             || (was_first && matches!(end.how, AgentOutcome::Refused { .. }));
-        attempt.report = report(&end.how, &verdict);
+        known.tried = tried(&parts.store.transcript(attempt.id).await?, &parts.redactor);
+        attempt.report = report(&end.how, &verdict, &known);
         attempt.outcome = Some(verdict.outcome);
         attempt.ended_at = Some(parts.clock.now());
         Lease::of(context).save(parts.store.as_ref(), &attempt, parts.clock.now()).await?;
@@ -234,6 +240,26 @@ impl Trial<'_> {
         let progress = self.context.progress.as_ref();
         validate(exported, self.ground, &self.subject.suspect, checker, progress).await
     }
+}
+
+/// Most places of a claim that are looked up.
+const MAX_PLACES: usize = 8;
+
+/// Places that a claim names, but that are neither in the base nor in what the agent left.
+async fn nowhere(exported: &Export, claim: &Claim) -> Result<Vec<String>, Setback> {
+    let mut nowhere = Vec::new();
+    for (file, line) in places_of(claim).into_iter().take(MAX_PLACES) {
+        let mut is_there = false;
+        for tree in [&exported.clone.base_tree(), &exported.whole] {
+            let text = exported.clone.read(tree, &file).await?;
+            is_there |= text.is_some_and(|text| line > 0 && line <= text.split(|it| *it == b'\n').count());
+        }
+        if !is_there {
+            nowhere.push(format!("{file}:{line}"));
+        }
+    }
+    nowhere.dedup();
+    Ok(nowhere)
 }
 
 /// The verdict over any end of the agent.

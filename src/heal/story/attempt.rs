@@ -49,7 +49,11 @@ pub fn comment(
             parts.push(evidence::proof(&validation.proof));
         }
     }
-    if proposal.is_none() && !attempt.patch.is_empty() {
+    if attempt.outcome == Some(Outcome::NotReproduced) && !attempt.patch.is_empty() {
+        // A diagnosis, no patch: a change that rests on no reproduction would only be copied.
+        let text = "What was changed on the way rests on no reproduction. It is kept on the issue's page and not shown here.";
+        parts.push(text.to_owned());
+    } else if proposal.is_none() && !attempt.patch.is_empty() {
         let summary = "What was changed (not proposed)";
         parts.push(evidence::diff(summary, &attempt.patch, MAX_DIFF_BYTES));
         if attempt.patch.len() > MAX_DIFF_BYTES {
@@ -75,7 +79,7 @@ fn headline(attempt: &Attempt, proposal: Option<&Proposal>) -> String {
 pub const fn ending(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Fixed => "fixed and validated.",
-        Outcome::NotReproduced => "the error could not be reproduced, so nothing was changed.",
+        Outcome::NotReproduced => "the error could not be reproduced, so nothing is proposed.",
         Outcome::AlreadyFixed => "the base branch does not have this error any more.",
         Outcome::Duplicate => "this is the same error as another issue.",
         Outcome::NotACodeBug => "this is not an error in the code.",
@@ -98,6 +102,9 @@ mod tests {
             "proposed",
             comment(&fixture::attempt(), Some(&fixture::proposal()), None, "").1
         );
+        let unshown = Attempt { outcome: Some(Outcome::NotReproduced), ..fixture::attempt() };
+        let told = comment(&unshown, None, None, "").1;
+        assert!(told.contains("rests on no reproduction") && !told.contains("```diff"), "{told}");
         let bare = Attempt {
             outcome: Some(Outcome::OverBudget),
             validation: None,
