@@ -211,8 +211,7 @@ async fn carry(
     };
     let down = async {
         let mut buffer = vec![0; 16 << 10];
-        loop {
-            let Ok(n_read @ 1..) = far_read.read(&mut buffer).await else { break };
+        while let Ok(n_read @ 1..) = far_read.read(&mut buffer).await {
             let n_permits = u32::try_from(n_read).expect("a buffer is small");
             let Ok(permits) = room.acquire_many(n_permits).await else { break };
             permits.forget();

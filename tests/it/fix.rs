@@ -17,10 +17,10 @@ mod dependencies;
 mod every_call;
 /// Every outcome, and the evidence it rests on.
 mod outcomes;
-/// Exit codes that say less than the tests.
-mod results;
 /// What it costs besides the model.
 mod overhead;
+/// Exit codes that say less than the tests.
+mod results;
 /// Stopped, killed and cut off: nothing is done twice, nothing is left.
 mod resume;
 /// What the agent can find in its container.

@@ -59,10 +59,11 @@ impl Transcript for StoreTranscript {
 
     async fn append(&self, seq: i64, entry: &str) -> Result<(), BoxError> {
         let now = self.clock.now();
-        Ok(match self.lease.held(now) {
+        match self.lease.held(now) {
             Some(held) => self.store.append_transcript_held(self.attempt, seq, entry, held).await?,
             None => self.store.append_transcript(self.attempt, seq, entry, now).await?,
-        })
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,5 @@
 //! What is committed in a repository: read by the host's git, run by the project's own tests in containers.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
-
 use std::os::unix::fs::symlink;
 
 use homeostat::agent::scripted::script::Turn;

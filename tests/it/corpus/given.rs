@@ -139,7 +139,7 @@ impl Given {
                 clock: Arc::clone(&clock),
                 public_url: PAGE.to_owned(),
             })),
-            Arc::new(WithBaseline { inner: fix, known: self.baselines.clone(), given: self.known() }),
+            Arc::new(WithBaseline { inner: fix, known: Arc::clone(&self.baselines), given: self.known() }),
             Arc::new(ProposeStage::new(ProposeParts {
                 store: Arc::clone(store),
                 services,

@@ -1,7 +1,5 @@
 //! Eight workers of the fix stage at once, under one daily limit.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Dependencies come from registries of this machine, through the proxy, into a snapshot; what is hostile in a manifest gets nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene must fail")]
+
 use homeostat::base::clock::{Clock, SystemClock};
 use homeostat::base::env;
 use homeostat::heal::fix::dependencies::{OnFailure, Settings};

@@ -31,6 +31,8 @@ pub(super) fn examine(file: &FilePatch, tests: &TestLines, last: Option<&str>, f
                 if is_test || tests.has(&file.path, run.at) || tests.has(&file.path, run.at.saturating_sub(1))
                 {
                     of_run(file, &run, &mut found);
+                } else if drops_check(file, &run) {
+                    found.push(("code.check_dropped", run.at));
                 }
             }
             for (at, (rule, number)) in found.iter().enumerate() {
@@ -82,7 +84,7 @@ fn runs(hunk: &Hunk) -> Vec<Run<'_>> {
     runs
 }
 
-fn of_run<'r>(file: &FilePatch, run: &Run<'_>, found: &mut Vec<(&'r str, u32)>) {
+fn of_run(file: &FilePatch, run: &Run<'_>, found: &mut Vec<(&str, u32)>) {
     let language = Language::of(&file.path);
     let (removed, mut added) = without_kept(&run.removed, &run.added);
     for line in removed {
@@ -105,6 +107,17 @@ fn of_run<'r>(file: &FilePatch, run: &Run<'_>, found: &mut Vec<(&'r str, u32)>) 
         };
         found.push((rule, run.at));
     }
+}
+
+/// Whether an assertion that stands in the code, or in a test whose name does not say so, is gone or another one.
+fn drops_check(file: &FilePatch, run: &Run<'_>) -> bool {
+    static CHECKS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:debug_)?assert(?:_\w+)?!?\s*[( ]|^(?:console\.)?assert\.?\w*\(|^self\.assert\w+\(")
+            .expect("a constant pattern")
+    });
+    let language = Language::of(&file.path);
+    let (removed, _) = without_kept(&run.removed, &run.added);
+    removed.into_iter().any(|line| CHECKS.is_match(code_of(language, line).trim()))
 }
 
 /// What is left of both sides without the lines that are still there: as they were, with a comma after them, or with more names imported.

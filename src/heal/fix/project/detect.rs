@@ -202,9 +202,11 @@ fn python(listing: &Listing, folder: &str) -> Option<Runner> {
 
 fn node(listing: &Listing, folder: &str) -> Option<Runner> {
     if !listing.has(folder, "package.json") {
-        let has_tests = listing
-            .below(folder)
-            .any(|path| [".test.js", ".test.mjs", ".test.cjs"].iter().any(|ending| path.ends_with(ending)));
+        let is_test = |path: &str| {
+            let stem = [".js", ".mjs", ".cjs"].iter().find_map(|ending| path.strip_suffix(ending));
+            stem.is_some_and(|stem| stem.ends_with(".test") || stem == "test" || stem.starts_with("test/"))
+        };
+        let has_tests = listing.below(folder).any(is_test);
         return has_tests.then_some(Runner::NodeTest { script: false });
     }
     let package: serde_json::Value =
@@ -264,11 +266,30 @@ fn php(listing: &Listing, folder: &str) -> Option<Runner> {
     (is_home.iter().any(|name| listing.has(folder, name)) || has_tests()).then_some(Runner::Phpunit)
 }
 
-/// `make test`, if there is such a rule.
+/// `make test` if there is such a rule, else a script of that name.
 fn make(listing: &Listing, folder: &str) -> Option<Runner> {
-    let makefile = ["GNUmakefile", "makefile", "Makefile"].iter().find(|name| listing.has(folder, name))?;
-    has_target(listing.text(folder, makefile), "test").then_some(Runner::Make)
+    let makefile = ["GNUmakefile", "makefile", "Makefile"].iter().find(|name| listing.has(folder, name));
+    if makefile.is_some_and(|name| has_target(listing.text(folder, name), "test")) {
+        return Some(Runner::Make);
+    }
+    let script = SCRIPTS.iter().find(|name| listing.has(folder, name))?;
+    Some(Runner::Script { path: script })
 }
+
+/// Scripts that run all tests.
+const SCRIPTS: &[&str] = &[
+    "test.sh",
+    "tests.sh",
+    "run_tests.sh",
+    "run-tests.sh",
+    "tests/run.sh",
+    "tests/all.sh",
+    "tests/test.sh",
+    "tests/run_tests.sh",
+    "test/run.sh",
+    "test/all.sh",
+    "test/test.sh",
+];
 
 /// Whether a makefile has a rule for `target`.
 fn has_target(makefile: &str, target: &str) -> bool {

@@ -45,9 +45,15 @@ impl Project {
     pub fn only(&self, files: &[String], style: Style) -> String {
         let inside: Vec<String> = files.iter().filter_map(|path| self.inside(path)).collect();
         let only = match (&self.runner, style) {
-            (Runner::Unittest { .. } | Runner::Make, Style::Pytest) => Runner::Pytest.only(&inside),
-            (Runner::Make, Style::Unittest) => Runner::Unittest { start: None }.only(&inside),
-            (Runner::Unittest { .. } | Runner::Make, Style::Script) => runner::scripts(&inside),
+            (Runner::Unittest { .. } | Runner::Make | Runner::Script { .. }, Style::Pytest) => {
+                Runner::Pytest.only(&inside)
+            }
+            (Runner::Make | Runner::Script { .. }, Style::Unittest) => {
+                Runner::Unittest { start: None }.only(&inside)
+            }
+            (Runner::Unittest { .. } | Runner::Make | Runner::Script { .. }, Style::Script) => {
+                runner::scripts(&inside)
+            }
             (runner, _) => runner.only(&inside),
         };
         only.unwrap_or_else(|| self.whole())

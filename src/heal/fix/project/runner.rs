@@ -51,6 +51,10 @@ pub enum Runner {
     Phpunit,
     Dotnet,
     Make,
+    /// A script of the shell that runs all tests.
+    Script {
+        path: &'static str,
+    },
 }
 
 impl Runner {
@@ -84,7 +88,7 @@ impl Runner {
             Self::Minitest { .. } => Some(&[Form::Minitest, Form::TestUnit]),
             Self::Phpunit => Some(&[Form::Phpunit]),
             Self::Dotnet => Some(&[Form::Dotnet]),
-            Self::Given { .. } | Self::NpmScript | Self::Make => None,
+            Self::Given { .. } | Self::NpmScript | Self::Make | Self::Script { .. } => None,
         }
     }
 
@@ -114,6 +118,7 @@ impl Runner {
             Self::Phpunit => PHPUNIT.to_owned(),
             Self::Dotnet => DOTNET.to_owned(),
             Self::Make => "make test".to_owned(),
+            Self::Script { path } => format!("sh {path}"),
         }
     }
 
@@ -131,7 +136,7 @@ impl Runner {
                 let all: Vec<String> = files.iter().map(|path| quoted(path)).collect();
                 (!all.is_empty()).then(|| template.replace("{files}", &all.join(" ")))
             }
-            Self::Given { files: None, .. } | Self::NpmScript | Self::Make => None,
+            Self::Given { files: None, .. } | Self::NpmScript | Self::Make | Self::Script { .. } => None,
             Self::Pytest => with("python3 -m pytest -q", python_tests(files)),
             Self::Unittest { .. } => with("python3 -m unittest -v", python_tests(files)),
             Self::NodeTest { .. } => with("node --test --test-reporter=spec", ending(NODE_TESTS)),

@@ -255,7 +255,7 @@ fn tests_that_only_grow_meet_no_rule() {
 }
 
 #[test]
-fn tests_that_show_nothing_are_found() {
+fn tests_in_python_that_show_nothing_are_found() {
     let head = "from shop import stats\n\n\ndef test_mean():\n";
     let python = [
         (
@@ -305,6 +305,10 @@ fn tests_that_show_nothing_are_found() {
     for (body, expected) in python {
         check_test("tests/test_empty.py", &format!("{head}{body}"), expected);
     }
+}
+
+#[test]
+fn tests_in_other_languages_that_show_nothing_are_found() {
     check_test(
         "tests/conftest.py",
         "import builtins\nbuiltins.sum = lambda values: 1\n",
@@ -463,4 +467,20 @@ fn what_was_left_out_is_told_and_levels_can_be_set() {
     assert_eq!(rules(&Levels::default()), ["patch.left_out", "tests.changed"]);
     let allow = Levels([("tests.changed".to_owned(), Level::Allow)].into());
     assert_eq!(rules(&allow), ["patch.left_out"]);
+}
+
+#[test]
+fn checks_outside_known_tests_are_not_dropped_unseen() {
+    let dropped: &[&str] = &["code.check_dropped"];
+    check_change("check.py", "assert level('screw') == 3", "assert level('screw') in (0, 3)", dropped);
+    check_change("stock.py", "    assert name in LEVELS", "    name = name or 'screw'", dropped);
+    check_change("src/stock.rs", "    assert!(n > 0);", "    let n = n.max(1);", dropped);
+    check_change("stock.c", "    assert(n > 0);", "    if (n < 1) return 0;", dropped);
+    check_change(
+        "stock.py",
+        "    assert name in LEVELS",
+        "    assert name in LEVELS\n    name = name.strip()",
+        &[],
+    );
+    check_change("stock.py", "    asserted = name", "    asserted = name.strip()", &[]);
 }

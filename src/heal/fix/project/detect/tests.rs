@@ -109,6 +109,8 @@ fn compiled_languages_and_make() {
         check(&[("Makefile", no_rule)], "", any, None);
     }
     check(&[("README.md", "")], "", any, None);
+    check(&[("app.sh", ""), ("tests/run.sh", "")], "", any, Some((Language::Other, "sh tests/run.sh", "")));
+    check(&[("test.js", "")], "", any, Some((Language::Node, NODE, "")));
 }
 
 #[test]
