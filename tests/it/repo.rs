@@ -84,28 +84,36 @@ async fn a_mirror_follows_its_repository() {
 async fn a_mirror_is_packed_when_fetches_have_left_much_behind() {
     let source = Repository::create("shop", &[("a.txt", "one\n")]);
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { max_loose_objects: 8, ..Settings::new(folder.path()) };
+    let settings = Settings { max_packs: 3, max_loose_objects: 8, ..Settings::new(folder.path()) };
     let repos = Repos::new(settings, Arc::new(FetchTokens::default())).await.unwrap();
-    let loose = || {
+    // Small fetches are unpacked or kept as packs, as git likes.
+    let left_behind = || {
         let mirror = std::fs::read_dir(folder.path().join("mirrors")).unwrap().find_map(|entry| {
             let path = entry.unwrap().path();
             path.is_dir().then_some(path)
         });
-        let objects = std::fs::read_dir(mirror.unwrap().join("objects")).unwrap();
-        objects.filter(|entry| entry.as_ref().unwrap().file_name().len() == 2).count()
+        let objects = mirror.unwrap().join("objects");
+        let names = |folder: std::path::PathBuf| {
+            let entries = std::fs::read_dir(folder).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        let n_loose = names(objects.clone()).iter().filter(|name| name.len() == 2).count();
+        let n_packs = names(objects.join("pack")).iter().filter(|name| name.ends_with(".pack")).count();
+        (n_packs, n_loose)
     };
     let url = source.root().join("shop.git").display().to_string();
-    let mut most = 0;
-    for n in 0..6 {
+    let mut seen = Vec::new();
+    for n in 0..8 {
         let commit = source.commit("main", "more", &[("a.txt", &format!("{n}\n"))]);
         let mirror = repos.mirror(&url).await.unwrap();
-        most = most.max(loose());
+        seen.push(left_behind());
         let head = mirror.branch("main").await.unwrap();
         assert_eq!(head.as_str(), commit);
         let text = mirror.read(&head, "a.txt", 100).await.unwrap().unwrap();
         assert_eq!(text, format!("{n}\n").as_bytes());
     }
-    assert!(most > 0 && loose() <= 8, "{most} {}", loose());
+    assert!(seen.iter().all(|(n_packs, n_loose)| *n_packs <= 3 && *n_loose <= 8), "{seen:?}");
+    assert!(seen.windows(2).any(|two| two[1].0 + two[1].1 < two[0].0 + two[0].1), "never packed: {seen:?}");
 }
 
 #[tokio::test]
